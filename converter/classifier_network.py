@@ -1,0 +1,82 @@
+"""The paper's mask classifier, and its cut into a part that stays as it is and a part that is trained."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.augmentation import SIZE
+from converter.classifier_data import LABELS
+from converter.tensorflow_quietly import keras, quietly
+from facemask_edge.errors import InputError, ModelError
+from facemask_edge.values import Image
+
+BACKBONE = "mobilenetv2_1.00_224"
+BORDER = "block_12_add"
+"""The last layer that keeps its ImageNet weights; training all that lies above it is what small faces need."""
+
+
+def build_network(weights: Path | None) -> keras.Model:
+    """Build the architecture of the paper's Table 1: MobileNetV2, average pooling, 128 units, dropout, 2 classes.
+
+    Args:
+        weights: Keras' ImageNet weights of MobileNetV2 (alpha 1.0, no top); None for random ones.
+
+    Returns:
+        Takes float32, n x 224 x 224 x 3, RGB, -1..1; gives float32, n x 2, probabilities in the order of ``LABELS``.
+
+    Raises:
+        InputError: There is no such file.
+        ModelError: The file holds other weights.
+    """
+    shape = (SIZE[1], SIZE[0], 3)
+    if weights is not None and not weights.is_file():
+        raise InputError(f"{weights} does not exist; --weights names Keras' MobileNetV2 weights without top")
+    try:
+        with quietly():
+            backbone = keras.applications.MobileNetV2(
+                weights=weights and str(weights), include_top=False, input_shape=shape
+            )
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{weights} does not hold the weights of MobileNetV2 (alpha 1.0) without top") from error
+    picture = keras.Input(shape, name="picture")
+    x = keras.layers.AveragePooling2D((7, 7), name="average_pooling2d")(backbone(picture))
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(128, activation="relu", name="dense")(x)
+    x = keras.layers.Dropout(0.5, name="dropout")(x)
+    x = keras.layers.Dense(len(LABELS), activation="softmax", name="dense_1")(x)
+    return keras.Model(picture, x, name="mask_classifier")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitNetwork:
+    """The network in two halves that share its layers: training ``upper`` trains the whole."""
+
+    lower: keras.Model
+    """From the picture to the output of ``BORDER``: float32, n x 14 x 14 x 96. Never trained."""
+    upper: keras.Model
+    """From there to the probabilities; batch normalisation is frozen, its statistics are ImageNet's."""
+
+
+def split_network(network: keras.Model) -> SplitNetwork:
+    """Cut a network made by ``build_network`` at ``BORDER``."""
+    backbone = network.get_layer(BACKBONE)
+    border = backbone.get_layer(BORDER).output
+    lower = keras.Model(backbone.input, border, name="lower")
+    above = keras.Model(border, backbone.output, name="above")
+    lower.trainable = False
+    for layer in above.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    features = keras.Input(border.shape[1:], name="features")
+    x = above(features)
+    for layer in network.layers[network.layers.index(backbone) + 1 :]:
+        x = layer(x)
+    return SplitNetwork(lower, keras.Model(features, x, name="upper"))
+
+
+def network_input(crops: NDArray[np.uint8] | list[Image]) -> NDArray[np.float32]:
+    """Turn BGR crops (uint8, n x 224 x 224 x 3) into the network's input: RGB, float32, -1..1."""
+    stacked: NDArray[np.uint8] = np.asarray(crops, dtype=np.uint8)
+    return stacked[..., ::-1].astype(np.float32) / np.float32(127.5) - np.float32(1)

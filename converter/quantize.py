@@ -1,0 +1,78 @@
+"""Post-training quantization of a Keras model to a fully int8 TFLite model, as the Edge TPU compiler wants it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.tensorflow_quietly import keras, quietly, tf
+from facemask_edge.errors import ModelError
+from facemask_edge.manifest import MANIFEST, Manifest, ModelEntry, read_manifest
+
+Batch = NDArray[np.float32]
+"""One model input: float32, 1 x height x width x 3, in the range the model was trained with."""
+
+
+def to_int8(model: keras.Model, calibration: Iterable[Batch], *, scale: float, zero_point: int) -> bytes:
+    """Quantize weights, activations, input and outputs to int8.
+
+    Args:
+        model: A Keras model with one picture as input.
+        calibration: Inputs the activations' ranges are taken from; together they must contain the extremes of the
+            input range, or the input's scale comes out wrong.
+        scale: The input scale that must result.
+        zero_point: The input zero point that must result.
+
+    Returns:
+        The bytes of the .tflite file, with a fixed batch size of 1.
+
+    Raises:
+        ModelError: The input's quantization is not the wanted one.
+    """
+
+    def representative() -> Iterator[list[Batch]]:
+        for batch in calibration:
+            yield [batch]
+
+    with quietly():
+        shape = (1, *model.inputs[0].shape[1:])
+        function = tf.function(lambda image: model(image, training=False)).get_concrete_function(
+            tf.TensorSpec(shape, tf.float32, name="image")
+        )
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = representative
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+        # TensorFlow 2.17 and later quantizes Dense layers per channel, which the Edge TPU compiler refuses.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = True  # noqa: SLF001
+        content: bytes = converter.convert()
+        found = input_quantization(content)
+    if not np.isclose(found[0], scale, rtol=1e-3) or found[1] != zero_point:
+        raise ModelError(
+            f"the input was quantized with scale {found[0]:.6f} and zero point {found[1]}, wanted {scale:.6f} and "
+            f"{zero_point}; the calibration pictures must contain black (0) and white (255)"
+        )
+    return content
+
+
+def input_quantization(content: bytes) -> tuple[float, int]:
+    """Scale and zero point of the only input of a .tflite file."""
+    (details,) = _interpreter(content).get_input_details()
+    return float(details["quantization"][0]), int(details["quantization"][1])
+
+
+def _interpreter(content: bytes) -> Any:  # noqa: ANN401 - TensorFlow has no type information
+    return tf.lite.Interpreter(model_content=content)
+
+
+def write_model(path: Path, content: bytes, entry: ModelEntry) -> None:
+    """Write a model file and its manifest entry; the file first, so that no entry ever names a missing one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    manifest = read_manifest(path.parent) if (path.parent / MANIFEST).exists() else Manifest(models=[])
+    text = manifest.replaced(entry).model_dump_json(indent=2, exclude_defaults=True)
+    (path.parent / MANIFEST).write_text(text + "\n")

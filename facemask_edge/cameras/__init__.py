@@ -1,0 +1,46 @@
+"""Cameras: each yields frames, from a recording every one of them, from a live camera only the newest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from facemask_edge.config import CameraConfig
+from facemask_edge.values import Frame
+
+
+class Camera(Protocol):
+    """A source of frames.
+
+    Iterating yields a Frame, or None when a bounded wait brought none (a live camera that is slow or lost); it ends
+    when a recording ends. Opening a recording that cannot be read raises ``InputError``; a live camera that is not
+    there is tried again for ever.
+    """
+
+    def __iter__(self) -> Iterator[Frame | None]:
+        """The frames."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the device; iterating ends."""
+        ...
+
+
+def is_live(source: str) -> bool:
+    """Whether a source is a camera that never ends: a USB index, a device or a URL; everything else is a path."""
+    return source.isdecimal() or source.startswith("/dev/") or "://" in source
+
+
+def open_camera(config: CameraConfig) -> Camera:
+    """Open the camera that a configuration describes.
+
+    Raises:
+        InputError: It is a recording or folder that cannot be read.
+    """
+    if is_live(config.source):
+        from facemask_edge.cameras.opencv import LiveCamera  # noqa: PLC0415 - a recording needs none of its threads
+
+        return LiveCamera(config)
+    from facemask_edge.cameras.recording import PictureFolder, Recording  # noqa: PLC0415 - likewise
+
+    path = Path(config.source)
+    return PictureFolder(path) if path.is_dir() else Recording(path)

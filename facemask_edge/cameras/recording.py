@@ -1,0 +1,119 @@
+"""Recordings: video files and folders of pictures, read frame by frame, none lost, on media time."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from facemask_edge.errors import InputError
+from facemask_edge.values import Frame, Image
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+MAX_PICTURE_BYTES = 100_000_000
+logger = logging.getLogger(__name__)
+
+
+class Recording:
+    """A video file.
+
+    Args:
+        path: Anything that OpenCV's FFmpeg reads.
+
+    Raises:
+        InputError: The file does not exist or holds no video.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; name a video, a folder of pictures or a camera")
+        self._path = path
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
+        found, self._first = self._capture.read()
+        if not found:
+            self._capture.release()
+            raise InputError(f"{path}: not a video that can be read; it may be truncated or of an unknown format")
+        self.frames = max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        """Number of frames that the header promises; 0 where it does not say."""
+        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
+        """Frames a second."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All frames; the timestamp is the media time in seconds."""
+        image, found, timestamp, index = self._first, True, 0.0, 0
+        while found:
+            yield Frame(image, timestamp, index)
+            index += 1
+            found, image = self._capture.read()
+            # Some containers report 0 or jump back; time never may.
+            timestamp = max(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, timestamp + 0.5 / self.fps)
+        if index < self.frames:
+            logger.warning("%s ends after %d of %d frames; it may be truncated", self._path, index, self.frames)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._capture.release()
+
+
+class PictureFolder:
+    """A folder of pictures in the order of their names, as if one were taken each second.
+
+    Raises:
+        InputError: There is no picture in the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._pictures = pictures_in(path)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All pictures that can be read; the others are named in the log."""
+        for index, path in enumerate(self._pictures):
+            try:
+                yield Frame(read_picture(path), float(index), index)
+            except InputError as error:
+                logger.warning("%s", error)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder, by name.
+
+    Raises:
+        InputError: There is none.
+    """
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}") from error
+    if not found:
+        raise InputError(f"{folder}: no picture in this folder ({', '.join(sorted(PICTURE_SUFFIXES))})")
+    return found
+
+
+def read_picture(path: Path) -> Image:
+    """Read a picture.
+
+    Returns:
+        uint8, height x width x 3, BGR.
+
+    Raises:
+        InputError: It cannot be read or is no picture.
+    """
+    try:
+        if path.stat().st_size > MAX_PICTURE_BYTES:
+            raise InputError(f"{path}: larger than {MAX_PICTURE_BYTES // 1_000_000} MB, this is no picture")
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    except cv2.error:
+        # OpenCV refuses pictures of more than 2^30 pixels by an exception of its own.
+        image = None
+    if image is None:
+        raise InputError(f"{path}: not a picture that can be read; it may be truncated or of an unknown format")
+    return image  # type: ignore[return-value]

@@ -1,0 +1,71 @@
+"""The mask classifier: cuts a face out of the frame and tells how probably it wears no mask."""
+
+import cv2
+import numpy as np
+
+from facemask_edge.errors import ModelError
+from facemask_edge.inference import Model
+from facemask_edge.values import Box, Image, Label
+
+CROP_MARGIN = 1.2
+"""Side of the square crop over the longer side of the face box; training uses the same."""
+
+
+def cut_face(image: Image, box: Box, size: tuple[int, int]) -> Image:
+    """Cut a square around a face and resize it.
+
+    The square is moved, not padded, at the frame's border, so that the classifier sees only real pixels.
+
+    Args:
+        image: uint8, height x width x 3, any channel order.
+        box: The face; its clipped part must not be empty.
+        size: Width and height of the result in pixels.
+
+    Returns:
+        uint8, ``size[1]`` x ``size[0]`` x 3, in the channel order of ``image``.
+    """
+    height, width = image.shape[:2]
+    side = max(int(round(min(CROP_MARGIN * max(box.width, box.height), height, width))), 1)
+    centre_x, centre_y = box.centre
+    left = int(round(min(max(centre_x - side / 2, 0), width - side)))
+    top = int(round(min(max(centre_y - side / 2, 0), height - side)))
+    # INTER_AREA averages what falls together when shrinking; INTER_LINEAR is right, and faster, when enlarging.
+    interpolation = cv2.INTER_AREA if side > size[0] else cv2.INTER_LINEAR
+    return cv2.resize(image[top : top + side, left : left + side], size, interpolation=interpolation)  # type: ignore[return-value]
+
+
+class MaskClassifier:
+    """Judges one face at a time with the quantized MobileNetV2.
+
+    Args:
+        model: File name of a packaged model or a path.
+        threads: Inference threads.
+
+    Raises:
+        ModelError: The model cannot be used, or its labels are not ``mask`` and ``no_mask``.
+    """
+
+    def __init__(self, model: str, *, threads: int = 1) -> None:
+        self.model = Model(model, threads=threads)
+        labels = self.model.entry.labels
+        if sorted(labels) != sorted([Label.MASK, Label.NO_MASK]):
+            raise ModelError(f"model {model} has the labels {labels} in its manifest; a classifier has mask and no_mask")
+        self._output = next((output for output in self.model.outputs if output.shape == (1, len(labels))), None)
+        if self._output is None:
+            raise ModelError(f"model {model} has no output of shape 1 x {len(labels)}; convert it with convert-model")
+        self._no_mask = labels.index(Label.NO_MASK)
+
+    def probability(self, image: Image, box: Box) -> float:
+        """The probability that the face wears no mask.
+
+        Args:
+            image: The whole frame, BGR.
+            box: The face in it.
+        """
+        crop = cut_face(image, box, self.model.size)
+        if self.model.entry.input.channels == "RGB":
+            crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
+        self.model.invoke(crop)
+        assert self._output is not None  # noqa: S101 - for mypy; __init__ raised otherwise
+        probabilities = self._output.dequantized(self.model.output(self._output)[0])
+        return float(np.clip(probabilities[self._no_mask], 0.0, 1.0))

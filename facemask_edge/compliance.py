@@ -1,0 +1,182 @@
+"""Decides who wears no mask: weighs the evidence of several frames, so that one person is one violation.
+
+Pure logic: no input, no output and no clock of its own; every duration runs on the frames' timestamps.
+
+Each observation adds its log-odds of ``no_mask``, clipped and weighted by the face's size, to the track's evidence
+(the sum of log-odds is the naive Bayes combination of independent observations). Above ``+decision`` the face is
+``no_mask``, below ``-decision`` it is ``mask``, and in between it stays what it was: that is the hysteresis. The
+evidence is capped, so that a change of mind takes seconds and not as long as the person already stood there.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from facemask_edge.config import ComplianceConfig
+from facemask_edge.identifiers import uuid7
+from facemask_edge.values import Label, Track, Verdict, Violation
+
+CERTAIN_LOG_ODDS = 3.0
+"""What one observation counts at the most; reached at a probability of 0.953."""
+EVIDENCE_CAP = 1.5
+"""The evidence is capped at this many decisions."""
+PROBABILITY_CLIP = 1 / 512
+"""Half a step of an int8 probability: 0 and 1 only mean nearer than the model can say."""
+SMOOTHING = 0.2
+"""Weight of the newest observation in a track's probability."""
+
+
+@dataclass(slots=True)
+class _Person:
+    """What is known of one track."""
+
+    track: Track
+    last_seen: float
+    evidence: float = 0.0
+    label: Label = Label.UNDETERMINED
+    probability: float | None = None
+    observations: int = 0
+    last_looked: float = -math.inf
+    violation: Violation | None = None
+    quiet_until: float = -math.inf
+
+    def verdict(self) -> Verdict:
+        return Verdict(self.track, self.label, self.probability, self.observations)
+
+
+class Compliance:
+    """The judgement of one camera.
+
+    Args:
+        config: The section ``compliance``.
+        new_id: Makes the id of a violation.
+    """
+
+    def __init__(self, config: ComplianceConfig, *, new_id: Callable[[], str] = uuid7) -> None:
+        self._config = config
+        self._new_id = new_id
+        self._decision = CERTAIN_LOG_ODDS * config.min_observations
+        self._people: dict[str, _Person] = {}
+        self._in_view: list[_Person] = []
+
+    def worth_classifying(self, tracks: Sequence[Track], timestamp: float) -> list[Track]:
+        """The tracks to classify in this frame, most urgent first, within the budget.
+
+        First come the ones whose evidence is not at its cap (new, undecided or wavering), those with the fewest
+        observations before the others; then the ones not looked at for longest.
+        """
+        urgent: list[tuple[int, Track]] = []
+        settled: list[tuple[float, Track]] = []
+        for track in tracks:
+            person = self._people.get(track.id)
+            if track.box.height < self._config.min_face_height:
+                continue
+            if person is None or abs(person.evidence) < EVIDENCE_CAP * self._decision:
+                urgent.append((person.observations if person else 0, track))
+            elif timestamp - person.last_looked >= self._config.recheck_interval:
+                settled.append((person.last_looked, track))
+        ordered = sorted(urgent, key=lambda item: item[0]) + sorted(settled, key=lambda item: item[0])
+        return [track for _, track in ordered[: self._config.classifications_per_frame]]
+
+    def update(
+        self, tracks: Sequence[Track], probabilities: Mapping[str, float], timestamp: float
+    ) -> list[Violation]:
+        """Take in one frame.
+
+        Args:
+            tracks: All tracks in view in this frame.
+            probabilities: By track id, the probability of ``no_mask`` of those that were classified.
+            timestamp: Time of the frame in seconds.
+
+        Returns:
+            The violations that start or end with this frame.
+        """
+        self._in_view = [self._seen(track, timestamp) for track in tracks]
+        events: list[Violation] = []
+        for person in self._in_view:
+            if person.track.id in probabilities:
+                self._observe(person, probabilities[person.track.id], timestamp)
+            if person.label is Label.NO_MASK and person.violation is None and timestamp >= person.quiet_until:
+                events.append(self._start(person, timestamp))
+            elif person.label is Label.MASK and person.violation is not None:
+                events.append(self._end(person, timestamp, "mask_on"))
+        return events + self._forget_the_gone(timestamp)
+
+    def verdicts(self) -> list[Verdict]:
+        """What is thought of each track that is in view in the newest frame."""
+        return [person.verdict() for person in self._in_view]
+
+    def finish(self, reason: str) -> list[Violation]:
+        """End all violations that are open, for ``reason``, at the time the person was last seen."""
+        events = [
+            self._end(person, person.last_seen, reason)
+            for person in self._people.values()
+            if person.violation is not None
+        ]
+        self._people.clear()
+        self._in_view.clear()
+        return events
+
+    def _seen(self, track: Track, timestamp: float) -> _Person:
+        person = self._people.setdefault(track.id, _Person(track, timestamp))
+        person.track = track
+        person.last_seen = timestamp
+        return person
+
+    def _observe(self, person: _Person, probability: float, timestamp: float) -> None:
+        person.observations += 1
+        person.last_looked = timestamp
+        previous = probability if person.probability is None else person.probability
+        # The plain mean at first, so that the first observation does not weigh more than the ones after it.
+        newest = max(SMOOTHING, 1 / person.observations)
+        person.probability = previous + newest * (probability - previous)
+        log_odds = _log_odds(probability) - _log_odds(self._config.threshold)
+        certainty = max(-CERTAIN_LOG_ODDS, min(CERTAIN_LOG_ODDS, log_odds))
+        # A face at the lower size limit counts half of one that is twice as high.
+        weight = min(1.0, 0.5 * person.track.box.height / self._config.min_face_height)
+        cap = EVIDENCE_CAP * self._decision
+        person.evidence = max(-cap, min(cap, person.evidence + weight * certainty))
+        if person.evidence >= self._decision:
+            person.label = Label.NO_MASK
+        elif person.evidence <= -self._decision:
+            person.label = Label.MASK
+
+    def _start(self, person: _Person, timestamp: float) -> Violation:
+        person.violation = Violation(
+            "violation_start",
+            self._new_id(),
+            person.track,
+            person.probability or 0.0,
+            person.observations,
+            timestamp,
+        )
+        return person.violation
+
+    def _end(self, person: _Person, timestamp: float, reason: str) -> Violation:
+        assert person.violation is not None  # noqa: S101 - for mypy; callers checked it
+        started = person.violation
+        person.violation = None
+        person.quiet_until = timestamp + self._config.cooldown
+        return Violation(
+            "violation_end",
+            started.id,
+            person.track,
+            person.probability or 0.0,
+            person.observations,
+            timestamp,
+            timestamp - started.timestamp,
+            reason,
+        )
+
+    def _forget_the_gone(self, timestamp: float) -> list[Violation]:
+        gone = [
+            person for person in self._people.values() if timestamp - person.last_seen > self._config.leave_after
+        ]
+        for person in gone:
+            del self._people[person.track.id]
+        return [self._end(person, person.last_seen, "left") for person in gone if person.violation is not None]
+
+
+def _log_odds(probability: float) -> float:
+    clipped = max(PROBABILITY_CLIP, min(1 - PROBABILITY_CLIP, probability))
+    return math.log(clipped / (1 - clipped))

@@ -1,0 +1,299 @@
+"""The configuration: one class a section, one place for every default, and errors that name file, line and key."""
+
+import difflib
+import socket
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from facemask_edge.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1_000_000
+MQTT_SCHEME = "mqtt://"
+DEFAULT_MQTT_PORT = 1883
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+"""A name that becomes a level of an MQTT topic."""
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3)]
+"""Corners as fractions of the frame's width and height: resolution may change, zones stay."""
+
+
+class Section(BaseModel):
+    """Base of all sections: wrong keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeviceConfig(Section):
+    """The device itself."""
+
+    name: Name | None = Field(
+        None, description="Name of this device in topics and messages; null takes the host name."
+    )
+
+
+class CameraConfig(Section):
+    """One camera."""
+
+    name: Name = Field("camera", description="Name of the camera in topics and messages.")
+    source: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)] = Field(
+        "0",
+        description="USB camera by index (0) or device path, an rtsp:// or http:// URL, a recorded file, or a folder "
+        "of pictures.",
+    )
+    width: int | None = Field(None, gt=0, description="Wanted frame width in pixels of a USB camera; null: its own.")
+    height: int | None = Field(None, gt=0, description="Wanted frame height in pixels of a USB camera; null: its own.")
+    fps: float | None = Field(None, gt=0, description="Wanted frames a second of a USB camera; null: its own.")
+    zones: list[Polygon] = Field(
+        [], description="Only faces whose middle lies in one of these polygons count; empty: everywhere."
+    )
+    ignore_zones: list[Polygon] = Field(
+        [], description="Faces whose middle lies in one of these polygons are ignored (posters, screens)."
+    )
+
+
+class DetectorConfig(Section):
+    """The face detector."""
+
+    type: Literal["yunet"] = Field("yunet", description="Kind of face detector.")
+    model: str | None = Field(
+        None,
+        description="Model file: a packaged one by name or a path; null chooses the input size (320 or 512 px) from "
+        "the frame size and compliance.min_face_height.",
+    )
+    min_score: float = Field(0.6, gt=0, lt=1, description="A face of a lower score never starts a track.")
+
+
+class ClassifierConfig(Section):
+    """The mask classifier."""
+
+    model: str = Field(
+        "mask_classifier_int8.tflite", description="Model file: a packaged one by name or a path."
+    )
+    threads: int = Field(
+        1, ge=1, le=8, description="Inference threads; a second one gains little and loses under load."
+    )
+
+
+class ComplianceConfig(Section):
+    """When a face counts, and when it is a violation."""
+
+    min_face_height: int = Field(32, ge=8, description="Smaller faces, in pixels of the frame, stay undetermined.")
+    threshold: float = Field(0.5, gt=0, lt=1, description="Probability of no_mask above which a face leans to it.")
+    min_observations: int = Field(
+        3, ge=1, le=100, description="Certain observations of a face that a decision needs; uncertain ones count less."
+    )
+    recheck_interval: float = Field(0.5, ge=0, description="Seconds between two looks at a face that is decided.")
+    classifications_per_frame: int = Field(
+        4, ge=1, description="Faces classified a frame at the most: a crowd costs no more than this."
+    )
+    leave_after: float = Field(1.5, gt=0, description="Seconds out of view after which a person has left.")
+    cooldown: float = Field(
+        10.0, ge=0, description="Seconds after a violation in which the same person starts no other one."
+    )
+
+
+class MqttConfig(Section):
+    """The brokers and how to reach them."""
+
+    servers: list[str] = Field(
+        ["mqtt://localhost:1883"], min_length=1, description="Brokers as mqtt://host:port, tried in order."
+    )
+    prefix: Name = Field("facemask", description="First level of every topic.")
+    username: str | None = Field(None, description="User name; null: none.")
+    password_file: Path | None = Field(None, description="File whose first line is the password; null: none.")
+
+    @field_validator("servers")
+    @classmethod
+    def _servers_are_urls(cls, servers: list[str]) -> list[str]:
+        for server in servers:
+            split_server(server)
+        return servers
+
+
+class OutboxConfig(Section):
+    """The store of events that are not acknowledged yet."""
+
+    path: Path = Field(
+        Path("/var/lib/facemask-edge/outbox.sqlite3"), description="SQLite file; its folder is made when missing."
+    )
+    max_bytes: int = Field(
+        64_000_000, ge=100_000, description="Payload bytes kept at the most; above it the oldest events are dropped."
+    )
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    device: DeviceConfig = DeviceConfig()
+    cameras: Annotated[list[CameraConfig], Field(min_length=1)] = [CameraConfig()]
+    detector: DetectorConfig = DetectorConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    compliance: ComplianceConfig = ComplianceConfig()
+    mqtt: MqttConfig = MqttConfig()
+    outbox: OutboxConfig = OutboxConfig()
+
+    @field_validator("cameras")
+    @classmethod
+    def _names_differ(cls, cameras: list[CameraConfig]) -> list[CameraConfig]:
+        names = [camera.name for camera in cameras]
+        if len(set(names)) < len(names):
+            raise ValueError(f"every camera needs a name of its own, these are {', '.join(names)}")
+        return cameras
+
+    @property
+    def device_name(self) -> str:
+        """The configured device name, or the host name."""
+        return self.device.name or socket.gethostname()
+
+
+def split_server(server: str) -> tuple[str, int]:
+    """Split ``mqtt://host:port`` into host and port (1883 when it has none).
+
+    Raises:
+        ValueError: It is no such URL.
+    """
+    host, separator, port = server.removeprefix(MQTT_SCHEME).rpartition(":")
+    if not separator:
+        host, port = port, str(DEFAULT_MQTT_PORT)
+    if not server.startswith(MQTT_SCHEME) or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise ValueError(f"{server!r} is no broker address; write mqtt://host:port")
+    return host.strip("[]"), int(port)
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: The YAML file; None takes the defaults.
+        overrides: ``section.key=value`` each, the value parsed as YAML; they win over the file.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is wrong.
+    """
+    root = _compose(path) if path else None
+    values = _constructed(root, path) if path and root else {}
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explained(error, path, root, overrides)) from error
+
+
+def _compose(path: Path) -> yaml.Node | None:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a configuration file with --config") from error
+    if len(content) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, this is no configuration")
+    try:
+        root = yaml.compose(content, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else f"{path}"
+        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    if root is not None:
+        _refuse_duplicates(root, path)
+    return root
+
+
+def _constructed(root: yaml.Node, path: Path) -> dict[str, Any]:
+    """Plain values of composed nodes; SafeLoader makes nothing else."""
+    try:
+        values = yaml.SafeLoader("").construct_document(root)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: {getattr(error, 'problem', error)}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}:1: a configuration is made of sections like 'mqtt:', see config.yaml")
+    return values
+
+
+def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
+    """YAML keeps the last of two equal keys silently, so a user's change may do nothing: refuse that."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value} is given twice; keep one")
+            seen.add(key.value)
+            _refuse_duplicates(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_duplicates(value, path)
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {override}: write it as section.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {section} has no keys; write the whole of it as {section}=VALUE")
+        values = inner
+    values[last] = value
+
+
+def _explained(error: ValidationError, path: Path | None, root: yaml.Node | None, overrides: Sequence[str]) -> str:
+    """One sentence about the first error: where it is, what is wrong, what would be right."""
+    first = error.errors()[0]
+    keys = first["loc"]
+    dotted = ".".join(str(key) for key in keys)
+    override = next((text for text in overrides if _covers(text.partition("=")[0], dotted)), None)
+    if override:
+        where = f"--set {override}"
+    elif path and root:
+        where = f"{path}:{_line(root, keys)}"
+    else:
+        where = "configuration"
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown key {dotted}{_suggestion(keys)}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {dotted}: {message[0].lower()}{message[1:]}, not {first['input']!r:.60}"
+
+
+def _covers(override: str, dotted: str) -> bool:
+    return dotted == override or dotted.startswith(override + ".")
+
+
+def _line(node: yaml.Node, keys: Iterable[str | int]) -> int:
+    """The line, counted from 1, of the deepest node on the way to a key."""
+    line = node.start_mark.line
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            pair = next((pair for pair in node.value if pair[0].value == str(key)), None)
+            if pair is None:
+                break
+            line, node = pair[0].start_mark.line, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line
+        else:
+            break
+    return line + 1
+
+
+def _suggestion(keys: Sequence[str | int]) -> str:
+    """What the user may have meant by an unknown key."""
+    section: Any = Config
+    for key in keys[:-1]:
+        field = None if isinstance(key, int) else section.model_fields.get(key)
+        if field is not None:
+            annotation = field.annotation
+            section = CameraConfig if key == "cameras" else annotation
+    known = list(section.model_fields)
+    close = difflib.get_close_matches(str(keys[-1]), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"

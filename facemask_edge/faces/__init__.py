@@ -1,0 +1,1 @@
+"""Face detectors: each turns a picture into faces."""

@@ -1,0 +1,107 @@
+"""The one place that knows TFLite runtimes and the maths of quantization.
+
+``ai-edge-litert`` is the dependency; ``tflite-runtime`` is used where it is what is installed, which is how most Coral
+set-ups look.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facemask_edge.errors import ModelError
+from facemask_edge.manifest import ModelEntry, find_model
+from facemask_edge.values import Image
+
+
+def _interpreter_class() -> Any:  # noqa: ANN401 - two runtimes without type information share this interface
+    try:
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - which runtime is known only at run time
+    except ImportError:
+        try:
+            from tflite_runtime.interpreter import Interpreter  # noqa: PLC0415 - likewise
+        except ImportError as error:
+            raise ModelError("no TFLite runtime is installed; run: pip install ai-edge-litert") from error
+    return Interpreter
+
+
+class QuantizedOutput:
+    """One int8 output of a model; values are compared as int8 and dequantized only where they are wanted."""
+
+    def __init__(self, details: Mapping[str, Any]) -> None:
+        self.index: int = details["index"]
+        self.name: str = details["name"]
+        self.shape: tuple[int, ...] = tuple(int(side) for side in details["shape"])
+        self._scale, self._zero_point = details["quantization"]
+
+    def quantized(self, value: float) -> int:
+        """The smallest int8 whose value is at least ``value`` (clipped to int8)."""
+        return int(np.clip(np.ceil(value / self._scale + self._zero_point), -128, 127))
+
+    def dequantized(self, values: NDArray[np.int8]) -> NDArray[np.float32]:
+        """The float32 values that int8 ``values`` stand for, in the same shape."""
+        # Widen first: int8 minus a zero point of -128 does not fit into int8.
+        return (values.astype(np.float32) - np.float32(self._zero_point)) * np.float32(self._scale)
+
+
+class Model:
+    """A TFLite model with one int8 picture as input, loaded and ready.
+
+    Args:
+        name: File name of a packaged model or a path, see ``manifest.find_model``.
+        threads: Inference threads.
+
+    Raises:
+        ModelError: The file is missing, damaged or not a fully quantized model for one picture.
+    """
+
+    def __init__(self, name: str, *, threads: int = 1) -> None:
+        path, self.entry = find_model(name)
+        try:
+            self._interpreter = _interpreter_class()(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(_loading_failed(path, self.entry, error)) from error
+        self.outputs = [QuantizedOutput(details) for details in self._interpreter.get_output_details()]
+        self._input_index = self._checked_input(path)
+        self.invocations = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the input in pixels."""
+        return self.entry.input.width, self.entry.input.height
+
+    def invoke(self, image: Image) -> None:
+        """Run the model on one picture.
+
+        Args:
+            image: uint8, input height x width x 3, in the channel order of the manifest.
+        """
+        # The view must not outlive this line: the runtime refuses to invoke while one is held.
+        # int8 = uint8 ^ 0x80 is uint8 - 128: the shift to int8 needs no float.
+        np.bitwise_xor(image, np.uint8(0x80), out=self._interpreter.tensor(self._input_index)()[0].view(np.uint8))
+        self._interpreter.invoke()
+        self.invocations += 1
+
+    def output(self, output: QuantizedOutput) -> NDArray[np.int8]:
+        """A copy of an output's int8 values after ``invoke``, in the output's shape."""
+        return self._interpreter.get_tensor(output.index)  # type: ignore[no-any-return]
+
+    def _checked_input(self, path: Path) -> int:
+        inputs = self._interpreter.get_input_details()
+        width, height = self.size
+        wanted = (1, height, width, 3)
+        tensors = [*inputs, *self._interpreter.get_output_details()]
+        if any(tensor["dtype"] is not np.int8 for tensor in tensors):
+            raise ModelError(f"model {path} is not fully int8; convert it with convert-model")
+        if len(inputs) != 1 or tuple(inputs[0]["shape"]) != wanted:
+            raise ModelError(f"model {path} does not take one picture of {width}x{height}, as its manifest says")
+        return int(inputs[0]["index"])
+
+
+def _loading_failed(path: Path, entry: ModelEntry, error: Exception) -> str:
+    if "edgetpu-custom-op" in str(error):
+        return f"model {path} is compiled for an Edge TPU; name the one without _edgetpu, or use a Coral"
+    return f"model {path} ({entry.name}) cannot be loaded by this TFLite runtime; convert it again with convert-model"

@@ -1,0 +1,45 @@
+"""Follows faces from frame to frame: ByteTrack, by the library edgefirst-tracker, wrapped in this one file.
+
+Measured with version 0.38: ``labels`` must be ``uint64`` (its page says ``intp``), boxes may be pixels, and a
+detection below ``high_conf`` never starts a track but may continue one.
+Source: Zhang and others, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from edgefirst.tracker import ByteTrack
+
+from facemask_edge.values import Face, Track
+
+
+class FaceTracker:
+    """Gives the faces of one camera ids that last.
+
+    Args:
+        min_score: A face of a lower score never starts a track, but may continue one.
+        lifespan: Seconds without a face after which a track ends.
+    """
+
+    def __init__(self, *, min_score: float, lifespan: float) -> None:
+        self._tracker = ByteTrack(high_conf=min_score, lifespan_ns=round(lifespan * 1e9))
+
+    def update(self, faces: Sequence[Face], timestamp: float) -> list[Track]:
+        """The tracks that are in view in this frame.
+
+        Args:
+            faces: The faces found in this frame.
+            timestamp: Time of the frame in seconds, never smaller than the last one.
+        """
+        boxes = np.array([_corners(face) for face in faces], np.float32).reshape(-1, 4)
+        scores = np.array([face.score for face in faces], np.float32)
+        labels = np.zeros(len(faces), np.uint64)
+        found = self._tracker.update(boxes, scores, labels, round(timestamp * 1e9))
+        # The detected box, not the smoothed one: the smoothed one lags behind a walking person.
+        return [
+            Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
+        ]
+
+
+def _corners(face: Face) -> tuple[float, float, float, float]:
+    return face.box.x, face.box.y, face.box.x + face.box.width, face.box.y + face.box.height
