@@ -25,10 +25,10 @@ def cut_face(image: Image, box: Box, size: tuple[int, int]) -> Image:
         uint8, ``size[1]`` x ``size[0]`` x 3, in the channel order of ``image``.
     """
     height, width = image.shape[:2]
-    side = max(int(round(min(CROP_MARGIN * max(box.width, box.height), height, width))), 1)
+    side = max(round(min(CROP_MARGIN * max(box.width, box.height), height, width)), 1)
     centre_x, centre_y = box.centre
-    left = int(round(min(max(centre_x - side / 2, 0), width - side)))
-    top = int(round(min(max(centre_y - side / 2, 0), height - side)))
+    left = round(min(max(centre_x - side / 2, 0), width - side))
+    top = round(min(max(centre_y - side / 2, 0), height - side))
     # INTER_AREA averages what falls together when shrinking; INTER_LINEAR is right, and faster, when enlarging.
     interpolation = cv2.INTER_AREA if side > size[0] else cv2.INTER_LINEAR
     return cv2.resize(image[top : top + side, left : left + side], size, interpolation=interpolation)  # type: ignore[return-value]
@@ -49,7 +49,9 @@ class MaskClassifier:
         self.model = Model(model, threads=threads)
         labels = self.model.entry.labels
         if sorted(labels) != sorted([Label.MASK, Label.NO_MASK]):
-            raise ModelError(f"model {model} has the labels {labels} in its manifest; a classifier has mask and no_mask")
+            raise ModelError(
+                f"model {model} has the labels {labels} in its manifest; a classifier has mask and no_mask"
+            )
         self._output = next((output for output in self.model.outputs if output.shape == (1, len(labels))), None)
         if self._output is None:
             raise ModelError(f"model {model} has no output of shape 1 x {len(labels)}; convert it with convert-model")

@@ -78,9 +78,7 @@ class Compliance:
         ordered = sorted(urgent, key=lambda item: item[0]) + sorted(settled, key=lambda item: item[0])
         return [track for _, track in ordered[: self._config.classifications_per_frame]]
 
-    def update(
-        self, tracks: Sequence[Track], probabilities: Mapping[str, float], timestamp: float
-    ) -> list[Violation]:
+    def update(self, tracks: Sequence[Track], probabilities: Mapping[str, float], timestamp: float) -> list[Violation]:
         """Take in one frame.
 
         Args:
@@ -169,9 +167,7 @@ class Compliance:
         )
 
     def _forget_the_gone(self, timestamp: float) -> list[Violation]:
-        gone = [
-            person for person in self._people.values() if timestamp - person.last_seen > self._config.leave_after
-        ]
+        gone = [person for person in self._people.values() if timestamp - person.last_seen > self._config.leave_after]
         for person in gone:
             del self._people[person.track.id]
         return [self._end(person, person.last_seen, "left") for person in gone if person.violation is not None]

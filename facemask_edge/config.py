@@ -31,9 +31,7 @@ class Section(BaseModel):
 class DeviceConfig(Section):
     """The device itself."""
 
-    name: Name | None = Field(
-        None, description="Name of this device in topics and messages; null takes the host name."
-    )
+    name: Name | None = Field(None, description="Name of this device in topics and messages; null takes the host name.")
 
 
 class CameraConfig(Section):
@@ -71,9 +69,7 @@ class DetectorConfig(Section):
 class ClassifierConfig(Section):
     """The mask classifier."""
 
-    model: str = Field(
-        "mask_classifier_int8.tflite", description="Model file: a packaged one by name or a path."
-    )
+    model: str = Field("mask_classifier_int8.tflite", description="Model file: a packaged one by name or a path.")
     threads: int = Field(
         1, ge=1, le=8, description="Inference threads; a second one gains little and loses under load."
     )

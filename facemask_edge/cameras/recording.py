@@ -44,7 +44,7 @@ class Recording:
         """All frames; the timestamp is the media time in seconds."""
         image, found, timestamp, index = self._first, True, 0.0, 0
         while found:
-            yield Frame(image, timestamp, index)
+            yield Frame(image, timestamp, index)  # type: ignore[arg-type] # OpenCV's stubs do not know: always uint8
             index += 1
             found, image = self._capture.read()
             # Some containers report 0 or jump back; time never may.

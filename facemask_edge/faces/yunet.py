@@ -51,9 +51,7 @@ class YuNet:
         boxes = np.concatenate([boxes for boxes, _ in found])
         scores = np.concatenate([scores for _, scores in found])
         kept = suppressed(boxes, scores)
-        return [
-            Face(Box(*(float(side) / scale for side in boxes[index])), float(scores[index])) for index in kept
-        ]
+        return [Face(Box(*(float(side) / scale for side in boxes[index])), float(scores[index])) for index in kept]
 
     def _fit(self, image: Image) -> float:
         height, width = image.shape[:2]
@@ -67,7 +65,7 @@ class YuNet:
             part[...] = image
         else:
             cv2.resize(image, used, dst=part, interpolation=cv2.INTER_AREA)
-        return scale
+        return float(scale)
 
     def _level(self, stride: int) -> tuple[int, QuantizedOutput, QuantizedOutput]:
         width, height = self.model.size

@@ -1,0 +1,3 @@
+"""facemask-edge: a mask-compliance camera for the Raspberry Pi."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""``python -m facemask_edge`` is ``facemask-edge``."""
+
+from facemask_edge.cli import main
+
+main()

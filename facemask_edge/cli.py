@@ -1,0 +1,122 @@
+"""The command line: parses, calls, prints one sentence for an error a user can act on, and nothing else."""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from facemask_edge import __version__
+from facemask_edge.errors import FacemaskError
+
+EXIT_USAGE = 64
+EXIT_FAULT = 70
+app = typer.Typer(
+    help="A mask-compliance camera: finds faces, judges masks, reports violations over MQTT.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a configuration value, parsed as YAML."),
+]
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback signature
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def facemask_edge(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A mask-compliance camera: finds faces, judges masks, reports violations over MQTT."""
+
+
+@app.command()
+def run(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+    drain_timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for the broker after a recording's end.")
+    ] = 30.0,
+) -> None:
+    """Watch the cameras and report violations until stopped, or until all recordings have ended."""
+    # Imported here: an unknown option or --help must not wait for OpenCV and the TFLite runtime.
+    from facemask_edge.config import load_config  # noqa: PLC0415
+    from facemask_edge.daemon import Daemon  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    daemon = Daemon(load_config(config, overrides))
+    daemon.stop_on_signals()
+    daemon.run(drain_timeout=drain_timeout)
+
+
+@app.command()
+def annotate(
+    *,
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Pictures, folders of pictures, videos.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for annotated copies and results.jsonl.")],
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Draw the verdicts into copies of pictures and videos and write them to results.jsonl."""
+    from facemask_edge.annotate import annotate as annotate_sources  # noqa: PLC0415 - as in run
+    from facemask_edge.config import load_config  # noqa: PLC0415
+
+    results = annotate_sources(sources, output, load_config(config, overrides))
+    typer.echo(f"{results}")
+
+
+@app.command()
+def demo(
+    *,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the annotated video and contact sheet.")
+    ] = Path("demo-output"),
+    server: Annotated[
+        str | None, typer.Option(metavar="mqtt://HOST:PORT", help="Use this broker instead of starting one.")
+    ] = None,
+) -> None:
+    """Play the packaged sample through the daemon, and print the violations that a subscriber receives."""
+    from facemask_edge.demo import demo as run_demo  # noqa: PLC0415 - as in run
+
+    run_demo(output, server)
+
+
+def main() -> NoReturn:
+    """Run the command line and end with a documented exit code, see docs/cli.md."""
+    try:
+        code = app(standalone_mode=False)
+    except FacemaskError as error:
+        typer.echo(f"facemask-edge: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into a documented exit code
+        if _is_usage_error(error):
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(EXIT_USAGE)
+        traceback.print_exception(error)
+        typer.echo("facemask-edge: this is a fault of the program; please report it with the lines above", err=True)
+        sys.exit(EXIT_FAULT)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _is_usage_error(error: Exception) -> bool:
+    # typer brings its own copy of click since 0.26 and used the package before; both name the class alike, and
+    # BadParameter, which typer exports in every version, is one of them.
+    return any(isinstance(error, base) for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")

@@ -1,0 +1,62 @@
+"""What leaves the device: topics and payloads of the MQTT contract, version 1 (see docs/mqtt.md)."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from facemask_edge.clock import clock_is_synchronized, utc_now
+from facemask_edge.manifest import ModelEntry
+from facemask_edge.values import Frame, Label, Verdict, Violation
+
+VIOLATION_SCHEMA = "facemask-edge/violation/1"
+SCHEMA_FILE = Path(__file__).parent / "schemas" / "violation-1.json"
+
+
+class Topics:
+    """The topics of one device."""
+
+    def __init__(self, prefix: str, device: str) -> None:
+        self._device = f"{prefix}/{device}"
+
+    @property
+    def status(self) -> str:
+        """``online``, ``offline`` (last will) or ``stopped``; retained."""
+        return f"{self._device}/status"
+
+    def violation(self, camera: str) -> str:
+        """One JSON object for each start and each end."""
+        return f"{self._device}/{camera}/violation"
+
+    def people(self, camera: str) -> str:
+        """Counts of the faces in view, on change; retained."""
+        return f"{self._device}/{camera}/people"
+
+
+def violation_payload(
+    violation: Violation, frame: Frame, *, device: str, camera: str, model: ModelEntry
+) -> dict[str, Any]:
+    """The payload of a violation, without the ``stream`` and ``sequence`` that the outbox gives it."""
+    return {
+        "schema": VIOLATION_SCHEMA,
+        "event_type": violation.event_type,
+        "id": violation.id,
+        "device": device,
+        "camera": camera,
+        "time": utc_now(),
+        "clock_synchronized": clock_is_synchronized(),
+        "track": violation.track.id,
+        "probability": round(violation.probability, 3),
+        "observations": violation.observations,
+        "face": violation.track.box.clipped(frame.width, frame.height).rounded(),
+        "frame": {"width": frame.width, "height": frame.height},
+        "model": {"name": model.name, "sha256": model.sha256},
+        **violation.details(),
+    }
+
+
+def people_payload(verdicts: Iterable[Verdict]) -> str:
+    """The counts of the faces in view by label, as JSON."""
+    counts = Counter(verdict.label for verdict in verdicts)
+    return json.dumps({label.value: counts[label] for label in Label})

@@ -1,0 +1,60 @@
+"""The way of a frame: from a picture to verdicts and violations, for one camera."""
+
+from facemask_edge.classifier import MaskClassifier
+from facemask_edge.compliance import Compliance
+from facemask_edge.config import CameraConfig, Config
+from facemask_edge.faces import FaceDetector, create_detector, packaged_model
+from facemask_edge.tracking import FaceTracker
+from facemask_edge.values import Frame, Verdict, Violation
+from facemask_edge.zones import Zones
+
+
+class Models:
+    """The models of a device, loaded once and shared by its cameras.
+
+    Raises:
+        ModelError: A model cannot be used.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.classifier = MaskClassifier(config.classifier.model, threads=config.classifier.threads)
+        self._detectors: dict[str, FaceDetector] = {}
+        if config.detector.model:
+            self.detector(0, 0)
+
+    def detector(self, width: int, height: int) -> FaceDetector:
+        """The face detector for frames of this size."""
+        config = self._config
+        name = config.detector.model or packaged_model(width, height, config.compliance.min_face_height)
+        if name not in self._detectors:
+            self._detectors[name] = create_detector(config.detector, name, threads=config.classifier.threads)
+        return self._detectors[name]
+
+
+class Pipeline:
+    """Judges the frames of one camera, one after the other."""
+
+    def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
+        self._models = models
+        self._zones = Zones(camera.zones, camera.ignore_zones)
+        self._compliance = Compliance(config.compliance)
+        self._tracker = FaceTracker(min_score=config.detector.min_score, lifespan=config.compliance.leave_after)
+
+    def process(self, frame: Frame) -> list[Violation]:
+        """Take in a frame and return the violations that start or end with it."""
+        faces = self._models.detector(frame.width, frame.height).detect(frame.image)
+        tracks = self._tracker.update(self._zones.counting(faces, frame.width, frame.height), frame.timestamp)
+        probabilities = {
+            track.id: self._models.classifier.probability(frame.image, track.box)
+            for track in self._compliance.worth_classifying(tracks, frame.timestamp)
+        }
+        return self._compliance.update(tracks, probabilities, frame.timestamp)
+
+    def verdicts(self) -> list[Verdict]:
+        """What is thought of each face in view in the newest frame."""
+        return self._compliance.verdicts()
+
+    def finish(self) -> list[Violation]:
+        """End what is still open, because nothing more comes."""
+        return self._compliance.finish("stopped")

@@ -1,0 +1,101 @@
+"""Fixtures shared by all tests: the shared data, a real broker, a real subscriber."""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.subscriber import Subscriber
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared data: FACEMASK_SHARED, default ../shared."""
+    folder = Path(os.environ.get("FACEMASK_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"the shared data folder {folder} is not here; name it with FACEMASK_SHARED")
+    return folder
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """A real Mosquitto on a port of its own; ``settings`` are lines of its configuration."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        self.port = free_port()
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        # Started by root it would become the user mosquitto, who may not read the tests' files.
+        user = f"user {getpass.getuser()}"
+        stored = f"persistence_location {folder}/"
+        lines = [f"listener {self.port} 127.0.0.1", user, stored, *(settings or ["allow_anonymous true"])]
+        self._file = folder / "mosquitto.conf"
+        self._file.write_text("\n".join(lines) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Mosquitto":
+        # Debian installs it into /usr/sbin, which is not on every user's PATH.
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert program
+        self._process = subprocess.Popen([program, "-c", str(self._file)], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return self
+        raise AssertionError("Mosquitto does not start")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            # Politely: only so it saves its sessions where persistence is on.
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+
+@pytest.fixture
+def new_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """Makes Mosquittos, not started yet; each argument is a line of the configuration."""
+    if not shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin"):
+        pytest.skip("the Debian package mosquitto is not installed; run: sudo apt install mosquitto")
+    made: list[Mosquitto] = []
+
+    def new(*settings: str) -> Mosquitto:
+        folder = tmp_path / f"mosquitto-{len(made)}"
+        folder.mkdir(mode=0o755)
+        made.append(Mosquitto(folder, *settings))
+        return made[-1]
+
+    yield new
+    for broker in made:
+        broker.stop()
+
+
+@pytest.fixture
+def mosquitto(new_mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
+    """A running Mosquitto that lets everybody in."""
+    return new_mosquitto().start()
+
+
+@pytest.fixture
+def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
+    """A client of ``mosquitto`` that has subscribed to everything."""
+    client = Subscriber(mosquitto.port)
+    yield client
+    client.close()

@@ -1,0 +1,54 @@
+"""A real MQTT client that collects what it receives."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+
+class Subscriber:
+    """Subscribes to ``topic`` at a broker on 127.0.0.1, and has done so when it is made.
+
+    A persistent one keeps its session at the broker and comes back by itself: it misses nothing that the broker took.
+    """
+
+    def __init__(self, port: int, topic: str = "#", *, persistent: bool = False) -> None:
+        self.messages: list[paho.MQTTMessage] = []
+        subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, f"subscriber-{port}", protocol=paho.MQTTv5)
+        self._client.on_message = lambda _client, _data, message: self.messages.append(message)
+        self._client.on_subscribe = lambda _client, _data, _mid, _reasons, _properties: subscribed.set()
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = 3600 if persistent else 0
+        self._client.connect("127.0.0.1", port, clean_start=not persistent, properties=properties)
+        self._client.subscribe(topic, qos=1)
+        self._client.loop_start()
+        assert subscribed.wait(10)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The violations received so far."""
+        return [json.loads(message.payload) for message in self.messages if message.topic.endswith("/violation")]
+
+    def payloads(self, topic: str) -> list[str]:
+        """What was received on one topic so far."""
+        return [bytes(message.payload).decode() for message in self.messages if message.topic == topic]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+    """Whether ``condition`` becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()

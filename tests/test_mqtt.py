@@ -1,0 +1,246 @@
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from facemask_edge.config import MqttConfig
+from facemask_edge.errors import ConfigError
+from facemask_edge.mqtt import Publisher
+from facemask_edge.outbox import Outbox
+from tests.conftest import Mosquitto, free_port
+from tests.subscriber import Subscriber, wait_until
+
+TOPIC = "facemask/pi/door/violation"
+STATUS = "facemask/pi/status"
+PERSISTENT = ("allow_anonymous true", "persistence true")
+NewPublisher = Callable[..., Publisher]
+
+
+@pytest.fixture
+def new_publisher(tmp_path: Path) -> Iterator[NewPublisher]:
+    """Starts publishers on the test's own outbox; they are stopped at the test's end."""
+    made: list[Publisher] = []
+
+    def new(*servers: str, **settings: Any) -> Publisher:
+        outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
+        config = MqttConfig.model_validate({"servers": list(servers), **settings})
+        made.append(Publisher(config, device="pi", outbox=outbox))
+        made[-1].start()
+        return made[-1]
+
+    yield new
+    for publisher in made:
+        publisher.stop()
+
+
+def numbers(subscriber: Subscriber) -> list[int]:
+    return [event["number"] for event in subscriber.events()]
+
+
+def test_events_arrive_in_order_and_leave_the_outbox(
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher, tmp_path: Path
+) -> None:
+    publisher = new_publisher(mosquitto.url)
+    for number in range(100):
+        publisher.submit(TOPIC, {"number": number})
+    assert publisher.drain(10)
+    assert wait_until(lambda: len(subscriber.events()) >= 100)
+    assert numbers(subscriber) == list(range(100))
+    assert [event["sequence"] for event in subscriber.events()] == list(range(1, 101))
+    publisher.stop()
+    assert Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000).counts() == (0, 0)
+
+
+def test_an_event_says_that_it_is_json(
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher
+) -> None:
+    new_publisher(mosquitto.url).submit(TOPIC, {"number": 1})
+    assert wait_until(lambda: bool(subscriber.events()))
+    message = next(message for message in subscriber.messages if message.topic == TOPIC)
+    assert (message.qos, message.retain) == (1, False)
+    assert message.properties is not None
+    assert message.properties.ContentType == "application/json"
+
+
+def test_the_status_says_online_stopped_and_offline(
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher
+) -> None:
+    publisher = new_publisher(mosquitto.url)
+    assert wait_until(lambda: subscriber.payloads(STATUS) == ["online"])
+    publisher.stop()
+    assert wait_until(lambda: subscriber.payloads(STATUS) == ["online", "stopped"])
+    killed = new_publisher(mosquitto.url)
+    assert wait_until(lambda: subscriber.payloads(STATUS)[2:] == ["online"])
+    client = killed._client  # noqa: SLF001 - a network that goes away has no public interface
+    assert client is not None
+    connection = client.socket()
+    assert connection is not None
+    connection.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+    assert wait_until(lambda: subscriber.payloads(STATUS)[3:5] == ["offline", "online"])
+    late = Subscriber(mosquitto.port, STATUS)
+    with closing(late):
+        assert wait_until(lambda: [message.retain for message in late.messages] == [True])
+
+
+def test_a_latest_value_is_retained_and_sent_again_on_connecting(
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher
+) -> None:
+    publisher = new_publisher(mosquitto.url)
+    publisher.publish_latest("facemask/pi/door/people", "1")
+    publisher.publish_latest("facemask/pi/door/people", "2")
+    assert wait_until(lambda: subscriber.payloads("facemask/pi/door/people")[-1:] == ["2"])
+    with closing(Subscriber(mosquitto.port, "facemask/pi/door/people")) as late:
+        assert wait_until(lambda: late.payloads("facemask/pi/door/people") == ["2"])
+
+
+def test_events_made_while_the_broker_is_away_arrive_when_it_is_back(
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher
+) -> None:
+    broker = new_mosquitto(*PERSISTENT).start()
+    with closing(Subscriber(broker.port, persistent=True)) as subscriber:
+        broker.stop()
+        publisher = new_publisher(broker.url)
+        for number in range(10):
+            publisher.submit(TOPIC, {"number": number})
+        assert not publisher.drain(1)
+        broker.start()
+        assert publisher.drain(15)
+        assert wait_until(lambda: numbers(subscriber) == list(range(10)))
+
+
+def test_a_broker_that_restarts_in_the_middle_costs_no_event(
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher
+) -> None:
+    broker = new_mosquitto(*PERSISTENT).start()
+    publisher = new_publisher(broker.url)
+    with closing(Subscriber(broker.port, persistent=True)) as subscriber:
+        for turn in range(3):
+            heard = len(subscriber.events())
+            for number in range(200):
+                publisher.submit(TOPIC, {"number": 200 * turn + number})
+            assert wait_until(lambda: len(subscriber.events()) > heard)  # noqa: B023 - called in this turn only
+            broker.stop()
+            broker.start()
+        assert publisher.drain(30)
+        assert wait_until(lambda: len(set(numbers(subscriber))) == 600)
+        # Some may come twice; (stream, sequence) tells which, and without those the order is kept.
+        firsts = dict.fromkeys((event["sequence"], event["number"]) for event in subscriber.events())
+        assert [number for _, number in firsts] == list(range(600))
+
+
+def test_events_outlive_the_process(new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher) -> None:
+    broker = new_mosquitto()
+    first = new_publisher(broker.url)
+    first.submit(TOPIC, {"number": 7})
+    assert not first.drain(0.5)
+    first.stop()
+    broker.start()
+    with closing(Subscriber(broker.port)) as subscriber:
+        second = new_publisher(broker.url)
+        second.submit(TOPIC, {"number": 8})
+        assert second.drain(10)
+        assert wait_until(lambda: numbers(subscriber) == [7, 8])
+        assert [event["sequence"] for event in subscriber.events()] == [1, 2]
+
+
+def test_the_second_server_is_used_when_the_first_is_away(
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher
+) -> None:
+    publisher = new_publisher(f"mqtt://127.0.0.1:{free_port()}", mosquitto.url)
+    publisher.submit(TOPIC, {"number": 1})
+    assert publisher.drain(10)
+    assert wait_until(lambda: numbers(subscriber) == [1])
+
+
+def test_an_event_nobody_hears_counts_as_delivered_and_as_unheard(
+    mosquitto: Mosquitto, new_publisher: NewPublisher
+) -> None:
+    publisher = new_publisher(mosquitto.url)
+    publisher.submit(TOPIC, {"number": 1})
+    assert publisher.drain(10)
+    assert publisher.unheard == 1
+
+
+def test_wrong_credentials_are_said_and_the_events_wait(
+    new_mosquitto: Callable[..., Mosquitto],
+    new_publisher: NewPublisher,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.write_text("pi:$7$101$MTIzNDU2Nzg5MDEy$AAAA\n")
+    broker = new_mosquitto("allow_anonymous false", f"password_file {passwords}").start()
+    secret = tmp_path / "secret"
+    secret.write_text("not the right one\n")
+    publisher = new_publisher(broker.url, username="pi", password_file=secret)
+    publisher.submit(TOPIC, {"number": 1})
+    assert not publisher.drain(2)
+    assert "refused the connection" in caplog.text
+    assert "check mqtt.username" in caplog.text
+    assert "not the right one" not in caplog.text
+
+
+def test_an_event_larger_than_the_broker_takes_becomes_a_dead_letter_and_the_others_arrive(
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher, tmp_path: Path
+) -> None:
+    broker = new_mosquitto("allow_anonymous true", "max_packet_size 2000").start()
+    publisher = new_publisher(broker.url)
+    with closing(Subscriber(broker.port)) as subscriber:
+        publisher.submit(TOPIC, {"number": 1, "text": "x" * 5000})
+        publisher.submit(TOPIC, {"number": 2})
+        assert publisher.drain(10)
+        assert wait_until(lambda: numbers(subscriber) == [2])
+    publisher.stop()
+    assert Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000).counts() == (0, 1)
+
+
+def test_an_event_the_acl_refuses_waits(
+    new_mosquitto: Callable[..., Mosquitto],
+    new_publisher: NewPublisher,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic write {STATUS}\n")
+    broker = new_mosquitto("allow_anonymous true", f"acl_file {rules}").start()
+    publisher = new_publisher(broker.url)
+    publisher.submit(TOPIC, {"number": 1})
+    assert not publisher.drain(2)
+    assert "refuses events: Not authorized" in caplog.text
+    publisher.stop()
+    assert Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000).counts() == (1, 0)
+
+
+def test_a_server_that_never_answers_is_given_up(
+    mosquitto: Mosquitto, new_publisher: NewPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facemask_edge.mqtt.CONNECT_TIMEOUT", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        held: list[socket.socket] = []
+        threading.Thread(target=lambda: held.append(silent.accept()[0]), daemon=True).start()
+        publisher = new_publisher(f"mqtt://127.0.0.1:{silent.getsockname()[1]}", mosquitto.url)
+        publisher.submit(TOPIC, {"number": 1})
+        assert publisher.drain(10)
+        held[0].close()
+
+
+def test_a_missing_password_file_is_explained(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
+    config = MqttConfig(username="pi", password_file=tmp_path / "missing")
+    with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
+        Publisher(config, device="pi", outbox=outbox)
+
+
+def test_the_stream_is_part_of_every_event(
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher
+) -> None:
+    publisher = new_publisher(mosquitto.url)
+    publisher.submit(TOPIC, {"number": 1})
+    assert wait_until(lambda: bool(subscriber.events()))
+    assert subscriber.events()[0]["stream"] == publisher._outbox.stream  # noqa: SLF001 - compared with what was sent
+    assert json.dumps(subscriber.events()[0])
