@@ -93,7 +93,7 @@ def find_pictures(folder: Path, *, split: Literal["train", "dev"] = "train", lim
     elif all((folder / name).is_dir() for name in SINGLE_FACES):
         pictures = _single_faces(folder, limit) if split == "train" else []
     else:
-        raise InputError(f"{folder} holds neither with_mask/ and without_mask/ nor {BOXES}; see docs/training.md")
+        raise InputError(f"{folder} holds neither with_mask/ and without_mask/ nor {BOXES}; see --help")
     if not pictures and split == "train":
         raise InputError(f"{folder} holds no picture with a usable face")
     return pictures
@@ -104,7 +104,9 @@ def describe_source(folder: Path, pictures: Sequence[Picture]) -> str:
     name = folder.resolve().name
     faces = sum(len(picture.faces) for picture in pictures)
     part = ", split train" if is_boxed(folder) else ""
-    return f"{name}: {faces} faces of {len(pictures)} pictures{part}; {SOURCES.get(name, 'source and licence not stated')}"
+    return (
+        f"{name}: {faces} faces of {len(pictures)} pictures{part}; {SOURCES.get(name, 'source and licence not stated')}"
+    )
 
 
 def _single_faces(folder: Path, limit: int | None) -> list[Picture]:

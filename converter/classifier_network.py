@@ -33,13 +33,13 @@ def build_network(weights: Path | None) -> keras.Model:
     shape = (SIZE[1], SIZE[0], 3)
     if weights is not None and not weights.is_file():
         raise InputError(f"{weights} does not exist; --weights names Keras' MobileNetV2 weights without top")
-    try:
-        with quietly():
+    with quietly():
+        try:
             backbone = keras.applications.MobileNetV2(
                 weights=weights and str(weights), include_top=False, input_shape=shape
             )
-    except (ValueError, OSError) as error:
-        raise ModelError(f"{weights} does not hold the weights of MobileNetV2 (alpha 1.0) without top") from error
+        except (ValueError, OSError, KeyError) as error:
+            raise ModelError(f"{weights} does not hold the weights of MobileNetV2 (alpha 1.0) without top") from error
     picture = keras.Input(shape, name="picture")
     x = keras.layers.AveragePooling2D((7, 7), name="average_pooling2d")(backbone(picture))
     x = keras.layers.Flatten(name="flatten")(x)

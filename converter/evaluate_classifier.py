@@ -15,7 +15,7 @@ from converter.augmentation import SIZE
 from converter.classifier_data import LABELS, find_pictures, is_boxed, read_picture
 from converter.classifier_network import network_input
 from converter.figures import in_words, share
-from converter.tensorflow_quietly import keras
+from converter.tensorflow_quietly import keras, quietly
 from facemask_edge.classifier import MaskClassifier, cut_face
 from facemask_edge.values import Box, Image, Label
 
@@ -38,7 +38,7 @@ class DevelopmentFace:
 
 def development_faces(folders: Iterable[Path]) -> list[DevelopmentFace]:
     """The mask and no_mask faces of split dev, of at least the smallest of ``HEIGHTS``, in all boxed folders."""
-    faces = []
+    faces: list[DevelopmentFace] = []
     for folder in folders:
         if not is_boxed(folder):
             continue
@@ -46,19 +46,25 @@ def development_faces(folders: Iterable[Path]) -> list[DevelopmentFace]:
             image = read_picture(picture.path)
             if image is None:
                 continue
-            for face in picture.faces:
-                if face.box is not None and face.box.height >= HEIGHTS[0]:
-                    faces.append(DevelopmentFace(image, face.box, face.label))
+            faces += [
+                DevelopmentFace(image, face.box, face.label)
+                for face in picture.faces
+                if face.box is not None and face.box.height >= HEIGHTS[0]
+            ]
     return faces
 
 
-def judged_by_network(network: keras.Model, faces: Sequence[DevelopmentFace]) -> NDArray[np.float64]:
-    """The probability of no_mask that the float network gives each face, float64, n."""
+def judged_by_network(
+    network: keras.Model, faces: Sequence[DevelopmentFace], labels: Sequence[str] = LABELS
+) -> NDArray[np.float64]:
+    """The probability of no_mask that the float network gives each face, float64, n; ``labels`` order its outputs."""
     probabilities = [
-        network.predict_on_batch(network_input([cut_face(face.image, face.box, SIZE) for face in faces[at : at + _BATCH]]))
+        network.predict_on_batch(
+            network_input([cut_face(face.image, face.box, SIZE) for face in faces[at : at + _BATCH]])
+        )
         for at in range(0, len(faces), _BATCH)
     ]
-    return np.concatenate([np.empty((0, len(LABELS))), *probabilities])[:, _NO_MASK]
+    return np.concatenate([np.empty((0, len(labels))), *probabilities])[:, labels.index(Label.NO_MASK)]
 
 
 def judged_by_device(model: Path, faces: Sequence[DevelopmentFace]) -> NDArray[np.float64]:
@@ -67,8 +73,10 @@ def judged_by_device(model: Path, faces: Sequence[DevelopmentFace]) -> NDArray[n
     Raises:
         ModelError: The device would not load the model.
     """
-    classifier = MaskClassifier(str(model.absolute()))
-    return np.array([classifier.probability(face.image, face.box) for face in faces], dtype=np.float64)
+    # Quietly: a TFLite runtime announces itself on stderr.
+    with quietly():
+        classifier = MaskClassifier(str(model.absolute()))
+        return np.array([classifier.probability(face.image, face.box) for face in faces], dtype=np.float64)
 
 
 def figures_by_height(faces: Sequence[DevelopmentFace], probabilities: NDArray[np.float64]) -> dict[str, Any]:
@@ -80,7 +88,9 @@ def figures_by_height(faces: Sequence[DevelopmentFace], probabilities: NDArray[n
     for height in HEIGHTS:
         counted = heights >= height
         parts = {"all": counted} | {name: counted & (labels == place) for place, name in enumerate(LABELS)}
-        figures[f"height_{height}"] = {name: share(int(right[part].sum()), int(part.sum())) for name, part in parts.items()}
+        figures[f"height_{height}"] = {
+            name: share(int(right[part].sum()), int(part.sum())) for name, part in parts.items()
+        }
     return figures
 
 

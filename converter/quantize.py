@@ -41,7 +41,10 @@ def to_int8(model: keras.Model, calibration: Iterable[Batch], *, scale: float, z
         function = tf.function(lambda image: model(image, training=False)).get_concrete_function(
             tf.TensorSpec(shape, tf.float32, name="image")
         )
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], model)
+        # Keras 3 hides its variables from what TensorFlow saves; calibration would stop at the first READ_VARIABLE.
+        tracked = tf.Module()
+        tracked.kept = list(function.variables)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tracked)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

@@ -4,6 +4,8 @@ The lower part of the network keeps its ImageNet weights, so its output for ever
 disk; the upper part is then trained on that, which makes an epoch ten times shorter.
 """
 
+import math
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +35,7 @@ from converter.figures import in_words, share
 from converter.quantize import write_model
 from converter.tensorflow_quietly import keras, quietly
 from facemask_edge.errors import InputError, OutputError
-from facemask_edge.manifest import ModelEntry, ModelInput, sha256_of
+from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, read_manifest, sha256_of
 from facemask_edge.values import Image
 
 HELD_OUT = 0.1
@@ -94,7 +96,8 @@ def train_model(*, data: Sequence[Path], weights: Path, output: Path, recipe: Re
         figures["scenes_dev_float"] = figures_by_height(faces, judged_by_network(network, faces))
         for line in lines_of(figures["scenes_dev_float"]):
             console.print(f"split dev, {line}", highlight=False, soft_wrap=True)
-    _write(network, output, [*sources, f"initial weights: {weights.name} (ImageNet)"], figures, _command(data, weights, output, recipe))
+    sources.append(f"initial weights: {weights.name} (MobileNetV2 of Keras, trained on ImageNet; Apache-2.0)")
+    _write(network, output, sources, figures, _command(data, weights, output, recipe))
     console.print(f"wrote {output}", highlight=False, soft_wrap=True)
 
 
@@ -103,6 +106,7 @@ def ensure_writable(output: Path, suffix: str) -> None:
 
     Raises:
         OutputError: Its name does not end in ``suffix``, or its folder cannot be written.
+        ModelError: The manifest beside it is malformed.
     """
     if output.suffix != suffix or output.is_dir():
         raise OutputError(f"{output} is no name for the model; --output names a {suffix} file")
@@ -112,6 +116,8 @@ def ensure_writable(output: Path, suffix: str) -> None:
             pass
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+    if (output.parent / MANIFEST).exists():
+        read_manifest(output.parent)
 
 
 def _gather(data: Sequence[Path], recipe: Recipe, console: Console) -> tuple[Split, list[str]]:
@@ -149,9 +155,19 @@ def compute_features(
         recipe: For ``copies`` and ``seed``.
         path: The file that will hold the features.
         console: Shows the progress when it is a terminal.
+
+    Raises:
+        InputError: A picture cannot be read any more.
+        OutputError: The temporary folder is too small.
     """
     labels = np.repeat([face.label for picture in pictures for face in picture.faces], recipe.copies).astype(np.int64)
     shape = (len(labels), *lower.output.shape[1:])
+    needed, free = np.float16().nbytes * math.prod(shape), shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise OutputError(
+            f"{path.parent} has {free >> 20} MB left and the features need {needed >> 20} MB; "
+            "set TMPDIR to a larger disk or use fewer --copies"
+        )
     values: NDArray[np.float16] = np.memmap(path, np.float16, "w+", shape=shape)
     batch: list[Image] = []
     done = 0
@@ -184,7 +200,7 @@ def fit(
     """Train the upper part and leave it with the weights of the epoch whose held-out loss was smallest.
 
     Returns:
-        Held-out figures of that epoch; its crops are augmented like those trained with.
+        Held-out figures of that epoch.
     """
     steps = -(-len(training.labels) // BATCH)
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps * recipe.epochs)
@@ -196,14 +212,14 @@ def fit(
     for epoch in range(1, recipe.epochs + 1):
         batches = np.array_split(random.permutation(len(training.labels)), steps)
         loss = 0.0
-        for rows in track(
-            batches, f"epoch {epoch}", console=console, transient=True, disable=not console.is_terminal
-        ):
+        for rows in track(batches, f"epoch {epoch}", console=console, transient=True, disable=not console.is_terminal):
             # Sorted rows are read from disk in one direction; within a batch their order means nothing.
             rows.sort()
             values, labels = training.values[rows].astype(np.float32), training.labels[rows]
+            # Keras 3 has versions whose train_on_batch returns a running mean unless this is called.
+            halves.upper.reset_metrics()
             loss += float(halves.upper.train_on_batch(values, labels, sample_weight=weights[labels])) * len(rows)
-        figures = {"epoch": epoch} | held_out_figures(halves.upper, held_out, weights)
+        figures = {"epoch": epoch} | held_out_figures(halves.upper, held_out, weights, recipe.copies)
         console.print(
             f"epoch {epoch} of {recipe.epochs}: training loss {loss / len(training.labels):.4f}, "
             f"held-out loss {figures['loss']:.4f}, right {in_words(figures['accuracy'])}",
@@ -222,8 +238,13 @@ def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
     return (len(labels) / (len(LABELS) * np.maximum(counts, 1))).astype(np.float32)
 
 
-def held_out_figures(upper: keras.Model, features: Features, weights: NDArray[np.float32]) -> dict[str, Any]:
-    """The class-weighted logarithmic loss and the share judged rightly."""
+def held_out_figures(
+    upper: keras.Model, features: Features, weights: NDArray[np.float32], copies: int
+) -> dict[str, Any]:
+    """The class-weighted logarithmic loss over all copies, and the share of faces judged rightly in the plain copy.
+
+    Only the plain copies are counted: five copies of a face are not five faces, and their interval would be too small.
+    """
     probabilities = np.concatenate(
         [
             upper.predict_on_batch(features.values[at : at + BATCH].astype(np.float32))
@@ -232,10 +253,10 @@ def held_out_figures(upper: keras.Model, features: Features, weights: NDArray[np
     )
     of_truth = probabilities[np.arange(len(features.labels)), features.labels]
     losses = -np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))
-    right = int((probabilities.argmax(axis=1) == features.labels).sum())
+    right = (probabilities.argmax(axis=1) == features.labels)[::copies]
     return {
         "loss": round(float(np.average(losses, weights=weights[features.labels])), 5),
-        "accuracy": share(right, len(features.labels)),
+        "accuracy": share(int(right.sum()), len(right)),
     }
 
 

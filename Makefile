@@ -1,0 +1,44 @@
+# Every target sets up what it needs in a virtual environment of its own, .venv.
+.PHONY: demo test lint benchmark recordings docs clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/facemask-edge demo --output demo-output
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmark: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.real_footage
+
+# Makes the sample recordings again, byte for byte where the encoder is the same version.
+recordings: $(VENV)/test.stamp
+	$(BIN)/python -m tests.make_recordings
+
+# Writes docs/config.md from the descriptions in facemask_edge/config.py.
+docs: $(VENV)/test.stamp
+	$(BIN)/python -m tests.make_config_reference
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	touch $@
+
+# The converter's extra brings TensorFlow, where there is one for this machine.
+$(VENV)/test.stamp: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test,converter]'
+	touch $@ $(VENV)/demo.stamp
+
+clean:
+	rm -rf $(VENV) demo-output

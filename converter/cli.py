@@ -1,0 +1,121 @@
+"""The converter's command lines: each parses, calls, and prints one sentence for an error a user can act on."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from facemask_edge.errors import FacemaskError
+
+EXIT_USAGE = 64
+EXIT_FAULT = 70
+EXIT_INTERRUPTED = 130
+
+Data = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Folder with with_mask/ and without_mask/, or with boxes.jsonl; may be given several times.",
+    ),
+]
+# A list option takes one value at a time; this makes `--data A B` mean the same as `--data A --data B`.
+MoreData = Annotated[list[Path], typer.Argument(metavar="DIR", help="More folders, as in --data A B.")]
+
+
+def train_model() -> NoReturn:
+    """Run ``train-model``."""
+    _run("train-model", _train_model)
+
+
+def train_detector() -> NoReturn:
+    """Run ``train-detector``."""
+    _run("train-detector", _train_detector)
+
+
+def convert_model() -> NoReturn:
+    """Run ``convert-model``."""
+    _run("convert-model", _convert_model)
+
+
+def _train_model(  # noqa: PLR0913 - one parameter an option
+    *,
+    data: Data,
+    more_data: MoreData = [],  # noqa: B006 - typer reads the default and never changes it
+    weights: Annotated[Path, typer.Option(metavar="FILE", help="ImageNet weights of MobileNetV2 without top.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The .keras file to write.")] = Path(
+        "models/mask_classifier.keras"
+    ),
+    epochs: Annotated[int, typer.Option(min=1, help="Rounds of training; the best one is kept.")] = 6,
+    copies: Annotated[int, typer.Option(min=1, help="Crops of each face, all but one of them augmented.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the held-out part and all variation.")] = 0,
+    limit: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help="At most N pictures of each folder, for a quick try.")
+    ] = None,
+) -> None:
+    """Train the mask classifier on pictures of faces with and without a mask."""
+    # Imported here: an unknown option or --help must not wait for TensorFlow.
+    from converter.train_model import Recipe, train_model  # noqa: PLC0415
+
+    recipe = Recipe(epochs=epochs, copies=copies, seed=seed, limit=limit)
+    train_model(data=[*data, *more_data], weights=weights, output=output, recipe=recipe)
+
+
+def _train_detector(
+    *,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder with boxes.jsonl, or with sub-folders of which one has it.")
+    ],
+    weights: Annotated[Path, typer.Option(metavar="FILE", help="The published yunet_n_320_320.onnx.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the models.")] = Path("models"),
+    epochs: Annotated[
+        int | None, typer.Option(min=0, help="Rounds of training; 0 only converts the initial weights.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the held-out part and all variation.")] = 0,
+) -> None:
+    """Fine-tune the face detector on masked faces and quantize it."""
+    from converter.train_detector import EPOCHS, train_detector  # noqa: PLC0415 - as in _train_model
+
+    train_detector(data=data, weights=weights, output=output, epochs=EPOCHS if epochs is None else epochs, seed=seed)
+
+
+def _convert_model(
+    *,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The .keras file that train-model wrote.")],
+    data: Data,
+    more_data: MoreData = [],  # noqa: B006 - as in _train_model
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The .tflite file to write.")] = Path(
+        "models/mask_classifier_int8.tflite"
+    ),
+    labels: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Order of the outputs; otherwise the manifest beside MODEL says.")
+    ] = None,
+) -> None:
+    """Quantize a trained mask classifier to int8 and evaluate it with the device's own code."""
+    from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model
+
+    order = None if labels is None else [label.strip() for label in labels.split(",")]
+    convert_model(model=model, data=[*data, *more_data], output=output, labels=order)
+
+
+def _run(name: str, command: Callable[..., None]) -> NoReturn:
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name=name)(command)
+    try:
+        app(prog_name=name)
+    except FacemaskError as error:
+        typer.echo(f"{name}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except SystemExit as end:
+        # Typer ends with 2 for wrong usage; no command here ends with 2 for anything else.
+        sys.exit(EXIT_USAGE if end.code == 2 else end.code)  # noqa: PLR2004
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into a documented exit code
+        traceback.print_exception(error)
+        typer.echo(f"{name}: this is a fault of the program; please report it with the lines above", err=True)
+        sys.exit(EXIT_FAULT)
+    sys.exit(0)

@@ -1,0 +1,203 @@
+"""``convert-model``: quantizes a trained mask classifier to the int8 model that the device runs, and proves it."""
+
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from converter.augmentation import SIZE, plain_crop, varied_crop
+from converter.classifier_data import LABELS, find_pictures, read_picture
+from converter.classifier_network import network_input
+from converter.evaluate_classifier import (
+    agreement,
+    development_faces,
+    figures_by_height,
+    judged_by_device,
+    judged_by_network,
+    lines_of,
+)
+from converter.figures import in_words
+from converter.quantize import Batch, to_int8, write_model
+from converter.tensorflow_quietly import keras, quietly, tf
+from converter.train_model import ensure_writable
+from facemask_edge.errors import InputError, ModelError, OutputError
+from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, Quantization, read_manifest, sha256_of
+
+INPUT_SCALE, INPUT_ZERO_POINT = 1 / 127.5, -1
+"""With these the device's ``uint8 ^ 0x80`` is the network's input range of -1..1."""
+
+CALIBRATION_PICTURES = 300
+_SEED = 0
+
+
+def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None = None) -> None:
+    """Quantize a Keras classifier to int8, write it with its manifest entry and report what it is worth.
+
+    Args:
+        model: The ``.keras`` file that train-model wrote.
+        data: Folders of the kinds train-model takes; their training part calibrates, split dev evaluates.
+        output: The ``.tflite`` file to write.
+        labels: The order of the outputs; None for that of the entry in the manifest beside ``model``.
+
+    Raises:
+        InputError: The data cannot be read.
+        ModelError: ``model`` is no such classifier, or its labels' order is unknown.
+        OutputError: The output cannot be written.
+    """
+    console = Console()
+    ensure_writable(output, ".tflite")
+    network = load_network(model)
+    known = _entry_of(model)
+    order = _label_order(model, known, labels)
+    calibration = calibration_batches(data)
+    faces = development_faces(data)
+    console.print(f"quantizing {model.name} with {len(calibration)} pictures", highlight=False, soft_wrap=True)
+    content = to_int8(network, calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
+    check_dense_layers(content)
+    with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
+        candidate = Path(folder) / output.name
+        candidate.write_bytes(content)
+        entry = ModelEntry(
+            name=known.name if known else output.stem.removesuffix("_int8"),
+            file=output.name,
+            sha256=sha256_of(candidate),
+            input=ModelInput(width=SIZE[0], height=SIZE[1], channels="RGB"),
+            labels=order,
+            quantization=Quantization(
+                type="int8",
+                scale=INPUT_SCALE,
+                zero_point=INPUT_ZERO_POINT,
+                calibration=_describe_calibration(data, len(calibration)),
+            ),
+            training_data=known.training_data if known else [],
+            licence="Apache-2.0",
+            command=_command(model, data, output, labels),
+        )
+        # The device loads no model without a manifest entry, so a preliminary one stands beside the candidate.
+        write_model(candidate, content, entry)
+        figures: dict[str, Any] = {}
+        if faces:
+            by_device, by_network = judged_by_device(candidate, faces), judged_by_network(network, faces, order)
+            figures["scenes_dev_int8"] = figures_by_height(faces, by_device)
+            figures["int8_and_float"] = agreement(by_device, by_network)
+            for line in lines_of(figures["scenes_dev_int8"]):
+                console.print(f"split dev, int8, {line}", highlight=False, soft_wrap=True)
+            same = in_words(figures["int8_and_float"]["same_label"])
+            console.print(f"int8 and float give the same label: {same}", highlight=False, soft_wrap=True)
+    try:
+        write_model(output, content, entry.model_copy(update={"figures": figures}))
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+    console.print(f"wrote {output}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)
+
+
+def load_network(path: Path) -> keras.Model:
+    """Load a trained classifier.
+
+    Raises:
+        ModelError: There is no such file, or it holds no network of one 224 x 224 picture and two outputs.
+    """
+    if not path.is_file():
+        raise ModelError(f"model {path} does not exist; make it with train-model")
+    with quietly():
+        try:
+            network = keras.models.load_model(path, compile=False)
+        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise ModelError(f"model {path} is no Keras model; name the .keras file that train-model wrote") from error
+    wanted = ((None, SIZE[1], SIZE[0], 3), (None, len(LABELS)))
+    if (network.input_shape, network.output_shape) != wanted:
+        raise ModelError(f"model {path} does not judge one picture of {SIZE[0]}x{SIZE[1]} by {len(LABELS)} outputs")
+    return network
+
+
+def calibration_batches(data: Sequence[Path], count: int = CALIBRATION_PICTURES) -> list[Batch]:
+    """Inputs that the activations' ranges are taken from: both classes alike, every other one as seen from afar.
+
+    The last one is black and white, so that the input's range comes out as exactly -1..1.
+
+    Args:
+        data: Folders; only their training part is used.
+        count: How many faces at most, fewer where a class has not so many.
+
+    Raises:
+        InputError: A class has no readable face.
+    """
+    pictures = [picture for folder in data for picture in find_pictures(folder)]
+    random = np.random.default_rng(_SEED)
+    batches: list[Batch] = []
+    for label, name in enumerate(LABELS):
+        faces = [(picture.path, face.box) for picture in pictures for face in picture.faces if face.label == label]
+        found: list[Batch] = []
+        for place in random.permutation(len(faces)):
+            path, box = faces[place]
+            image = read_picture(path)
+            if image is None:
+                continue
+            crop = plain_crop(image, box) if len(found) % 2 else varied_crop(image, box, random)
+            found.append(network_input([crop]))
+            if len(found) == count // len(LABELS):
+                break
+        if not found:
+            raise InputError(f"--data holds no readable face labelled {name}; calibration needs both classes")
+        batches += found
+    extremes = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    extremes[:, SIZE[0] // 2 :] = 255
+    return [*batches, network_input([extremes])]
+
+
+def check_dense_layers(content: bytes) -> None:
+    """Make sure that every dense layer's weights have one scale.
+
+    Args:
+        content: The bytes of a .tflite file.
+
+    Raises:
+        ModelError: One has a scale for each channel, which the Edge TPU compiler refuses, or there is none at all.
+    """
+    with quietly():
+        interpreter = tf.lite.Interpreter(model_content=content)
+        operations = interpreter._get_ops_details()  # noqa: SLF001 - there is no public list of operations
+        tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    weights = [operation["inputs"][1] for operation in operations if operation["op_name"] == "FULLY_CONNECTED"]
+    if not weights or any(len(tensors[index]["quantization_parameters"]["scales"]) != 1 for index in weights):
+        raise ModelError("TensorFlow did not quantize the dense layers per tensor; install TensorFlow 2.21")
+
+
+def _entry_of(model: Path) -> ModelEntry | None:
+    # An entry of another SHA-256 speaks of another training.
+    if not (model.parent / MANIFEST).exists():
+        return None
+    digest = sha256_of(model)
+    entries = read_manifest(model.parent).models
+    return next((entry for entry in entries if entry.file == model.name and entry.sha256 == digest), None)
+
+
+def _label_order(model: Path, known: ModelEntry | None, labels: Sequence[str] | None) -> list[str]:
+    order = list(labels) if labels is not None else known.labels if known else None
+    if order is None:
+        raise ModelError(
+            f"model {model} has no entry with its SHA-256 in a {MANIFEST} beside it, so the order of its labels is "
+            "unknown; give it with --labels mask,no_mask"
+        )
+    if sorted(order) != sorted(LABELS):
+        raise ModelError(f"the labels of {model} are {', '.join(order)}; a classifier has mask and no_mask")
+    return order
+
+
+def _describe_calibration(data: Sequence[Path], count: int) -> str:
+    names = ", ".join(folder.resolve().name for folder in data)
+    return (
+        f"{count - 1} faces of the training part of {names}, classes alike, every other one augmented; black and white"
+    )
+
+
+def _command(model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None) -> str:
+    # Names only: another machine keeps its data elsewhere.
+    parts = [f"convert-model models/{model.name}", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
+    parts += [f"--output models/{output.name}"]
+    parts += [] if labels is None else [f"--labels {','.join(labels)}"]
+    return " ".join(parts)

@@ -1,0 +1,188 @@
+"""Where the face detector's pictures come from: scenes with boxed faces, and pictures of single faces without boxes."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facemask_edge.errors import InputError
+from facemask_edge.values import Box, Face, Image
+
+Boxes = NDArray[np.float32]
+"""Faces: float32, n x 4: x, y, width, height in pixels of their picture."""
+
+BOXES = "boxes.jsonl"
+UNLABELLED = "unlabelled"
+"""The label of a face that the boxes' makers left out: see ``mark_unlabelled``."""
+LIKELY_SCORE = 0.6
+"""What the initial detector finds at this score, away from every label, is most often a face that was left out."""
+BESIDE = 0.2
+"""Intersection over union with a labelled face from which a detection is that face, badly placed."""
+SINGLE_FACES = {"with_mask": "mask", "without_mask": "no_mask"}
+"""The sub-folders of a folder of single faces, each with its label."""
+
+SURE_SCORE = 0.8
+"""The initial detector's box is taken for a label from this score."""
+UNSURE_SCORE = 0.4
+"""A second box of this score could be a second face: such a picture is left out."""
+TIGHT_AREA = 0.15
+"""And when it covers this part of its picture: these pictures show one face closely."""
+WIDEST_SEARCH = 160
+"""Single faces are searched at this size: YuNet finds faces of about half its input best."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxedPicture:
+    """A picture file and the faces in it."""
+
+    path: Path
+    boxes: Boxes
+    labels: tuple[str, ...]
+    """For each box ``mask``, ``no_mask`` or ``incorrect``: all three are faces; or ``unlabelled``."""
+
+
+def read_scenes(folder: Path, split: Literal["train", "dev"]) -> list[BoxedPicture]:
+    """Read the boxed pictures of one split.
+
+    Args:
+        folder: Holds ``boxes.jsonl``, or sub-folders of which some do.
+        split: The part to read.
+
+    Raises:
+        InputError: There is no such folder, no such file in it, or a line that is not as data/README says.
+    """
+    lists = sorted(path for path in _folder_and_children(folder) if (path / BOXES).is_file())
+    if not lists:
+        raise InputError(f"{folder} has no {BOXES}, nor has a folder in it; name a folder of boxed scenes")
+    return [picture for path in lists for picture in _read_list(path / BOXES, split)]
+
+
+def _read_list(path: Path, split: str) -> Iterable[BoxedPicture]:
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            record: dict[str, Any] = json.loads(line)
+            faces = record["faces"]
+            boxes = np.array([face["box"] for face in faces], np.float32).reshape(-1, 4)
+            picture = BoxedPicture(path.parent / record["image"], boxes, tuple(face["label"] for face in faces))
+            wanted = record["split"] == split
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}, line {number} is no boxed picture: {error}; see the folder's README") from error
+        if wanted:
+            yield picture
+
+
+def single_face_files(folder: Path) -> list[tuple[Path, str]]:
+    """Pictures of single faces and their labels, in the order of their names; none when the folder has no such.
+
+    Args:
+        folder: Holds ``with_mask`` and ``without_mask``, or sub-folders of which some do.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    return [
+        (path, label)
+        for parent in sorted(_folder_and_children(folder))
+        for kind, label in SINGLE_FACES.items()
+        if (parent / kind).is_dir()
+        for path in sorted((parent / kind).iterdir())
+    ]
+
+
+def box_single_faces(files: Iterable[tuple[Path, str]], find: Callable[[Image], list[Face]]) -> list[BoxedPicture]:
+    """Give pictures of single faces the box that a detector is sure of; the others are left out.
+
+    Args:
+        files: Pictures and labels, as from ``single_face_files``; unreadable files are left out too.
+        find: Finds the faces of a picture.
+    """
+    boxed = []
+    for path, label in files:
+        image = cv2.imread(str(path))
+        if image is None:
+            continue
+        scale = min(WIDEST_SEARCH / max(image.shape[:2]), 1.0)
+        small: Any = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        faces = [face for face in find(small) if face.score >= UNSURE_SCORE]
+        if len(faces) != 1 or faces[0].score < SURE_SCORE:
+            continue
+        box = faces[0].box.clipped(small.shape[1], small.shape[0])
+        if box.width * box.height >= TIGHT_AREA * small.shape[0] * small.shape[1]:
+            sides = np.array([[box.x, box.y, box.width, box.height]], np.float32) / np.float32(scale)
+            boxed.append(BoxedPicture(path, sides, (label,)))
+    return boxed
+
+
+def mark_unlabelled(pictures: Iterable[BoxedPicture], find: Callable[[Image], list[Face]]) -> list[BoxedPicture]:
+    """Add the faces that a detector finds where no face is labelled, so that none of them is taught as background.
+
+    Half-hidden and bare faces are those most often left out: taught as background, they cost bare faces everywhere.
+
+    Args:
+        pictures: Scenes to train on; never ones to report on.
+        find: Finds the faces of a picture.
+    """
+    marked = []
+    for picture in pictures:
+        found = [face.box for face in find(read_image(picture.path)) if face.score >= LIKELY_SCORE]
+        left_out = [box for box in found if overlaps(box, picture.boxes).max(initial=0) < BESIDE]
+        sides = np.array([[box.x, box.y, box.width, box.height] for box in left_out], np.float32).reshape(-1, 4)
+        labels = (*picture.labels, *[UNLABELLED] * len(left_out))
+        marked.append(BoxedPicture(picture.path, np.concatenate([picture.boxes, sides]), labels))
+    return marked
+
+
+def overlaps(box: Box, boxes: Boxes) -> NDArray[np.float32]:
+    """Intersection over union of one box with each of n others."""
+    left_top = np.maximum(boxes[:, :2], (box.x, box.y))
+    right_bottom = np.minimum(boxes[:, :2] + boxes[:, 2:], (box.x + box.width, box.y + box.height))
+    intersection = (right_bottom - left_top).clip(0).prod(axis=1)
+    union = boxes[:, 2:].prod(axis=1) + box.width * box.height - intersection
+    return (intersection / np.maximum(union, 1e-9)).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def cut_held_out(
+    pictures: Sequence[BoxedPicture], part: float, seed: int
+) -> tuple[list[BoxedPicture], list[BoxedPicture]]:
+    """Cut a part off at random, the same for the same seed: the pictures to train on, then the held-out ones."""
+    order = np.random.default_rng(seed).permutation(len(pictures))
+    count = round(part * len(pictures))
+    return [pictures[index] for index in sorted(order[count:])], [pictures[index] for index in sorted(order[:count])]
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture as BGR.
+
+    Raises:
+        InputError: The file is missing or not a picture.
+    """
+    image = cv2.imread(str(path))
+    if image is None:
+        raise InputError(f"the picture {path} cannot be read; copy the data again")
+    return image  # type: ignore[return-value]
+
+
+def on_canvas(image: Image, size: int) -> tuple[Image, float]:
+    """Place a frame as the device does: scaled down, never up, into the upper left corner of a black square.
+
+    Returns:
+        The square (uint8, size x size x 3) and the scale.
+    """
+    height, width = image.shape[:2]
+    scale = min(size / width, size / height, 1.0)
+    used = max(round(width * scale), 1), max(round(height * scale), 1)
+    canvas = np.zeros((size, size, 3), np.uint8)
+    canvas[: used[1], : used[0]] = cv2.resize(image, used, interpolation=cv2.INTER_AREA) if scale < 1 else image
+    return canvas, scale
+
+
+def _folder_and_children(folder: Path) -> list[Path]:
+    try:
+        return [folder, *(path for path in folder.iterdir() if path.is_dir())]
+    except OSError as error:
+        raise InputError(f"the data folder {folder} cannot be read: {error.strerror}") from error

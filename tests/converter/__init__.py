@@ -1,0 +1,1 @@
+"""Tests of the workstation's half; they mirror ``converter/``."""

@@ -1,0 +1,176 @@
+"""The whole way on a few generated pictures and random weights: train, convert, judge with the device's code."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
+
+from converter.classifier_network import BACKBONE, build_network, network_input
+from converter.convert_model import (
+    calibration_batches,
+    check_dense_layers,
+    convert_model,
+    load_network,
+)
+from converter.quantize import input_quantization
+from converter.tensorflow_quietly import keras, quietly, tf
+from converter.train_model import Recipe, class_weights, ensure_writable, train_model
+from facemask_edge.classifier import MaskClassifier, cut_face
+from facemask_edge.errors import InputError, ModelError, OutputError
+from facemask_edge.manifest import read_manifest
+from facemask_edge.values import Box
+from tests.converter.pictures import boxed_scenes, face, single_faces
+
+pytestmark = pytest.mark.converter
+
+
+@dataclass(frozen=True)
+class Trained:
+    data: list[Path]
+    network: Path
+    converted: Path
+    output: str
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("train")
+    single = single_faces(folder / "single", 10)
+    (single / "with_mask" / "0broken.jpg").write_bytes(b"no picture")
+    data = [single, boxed_scenes(folder / "scenes", train=2, dev=2)]
+    weights = folder / "random.weights.h5"
+    keras.utils.set_random_seed(0)
+    build_network(None).get_layer(BACKBONE).save_weights(weights)
+    network, converted = folder / "models" / "small.keras", folder / "models" / "small_int8.tflite"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        with (folder / "output.txt").open("w") as output:
+            patch.setattr("sys.stdout", output)
+            train_model(data=data, weights=weights, output=network, recipe=Recipe(epochs=1, copies=1, seed=0, limit=16))
+            convert_model(model=network, data=data, output=converted)
+    return Trained(data, network, converted, (folder / "output.txt").read_text())
+
+
+def test_training_tells_what_it_does(trained: Trained) -> None:
+    lines = trained.output.splitlines()
+    assert any("cannot read" in line and "0broken.jpg" in line for line in lines)
+    assert any(line.startswith("1 of 16 pictures of") for line in lines)
+    assert sum(line.startswith("epoch 1 of 1: training loss") for line in lines) == 1
+    assert sum(line.startswith("split dev, faces of") for line in lines) == 3
+    assert sum(line.startswith("split dev, int8, faces of") for line in lines) == 3
+
+
+def test_the_manifest_says_how_both_were_made(trained: Trained) -> None:
+    network, converted = read_manifest(trained.network.parent).models
+    assert network.file == "small.keras"
+    assert network.quantization is None
+    assert network.labels == converted.labels == ["mask", "no_mask"]
+    assert network.name == converted.name == "small"
+    assert converted.training_data == network.training_data
+    assert converted.training_data[1].startswith("scenes: 4 faces of 2 pictures, split train; Kaggle")
+    assert converted.quantization is not None
+    assert converted.quantization.zero_point == -1
+    assert network.figures["scenes_dev_float"]["height_64"]["all"]["count"] == 4
+    assert converted.figures["scenes_dev_int8"]["height_64"]["all"]["count"] == 4
+    text = json.dumps([network.command, converted.command, network.training_data, network.figures])
+    assert str(trained.network.parent.parent) not in text
+
+
+def test_the_device_judges_like_the_network(trained: Trained) -> None:
+    network = load_network(trained.network)
+    classifier = MaskClassifier(str(trained.converted))
+    for seed in range(4):
+        image = face(masked=seed % 2 == 0, seed=100 + seed, side=224)
+        box = Box(20, 20, 180, 180)
+        (expected,) = network.predict_on_batch(network_input([cut_face(image, box, (224, 224))]))
+        assert classifier.probability(image, box) == pytest.approx(float(expected[1]), abs=0.05)
+
+
+def test_the_converted_model_is_what_the_edge_tpu_takes(trained: Trained) -> None:
+    content = trained.converted.read_bytes()
+    scale, zero_point = input_quantization(content)
+    assert scale == pytest.approx(1 / 127.5, rel=1e-3)
+    assert zero_point == -1
+    check_dense_layers(content)
+
+
+def test_dense_layers_with_a_scale_a_channel_are_refused() -> None:
+    model = keras.Sequential([keras.Input((8,), batch_size=1), keras.layers.Dense(4)])
+    with quietly():
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        samples = np.random.default_rng(0).uniform(-1, 1, (8, 1, 8)).astype(np.float32)
+        converter.representative_dataset = lambda: ([sample] for sample in samples)
+        content = converter.convert()
+    with pytest.raises(ModelError, match="per tensor"):
+        check_dense_layers(content)
+
+
+def test_calibration_holds_both_classes_and_the_extremes(trained: Trained) -> None:
+    batches = calibration_batches(trained.data, 8)
+    assert len(batches) == 9
+    assert all(batch.shape == (1, 224, 224, 3) and batch.dtype == np.float32 for batch in batches)
+    assert batches[-1].min() == -1.0
+    assert batches[-1].max() == 1.0
+
+
+def test_classes_weigh_the_same() -> None:
+    weights = class_weights(np.array([0, 0, 0, 1]))
+    assert weights[0] * 3 == pytest.approx(weights[1])
+
+
+def test_a_network_without_an_entry_needs_labels(trained: Trained, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.keras"
+    copy.write_bytes(trained.network.read_bytes())
+    with pytest.raises(ModelError, match="--labels mask,no_mask"):
+        convert_model(model=copy, data=trained.data, output=tmp_path / "copy_int8.tflite")
+    with pytest.raises(ModelError, match="a classifier has mask and no_mask"):
+        convert_model(model=copy, data=trained.data, output=tmp_path / "copy_int8.tflite", labels=["cat", "dog"])
+
+
+def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with pytest.raises(ModelError, match="does not exist"):
+        load_network(path)
+    path.write_bytes(b"no model")
+    with pytest.raises(ModelError, match="no Keras model"):
+        load_network(path)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+    with pytest.raises(ModelError, match="224x224"):
+        load_network(path)
+
+
+def test_an_output_is_checked_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "model.keras", tmp_path / "model.h5", tmp_path):
+        with pytest.raises(OutputError, match=str(path)):
+            ensure_writable(path, ".keras")
+    (tmp_path / "manifest.json").write_text("")
+    with pytest.raises(ModelError, match="manifest"):
+        ensure_writable(tmp_path / "model.keras", ".keras")
+
+
+def test_data_without_a_readable_picture_is_one_sentence(tmp_path: Path) -> None:
+    folder = single_faces(tmp_path / "faces", 1)
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="calibration needs both classes"):
+        calibration_batches([folder])
+
+
+@pytest.mark.shared_data
+def test_the_shipped_classifier_knows_a_mask(shared: Path) -> None:
+    classifier = MaskClassifier("mask_classifier_int8.tflite")
+    for name, expected in (("with_mask", 0), ("without_mask", 1)):
+        files = sorted((shared / "data" / "masks4095" / name).glob("*.jpg"))[:20]
+        right = 0
+        for file in files:
+            image = np.asarray(cv2.imread(str(file)), dtype=np.uint8)
+            height, width = image.shape[:2]
+            right += round(classifier.probability(image, Box(0, 0, width, height))) == expected
+        assert right >= 18

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the converter extra (TensorFlow) is not installed")
+
+from converter import train_detector as module
+from converter.detector_data import read_scenes
+from converter.train_detector import Pictures, Plan, calibration_inputs, fit, train_detector, training_batches
+from converter.yunet import build_yunet
+from facemask_edge.errors import InputError
+from facemask_edge.manifest import find_model, read_manifest
+from tests.converter.drawn_scenes import draw_scenes
+
+pytestmark = pytest.mark.converter
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small inputs and batches: the same steps in seconds."""
+    monkeypatch.setattr(module, "SIZES", {96: 4, 128: 2})
+
+
+def drawn(folder: Path) -> Pictures:
+    train = read_scenes(draw_scenes(folder), "train")
+    return Pictures(train[:3], train[3:], train[3:])
+
+
+@pytest.mark.usefixtures("small")
+def test_batches_are_of_the_sizes_in_turn_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    first, second = (training_batches(drawn(tmp_path), 3) for _ in range(2))
+    for shape in ((4, 96, 96, 3), (2, 128, 128, 3)):
+        one, other = next(first), next(second)
+        assert one.images.shape == shape
+        assert one.images.dtype == np.float32
+        assert one.faces.shape[:2] == one.taught.shape
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.faces, other.faces)
+
+
+def test_the_loss_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SIZES", {96: 4})  # each size takes seconds to compile
+    monkeypatch.setattr(module, "WARM_UP", 1)
+    monkeypatch.setattr(module, "LEARNING_RATE", 2e-3)
+    lines: list[str] = []
+    losses = fit(build_yunet(None), drawn(tmp_path), Plan(epochs=2, seed=0, rounds=6), lines.append)
+    assert losses[1] < losses[0]
+    assert len(lines) == 3
+
+
+@pytest.mark.usefixtures("small")
+def test_calibration_holds_the_extremes_of_the_input(tmp_path: Path) -> None:
+    first = next(calibration_inputs(drawn(tmp_path).scenes, 96, 0))
+    assert first.shape == (1, 96, 96, 3)
+    assert (first.min(), first.max()) == (0, 255)
+
+
+def test_a_missing_data_folder_is_named_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="gone cannot be read"):
+        train_detector(data=tmp_path / "gone", weights=tmp_path / "weights.onnx", output=tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+def test_missing_weights_are_named_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"weights\.onnx cannot be read"):
+        train_detector(data=draw_scenes(tmp_path), weights=tmp_path / "weights.onnx", output=tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.shared_data
+@pytest.mark.usefixtures("small")
+def test_writes_models_that_the_device_loads(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CALIBRATION", 2)
+    data, output = draw_scenes(tmp_path / "scenes"), tmp_path / "models"
+    train_detector(data=data, weights=shared / "weights" / "yunet_n_320_320.onnx", output=output, epochs=0)
+    files = {entry.file for entry in read_manifest(output).models}
+    assert files == {"face_detector.keras", "face_detector_96_int8.tflite", "face_detector_128_int8.tflite"}
+    for file in files:
+        _, entry = find_model(str(output / file))
+        assert str(tmp_path) not in entry.model_dump_json()
+    assert entry.labels == ["face"]

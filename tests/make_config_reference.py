@@ -1,0 +1,40 @@
+"""Writes docs/config.md from the configuration's own descriptions: ``python -m tests.make_config_reference``."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from facemask_edge.config import CameraConfig, Config, Section
+from tests.conftest import ROOT
+
+REFERENCE = ROOT / "docs" / "config.md"
+INTRODUCTION = """# Configuration
+
+A YAML file, given with `--config`; [config.yaml](../config.yaml) is the commented default. Each key can be overridden
+with `--set section.key=value`, the value parsed as YAML. A wrong key or value ends the program with exit code 78 and
+one sentence that names the file, the line, the key and what would be right.
+
+This page is generated: `make docs`.
+"""
+
+
+def reference() -> str:
+    """The page."""
+    return INTRODUCTION + "".join(_sections())
+
+
+def _sections() -> Iterator[str]:
+    for name, field in Config.model_fields.items():
+        section: type[Section] = CameraConfig if name == "cameras" else field.annotation  # type: ignore[assignment]
+        about = (section.__doc__ or "").strip()
+        heading = "`cameras` (a list)" if name == "cameras" else f"`{name}`"
+        yield f"\n## {heading}\n\n{about}\n\n| key | default | meaning |\n| --- | --- | --- |\n"
+        defaults: dict[str, Any] = section().model_dump(mode="json")
+        for key, entry in section.model_fields.items():
+            default = yaml.safe_dump(defaults[key], default_flow_style=True).removesuffix("...\n").strip()
+            yield f"| `{key}` | `{default}` | {entry.description} |\n"
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(reference())

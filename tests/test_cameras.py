@@ -1,0 +1,195 @@
+import http.server
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facemask_edge.cameras import is_live, open_camera
+from facemask_edge.cameras.opencv import LiveCamera, without_password
+from facemask_edge.cameras.recording import PictureFolder, Recording, read_picture
+from facemask_edge.config import CameraConfig
+from facemask_edge.errors import InputError
+from facemask_edge.values import Frame, Image
+from facemask_edge.video import video_writer
+from tests.subscriber import wait_until
+
+
+def grey(level: int) -> Image:
+    return np.full((120, 160, 3), level, np.uint8)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Thirty frames at 10 frames a second, each a little lighter than the one before."""
+    path = tmp_path / "video.webm"
+    with video_writer(path, 10.0) as write:
+        for index in range(30):
+            write(grey(5 * index))
+    return path
+
+
+def test_a_recording_gives_every_frame_in_order_on_media_time(video: Path) -> None:
+    recording = Recording(video)
+    frames = list(recording)
+    assert [frame.index for frame in frames] == list(range(30))
+    assert [round(frame.timestamp, 2) for frame in frames] == [index / 10 for index in range(30)]
+    levels = [float(frame.image.mean()) for frame in frames]
+    assert levels == sorted(levels)
+    assert levels[-1] - levels[0] > 120
+    assert (frames[0].width, frames[0].height, frames[0].image.dtype) == (160, 120, np.uint8)
+    assert (recording.frames, round(recording.fps)) == (30, 10)
+
+
+def test_a_truncated_recording_gives_what_is_there_and_says_so(
+    video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # An MP4 that was cut in the middle has no index and is not readable at all; an AVI has one frame after the other.
+    whole = tmp_path / "whole.avi"
+    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 120))
+    for frame in Recording(video):
+        writer.write(frame.image)
+    writer.release()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    frames = list(Recording(cut))
+    assert 5 < len(frames) < 25
+    assert "may be truncated" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no video\n" * 100])
+def test_a_file_that_is_no_video_is_explained(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"video\.mp4: not a video"):
+        Recording(path)
+
+
+def test_a_missing_file_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        open_camera(CameraConfig(source=str(tmp_path / "missing.mp4")))
+
+
+def test_a_folder_gives_its_pictures_by_name_and_names_the_broken_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, level in (("b.png", 20), ("a.jpg", 10), ("c.bmp", 30)):
+        cv2.imwrite(str(tmp_path / name), grey(level))
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    camera = open_camera(CameraConfig(source=str(tmp_path)))
+    frames = [frame for frame in camera if frame is not None]
+    assert [round(float(frame.image.mean())) for frame in frames] == [10, 20, 30]
+    assert [frame.timestamp for frame in frames] == [0.0, 1.0, 3.0]
+    assert "broken.jpg: not a picture" in caplog.text
+
+
+def test_an_empty_folder_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no picture in this folder"):
+        PictureFolder(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 cut", b"text"])
+def test_a_picture_that_is_none_is_explained(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a picture"):
+        read_picture(path)
+
+
+def test_what_is_live() -> None:
+    assert [is_live(source) for source in ("0", "/dev/video2", "rtsp://a/b", "http://a")] == [True] * 4
+    assert [is_live(source) for source in ("a.mp4", "/videos", "0.mp4")] == [False] * 3
+
+
+def test_a_password_in_a_url_is_never_shown() -> None:
+    assert without_password("rtsp://user:secret@host/1") == "rtsp://…@host/1"
+    assert without_password("rtsp://host/a@b") == "rtsp://host/a@b"
+
+
+class _Mjpeg(http.server.BaseHTTPRequestHandler):
+    """Streams pictures that get lighter, 20 a second, and ends after ``length`` of them."""
+
+    length = 1000
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for index in range(self.length):
+            content = cv2.imencode(".jpg", grey(index % 250))[1].tobytes()
+            try:
+                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
+                self.wfile.write(f"Content-Length: {len(content)}\r\n\r\n".encode() + content + b"\r\n")
+            except OSError:
+                return
+            time.sleep(0.05)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def stream() -> Iterator[tuple[str, type[_Mjpeg]]]:
+    """A real HTTP server with a motion-JPEG stream."""
+
+    class Handler(_Mjpeg):
+        pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/stream.mjpg", Handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: tuple[str, type[_Mjpeg]]) -> None:
+    with closing(LiveCamera(CameraConfig(name="door", source=stream[0]))) as camera:
+        frames: list[Frame] = []
+        for frame in camera:
+            if frame is not None:
+                frames.append(frame)
+                time.sleep(0.3)  # slower than the stream
+            if len(frames) == 5:
+                break
+    gaps = [after.index - before.index for before, after in zip(frames, frames[1:], strict=False)]
+    assert all(gap >= 3 for gap in gaps)
+    assert [frame.timestamp for frame in frames] == sorted(frame.timestamp for frame in frames)
+    assert frames[-1].image.mean() > frames[0].image.mean()
+
+
+def test_a_stream_that_ends_is_opened_again(
+    stream: tuple[str, type[_Mjpeg]], caplog: pytest.LogCaptureFixture
+) -> None:
+    url, handler = stream
+    handler.length = 30
+    with closing(LiveCamera(CameraConfig(name="door", source=url))) as camera:
+        seen: list[int] = []
+        started = time.monotonic()
+        for frame in camera:
+            if frame is not None:
+                seen.append(frame.index)
+            if seen and seen[-1] > 35 or time.monotonic() - started > 20:
+                break
+    assert seen[-1] > 35
+    assert "camera door" in caplog.text
+    assert "lost; trying again" in caplog.text
+
+
+def test_a_camera_that_is_not_there_gives_none_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    source = "http://user:secret@127.0.0.1:9/stream.mjpg"
+    with closing(LiveCamera(CameraConfig(name="door", source=source))) as camera:
+        assert next(iter(camera)) is None
+        assert wait_until(lambda: "cannot be opened; trying again" in caplog.text)
+        assert "secret" not in caplog.text
+
+
+def test_a_usb_camera_that_is_not_there_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(LiveCamera(CameraConfig(name="door", source="42", width=640, height=480, fps=10))):
+        assert wait_until(lambda: "camera door (42) cannot be opened" in caplog.text)

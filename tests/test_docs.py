@@ -1,0 +1,27 @@
+import re
+
+from facemask_edge import __version__, errors
+from tests.conftest import ROOT
+from tests.make_config_reference import REFERENCE, reference
+
+
+def test_the_configuration_reference_is_generated_from_the_code() -> None:
+    assert REFERENCE.read_text() == reference(), "run: make docs"
+
+
+def test_every_exit_code_is_documented() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text()
+    codes = {each.exit_code for each in vars(errors).values() if isinstance(each, type)}
+    for code in codes | {0, 64}:
+        assert re.search(rf"^\| {code} \|", text, re.MULTILINE), code
+
+
+def test_the_version_stands_in_the_changelog_and_the_package() -> None:
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
