@@ -8,6 +8,9 @@ from facemask_edge.tracking import FaceTracker
 from facemask_edge.values import Frame, Verdict, Violation
 from facemask_edge.zones import Zones
 
+WHOLE_FACE = 0.95
+"""A face of which less is in the frame is followed but not judged: what the edge hides is what decides."""
+
 
 class Models:
     """The models of a device, loaded once and shared by its cameras.
@@ -45,9 +48,10 @@ class Pipeline:
         """Take in a frame and return the violations that start or end with it."""
         faces = self._models.detector(frame.width, frame.height).detect(frame.image)
         tracks = self._tracker.update(self._zones.counting(faces, frame.width, frame.height), frame.timestamp)
+        whole = [track for track in tracks if track.box.visible_part(frame.width, frame.height) >= WHOLE_FACE]
         probabilities = {
             track.id: self._models.classifier.probability(frame.image, track.box)
-            for track in self._compliance.worth_classifying(tracks, frame.timestamp)
+            for track in self._compliance.worth_classifying(whole, frame.timestamp)
         }
         return self._compliance.update(tracks, probabilities, frame.timestamp)
 

@@ -63,6 +63,11 @@ class Box:
         right, bottom = min(self.x + self.width, float(width)), min(self.y + self.height, float(height))
         return Box(left, top, max(right - left, 0.0), max(bottom - top, 0.0))
 
+    def visible_part(self, width: int, height: int) -> float:
+        """The part of the box's area, 0..1, that lies inside a frame of ``width`` x ``height`` pixels."""
+        inside = self.clipped(width, height)
+        return inside.width * inside.height / max(self.width * self.height, 1e-9)
+
     def rounded(self) -> dict[str, int]:
         """Whole pixels, as they leave the device."""
         return {"x": round(self.x), "y": round(self.y), "width": round(self.width), "height": round(self.height)}

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -157,15 +158,13 @@ def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: tuple[str, ty
                 time.sleep(0.3)  # slower than the stream
             if len(frames) == 5:
                 break
-    gaps = [after.index - before.index for before, after in zip(frames, frames[1:], strict=False)]
+    gaps = [after.index - before.index for before, after in pairwise(frames)]
     assert all(gap >= 3 for gap in gaps)
     assert [frame.timestamp for frame in frames] == sorted(frame.timestamp for frame in frames)
     assert frames[-1].image.mean() > frames[0].image.mean()
 
 
-def test_a_stream_that_ends_is_opened_again(
-    stream: tuple[str, type[_Mjpeg]], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_stream_that_ends_is_opened_again(stream: tuple[str, type[_Mjpeg]], caplog: pytest.LogCaptureFixture) -> None:
     url, handler = stream
     handler.length = 30
     with closing(LiveCamera(CameraConfig(name="door", source=url))) as camera:
@@ -174,7 +173,7 @@ def test_a_stream_that_ends_is_opened_again(
         for frame in camera:
             if frame is not None:
                 seen.append(frame.index)
-            if seen and seen[-1] > 35 or time.monotonic() - started > 20:
+            if (seen and seen[-1] > 35) or time.monotonic() - started > 20:
                 break
     assert seen[-1] > 35
     assert "camera door" in caplog.text

@@ -41,9 +41,7 @@ def validator() -> jsonschema.Draft202012Validator:
 
 
 @pytest.mark.parametrize("violation", [START, END])
-def test_a_violation_is_what_the_schema_says(
-    violation: Violation, validator: jsonschema.Draft202012Validator
-) -> None:
+def test_a_violation_is_what_the_schema_says(violation: Violation, validator: jsonschema.Draft202012Validator) -> None:
     payload = complete(violation)
     validator.validate(payload)
     assert payload["face"] == {"x": 0, "y": 10, "width": 46, "height": 60}
@@ -76,7 +74,8 @@ def test_uuid7_sorts_by_time_and_never_repeats() -> None:
     made = [uuid7() for _ in range(1000)]
     assert len(set(made)) == 1000
     assert [each[:13] for each in made] == sorted(each[:13] for each in made)
-    assert all(re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", id_) for id_ in made)
+    form = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+    assert all(form.fullmatch(each) for each in made)
 
 
 def test_time_is_utc_with_milliseconds() -> None:
