@@ -22,7 +22,9 @@ class FaceTracker:
     """
 
     def __init__(self, *, min_score: float, lifespan: float) -> None:
-        self._tracker = ByteTrack(high_conf=min_score, lifespan_ns=round(lifespan * 1e9))
+        # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the
+        # smoothed box lags until it no longer overlaps the detected one.
+        self._tracker = ByteTrack(high_conf=min_score, iou=0.1, update=0.5, lifespan_ns=round(lifespan * 1e9))
 
     def update(self, faces: Sequence[Face], timestamp: float) -> list[Track]:
         """The tracks that are in view in this frame.
