@@ -24,7 +24,7 @@ class Subscriber:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, f"subscriber-{port}", protocol=paho.MQTTv5)
         self._client.on_message = lambda _client, _data, message: self.messages.append(message)
         self._client.on_subscribe = lambda _client, _data, _mid, _reasons, _properties: subscribed.set()
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 3600 if persistent else 0
         self._client.connect("127.0.0.1", port, clean_start=not persistent, properties=properties)
         self._client.subscribe(topic, qos=1)
