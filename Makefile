@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test lint recordings docs clean
+.PHONY: demo test lint benchmark recordings docs clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,6 +15,10 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Compares the daemon with the bare invocations of its models; its figures stand in docs/performance.md.
+benchmark: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks.frame_loop
 
 # Makes the sample recordings again, byte for byte where the encoder is the same version.
 recordings: $(VENV)/test.stamp

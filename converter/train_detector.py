@@ -49,11 +49,18 @@ SIZES = {320: 16, 512: 8}
 """The input sizes, each with its batch; the larger the input, the fewer fit the same time."""
 ROUNDS = 50
 """Batches of each size in an epoch."""
-LEARNING_RATE = 3e-4
+LEARNING_RATE = 1e-4
 WARM_UP = 100
 """Steps in which the learning rate rises, so that the first ones do not undo the initial weights."""
+TRAINED_SHARE = 0.75
+"""How much the trained weights count against the initial ones in the model that is kept.
+
+The average forgets less of what the initial weights know (bare faces of all kinds) than the trained weights alone, and
+finds as many masked ones: Wortsman and others, "Robust fine-tuning of zero-shot models" (2022). Chosen among 0.25, 0.5,
+0.75 and 1 on the held-out scenes.
+"""
 HELD_OUT = 0.15
-"""Of the training scenes, to choose the best epoch by."""
+"""Of the training scenes, to show what the training gained; what is reported comes from the split dev."""
 SINGLE_SHARE = 0.3
 """How many views show a single face instead of a scene: these keep the bare and the very large faces."""
 BARE_SHARE = 0.6
@@ -85,6 +92,7 @@ class Pictures:
     singles: Sequence[BoxedPicture]
     """May be empty."""
     held_out: Sequence[BoxedPicture]
+    """Without the faces that were left without a label: the initial model, which would mark them, is compared here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +162,7 @@ def gather(data: Path, train: Sequence[BoxedPicture], model: keras.Model, seed: 
         raise InputError(f"{data} has no boxed pictures of the split train; name a folder of boxed scenes")
     find = network_finder(model, max(SIZES))
     singles = box_single_faces(single_face_files(data), network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
-    # In the held-out part too: an epoch must not seem worse because it finds a face that was left out.
-    return Pictures(mark_unlabelled(scenes, find), singles, mark_unlabelled(held_out, find))
+    return Pictures(mark_unlabelled(scenes, find), singles, held_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +176,13 @@ class Plan:
 
 
 def fit(model: keras.Model, pictures: Pictures, plan: Plan, report: Callable[[str], None]) -> list[float]:
-    """Train a model in place and leave it with the weights of its best epoch on the held-out scenes.
+    """Train a model in place and leave it with the average of its trained and its initial weights.
 
     Args:
         model: One of ``build_yunet(None)``.
-        pictures: What to train on and to choose the epoch by.
+        pictures: What to train on, and to show the gain on.
         plan: How long.
-        report: Told one line before the training and after each epoch.
+        report: Told one line before the training, after each epoch and at the end.
 
     Returns:
         Each epoch's mean loss.
@@ -184,18 +191,21 @@ def fit(model: keras.Model, pictures: Pictures, plan: Plan, report: Callable[[st
     of_epoch = plan.rounds * len(SIZES)
     steps = plan.epochs * of_epoch
     step = _training_step(model, steps)
-    best, best_weights = _held_out_score(model, pictures.held_out), model.get_weights()
-    report(f"before training: held-out score {best:.4f}")
+    initial = model.get_weights()
+    report(f"before training: held-out score {_held_out_score(model, pictures.held_out):.4f}")
     losses: list[float] = []
     with ThreadPoolExecutor(1) as ahead:
         batches = _prepared(ahead, training_batches(pictures, plan.seed), steps)
         for epoch in range(1, plan.epochs + 1):
             losses.append(float(np.mean([float(step(next(batches))) for _ in range(of_epoch)])))
-            score = _held_out_score(model, pictures.held_out)
-            report(f"epoch {epoch} of {plan.epochs}: loss {losses[-1]:.3f}, held-out score {score:.4f}")
-            if score >= best:
-                best, best_weights = score, model.get_weights()
-    model.set_weights(best_weights)
+            report(f"epoch {epoch} of {plan.epochs}: loss {losses[-1]:.3f}")
+    model.set_weights(
+        [
+            TRAINED_SHARE * trained + (1 - TRAINED_SHARE) * untrained
+            for trained, untrained in zip(model.get_weights(), initial, strict=True)
+        ]
+    )
+    report(f"after training: held-out score {_held_out_score(model, pictures.held_out):.4f}")
     return losses
 
 

@@ -1,5 +1,6 @@
 """The daemon: wires the stages together and runs the frame loop."""
 
+import gc
 import logging
 import signal
 import threading
@@ -63,6 +64,8 @@ class Daemon:
         Raises:
             DeliveryError: Not every event was acknowledged in time; they stay in the outbox.
         """
+        # All that was made so far lives as long as the process: the garbage collector need not look at it again.
+        gc.freeze()
         self._publisher.start()
         logger.info("%s watches %s", self._device, ", ".join(watch.name for watch in self._watches))
         delivered = False
@@ -104,8 +107,14 @@ class Daemon:
                     active.remove(watch)
                     continue
                 if frame is not None:
-                    watch.newest = frame
-                    self._report(watch, watch.pipeline.process(frame))
+                    self._judge(watch, frame)
+
+    def _judge(self, watch: Watch, frame: Frame) -> None:
+        violations = watch.pipeline.process(frame)
+        if watch.newest is None:
+            logger.info("%s: first frame judged, %d x %d", watch.name, frame.width, frame.height)
+        watch.newest = frame
+        self._report(watch, violations)
 
     def _report(self, watch: Watch, violations: Iterable[Violation]) -> None:
         if watch.newest is None:

@@ -2,7 +2,6 @@
 
 import json
 import queue
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from rich.console import Console
 from facemask_edge.annotate import annotate
 from facemask_edge.config import load_config, split_server
 from facemask_edge.errors import ConfigError, FacemaskError, OutputError, ServiceError
+from facemask_edge.local_broker import local_broker
 from facemask_edge.video import VIDEO_SUFFIX, contact_sheet
 
 SAMPLE = Path(__file__).parent / "sample" / "sample.mp4"
@@ -28,23 +28,6 @@ STATUS = f"facemask/{DEVICE}/status"
 VIOLATIONS = f"facemask/{DEVICE}/+/violation"
 CONNECT_TIMEOUT = 5.0
 RUN_TIMEOUT = 120.0
-BROKER = """
-id = 0
-[router]
-id = 0
-max_connections = 100
-max_outgoing_packet_count = 200
-max_segment_size = 104857600
-max_segment_count = 10
-[v5.1]
-name = "v5-1"
-listen = "127.0.0.1:{port}"
-next_connection_delay_ms = 1
-[v5.1.connections]
-connection_timeout_ms = 5000
-max_payload_size = 10485760
-max_inflight_count = 100
-"""
 Received = queue.SimpleQueue[tuple[str, bytes]]
 COLUMNS = "{:<13} {:<16} {:>6}  {:<10} {:>9}  {}"
 
@@ -68,7 +51,7 @@ def demo(output: Path, server: str | None) -> None:
         raise OutputError(f"{output}: {error.strerror}; choose another --output") from error
     with tempfile.TemporaryDirectory(prefix="facemask-edge-") as folder:
         if server is None:
-            with _broker(Path(folder)) as own:
+            with local_broker(Path(folder)) as own:
                 events = _play(own, Path(folder), console)
         else:
             events = _play(server, Path(folder), console)
@@ -79,30 +62,6 @@ def demo(output: Path, server: str | None) -> None:
     contact_sheet(video, sheet)
     console.print(f"\nWhat the camera saw: [bold]{video}[/bold], at a glance: [bold]{sheet}[/bold]")
     _compare(events, console)
-
-
-@contextmanager
-def _broker(folder: Path) -> Iterator[str]:
-    """A broker on a free port of 127.0.0.1, as long as the block lasts; yields its URL."""
-    try:
-        from iotcore import Broker  # noqa: PLC0415 - comes with the extra "demo" only
-    except ImportError as error:
-        raise ServiceError(
-            "the demo's broker is not installed; run: pip install 'facemask-edge[demo]', or name one with --server"
-        ) from error
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    file = folder / "broker.toml"
-    file.write_text(BROKER.format(port=port))
-    try:
-        broker = Broker(config_path=str(file)).start()
-    except (OSError, RuntimeError) as error:
-        raise ServiceError(f"the demo's broker does not start: {error}; name another one with --server") from error
-    try:
-        yield f"mqtt://127.0.0.1:{port}"
-    finally:
-        broker.stop()
 
 
 def _play(server: str, folder: Path, console: Console) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facemask_edge.errors import ModelError
 from facemask_edge.manifest import ModelEntry, find_model
+from facemask_edge.native import native_stderr_hidden
 from facemask_edge.values import Image
 
 
@@ -60,8 +61,10 @@ class Model:
     def __init__(self, name: str, *, threads: int = 1) -> None:
         path, self.entry = find_model(name)
         try:
-            self._interpreter = _interpreter_class()(model_path=str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
+            # The runtime announces on stderr which kernels it uses.
+            with native_stderr_hidden():
+                self._interpreter = _interpreter_class()(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(_loading_failed(path, self.entry, error)) from error
         self.outputs = [QuantizedOutput(details) for details in self._interpreter.get_output_details()]

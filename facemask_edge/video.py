@@ -1,7 +1,5 @@
 """Writes videos and contact sheets of them."""
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.errors import OutputError
+from facemask_edge.native import native_stderr_hidden
 from facemask_edge.values import Image
 
 VIDEO_SUFFIX = ".webm"
@@ -30,7 +29,8 @@ def video_writer(target: Path, fps: float) -> Iterator[Callable[[Image], None]]:
         if writer is None:
             # OpenCV itself checks nothing: a folder that cannot be written would give an empty result silently.
             target.touch()
-            with _native_stderr_hidden():
+            # OpenCV prints a harmless warning about VP8's tag, past its own log level.
+            with native_stderr_hidden():
                 size = image.shape[1], image.shape[0]
                 writer = cv2.VideoWriter(str(target), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), fps, size)
             if not writer.isOpened():
@@ -42,20 +42,6 @@ def video_writer(target: Path, fps: float) -> Iterator[Callable[[Image], None]]:
     finally:
         if writer is not None:
             writer.release()
-
-
-@contextmanager
-def _native_stderr_hidden() -> Iterator[None]:
-    """OpenCV prints a harmless warning about VP8's tag from C to descriptor 2, past its own log level."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is wanted, not a path
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def contact_sheet(video: Path, target: Path, *, columns: int = 4, rows: int = 4, width: int = 320) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recording:
-    """A video file.
+    """A video file. The next frame is decoded while the last one is judged.
 
     Args:
         path: Anything that OpenCV's FFmpeg reads.
@@ -31,30 +32,41 @@ class Recording:
         self._path = path
         self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
-        found, self._first = self._capture.read()
-        if not found:
+        self._first = self._read()
+        if self._first is None:
             self._capture.release()
             raise InputError(f"{path}: not a video that can be read; it may be truncated or of an unknown format")
         self.frames = max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         """Number of frames that the header promises; 0 where it does not say."""
         self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
         """Frames a second."""
+        # From here on the one thread that touches the capture, which is not made for two.
+        self._decoder = ThreadPoolExecutor(1, "decoder")
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames; the timestamp is the media time in seconds."""
-        image, found, timestamp, index = self._first, True, 0.0, 0
-        while found:
-            yield Frame(image, timestamp, index)  # type: ignore[arg-type] # OpenCV's stubs do not know: always uint8
+        decoded, timestamp, index = self._first, 0.0, 0
+        while decoded is not None:
+            following = self._decoder.submit(self._read)
+            yield Frame(decoded[0], timestamp, index)
             index += 1
-            found, image = self._capture.read()
+            decoded = following.result()
             # Some containers report 0 or jump back; time never may.
-            timestamp = max(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, timestamp + 0.5 / self.fps)
+            timestamp = max(decoded[1] if decoded else 0.0, timestamp + 0.5 / self.fps)
         if index < self.frames:
             logger.warning("%s ends after %d of %d frames; it may be truncated", self._path, index, self.frames)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._capture.release()
+        self._decoder.submit(self._capture.release)
+        self._decoder.shutdown()
+
+    def _read(self) -> tuple[Image, float] | None:
+        """The next picture and its media time in seconds; None at the end."""
+        found, image = self._capture.read()
+        if not found:
+            return None
+        return image, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000  # type: ignore[return-value] # always uint8
 
 
 class PictureFolder:

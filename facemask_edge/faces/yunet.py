@@ -86,7 +86,9 @@ class YuNet:
         """Boxes (n x 4: x, y, width, height in input pixels) and scores (n) of one stride's likely cells."""
         quantized = self.model.output(scores)[0]
         # score = sqrt(class * objectness), and neither is above 1: most cells are ruled out as int8.
-        rows, columns = np.nonzero(quantized.min(axis=-1) >= scores.quantized(self._min_score**2))
+        rows, columns = np.nonzero(
+            np.minimum(quantized[..., 0], quantized[..., 1]) >= scores.quantized(self._min_score**2)
+        )
         score = np.sqrt(scores.dequantized(quantized[rows, columns]).prod(axis=-1))
         likely = score >= self._min_score
         rows, columns, score = rows[likely], columns[likely], score[likely]

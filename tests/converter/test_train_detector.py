@@ -7,6 +7,7 @@ pytest.importorskip("tensorflow", reason="the converter extra (TensorFlow) is no
 
 from converter import train_detector as module
 from converter.detector_data import read_scenes
+from converter.tensorflow_quietly import keras
 from converter.train_detector import Pictures, Plan, calibration_inputs, fit, train_detector, training_batches
 from converter.yunet import build_yunet
 from facemask_edge.errors import InputError
@@ -44,9 +45,28 @@ def test_the_loss_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "WARM_UP", 1)
     monkeypatch.setattr(module, "LEARNING_RATE", 2e-3)
     lines: list[str] = []
-    losses = fit(build_yunet(None), drawn(tmp_path), Plan(epochs=2, seed=0, rounds=6), lines.append)
+    keras.utils.set_random_seed(0)  # also the initial weights', which are drawn before fit sets its seed
+    model = build_yunet(None)
+    initial = model.get_weights()
+    losses = fit(model, drawn(tmp_path), Plan(epochs=2, seed=0, rounds=6), lines.append)
     assert losses[1] < losses[0]
-    assert len(lines) == 3
+    assert len(lines) == 4
+    assert any(np.abs(now - before).max() > 0 for now, before in zip(model.get_weights(), initial, strict=True))
+
+
+def test_the_kept_weights_lie_between_the_initial_and_the_trained_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SIZES", {96: 2})
+    kept = {}
+    for share in (0.0, 0.75, 1.0):
+        monkeypatch.setattr(module, "TRAINED_SHARE", share)
+        keras.utils.set_random_seed(0)
+        model = build_yunet(None)
+        fit(model, drawn(tmp_path), Plan(epochs=1, seed=0, rounds=1), lambda _line: None)
+        kept[share] = model.get_weights()
+    for initial, mean, trained in zip(kept[0.0], kept[0.75], kept[1.0], strict=True):
+        np.testing.assert_allclose(mean, 0.25 * initial + 0.75 * trained, atol=1e-6)
 
 
 @pytest.mark.usefixtures("small")

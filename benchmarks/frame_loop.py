@@ -1,0 +1,171 @@
+"""Compares ``facemask-edge run`` on the sample recording with nothing but the model invocations that it makes.
+
+    python -m benchmarks.frame_loop [--rounds 5]
+
+Everything is timed in one run, alternately, on the same machine: only the ratio means something elsewhere.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from facemask_edge.cameras.recording import Recording
+from facemask_edge.config import load_config
+from facemask_edge.demo import SAMPLE
+from facemask_edge.faces import packaged_model
+from facemask_edge.inference import Model
+from facemask_edge.local_broker import local_broker
+from facemask_edge.pipeline import Models, Pipeline
+
+FIRST_FRAME = "first frame judged"
+"""In the line that the daemon logs then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocations:
+    """What the pipeline asks of the models, frame by frame."""
+
+    detector: str
+    classifier: str
+    of_classifier: list[int]
+    """For each frame; the detector is invoked once a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the daemon as a process of its own."""
+
+    seconds: float
+    """From the start of the process to its end: every violation is acknowledged by the broker then."""
+    first_frame: float
+    """Seconds from the start of the process until the first frame was judged."""
+    peak_mebibytes: float
+
+
+def count_invocations() -> Invocations:
+    """Judge the sample in this process and count."""
+    config = load_config(None)
+    models = Models(config)
+    pipeline = Pipeline(config, config.cameras[0], models)
+    recording = Recording(SAMPLE)
+    counted: list[int] = []
+    size = 0, 0
+    for frame in recording:
+        before = models.classifier.model.invocations
+        pipeline.process(frame)
+        counted.append(models.classifier.model.invocations - before)
+        size = frame.width, frame.height
+    recording.close()
+    return Invocations(packaged_model(*size, config.compliance.min_face_height), config.classifier.model, counted)
+
+
+def bare_seconds(invocations: Invocations) -> float:
+    """Seconds for the same invocations in the same order, and nothing else."""
+    detector, classifier = Model(invocations.detector), Model(invocations.classifier)
+    random = np.random.default_rng(0)
+    picture, crop = (random.integers(0, 256, (*model.size, 3), np.uint8) for model in (detector, classifier))
+    start = time.perf_counter()
+    for count in invocations.of_classifier:
+        detector.invoke(picture)
+        for _ in range(count):
+            classifier.invoke(crop)
+    return time.perf_counter() - start
+
+
+def run_daemon(server: str, folder: Path) -> Run:
+    """Run the daemon on the sample until its end."""
+    settings = {
+        "cameras": json.dumps([{"name": "door", "source": str(SAMPLE)}]),
+        "mqtt.servers": json.dumps([server]),
+        "outbox.path": json.dumps(str(folder / "outbox.sqlite3")),
+    }
+    command = [sys.executable, "-m", "facemask_edge", "run"]
+    command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    start = time.perf_counter()
+    daemon = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own command
+    memory = PeakMemory(daemon.pid)
+    assert daemon.stderr is not None  # noqa: S101 - for mypy
+    first_frame = float("nan")
+    for line in daemon.stderr:
+        if FIRST_FRAME in line:
+            first_frame = time.perf_counter() - start
+    if daemon.wait():
+        sys.exit(f"the daemon ended with exit code {daemon.returncode}")
+    return Run(time.perf_counter() - start, first_frame, memory.stop())
+
+
+class PeakMemory:
+    """Watches the peak resident memory of a process.
+
+    What ``wait4`` reports would do if it did not count the memory of this process too, from before the child's exec.
+    """
+
+    def __init__(self, process: int) -> None:
+        self._status = Path(f"/proc/{process}/status")
+        self._kibibytes = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """End watching; the peak in MiB."""
+        self._stopped.set()
+        self._thread.join()
+        return self._kibibytes / 1024
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(0.02):
+            try:
+                lines = self._status.read_text().splitlines()
+            except OSError:
+                return
+            peak = next((line for line in lines if line.startswith("VmHWM")), None)
+            # A process that has ended but was not waited for has no memory any more.
+            if peak is not None:
+                self._kibibytes = max(self._kibibytes, int(peak.split()[1]))
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often both are timed")
+    rounds = parser.parse_args().rounds
+    invocations = count_invocations()
+    frames = len(invocations.of_classifier)
+    runs, bare = [], []
+    with tempfile.TemporaryDirectory() as folder, local_broker(Path(folder)) as server:
+        for _ in range(rounds):
+            bare.append(bare_seconds(invocations))
+            runs.append(run_daemon(server, Path(folder)))
+    table = Table("", "median", "worst", "asked for", title=f"facemask-edge run on {SAMPLE.name}, {frames} frames")
+    ratios = [run.seconds / alone for run, alone in zip(runs, bare, strict=True)]
+    _row(table, "whole command / bare invocations", ratios, "{:.2f}", "at most 1.5")
+    _row(table, "peak memory, MiB", [run.peak_mebibytes for run in runs], "{:.0f}", "at most 150")
+    _row(table, "process start to first frame judged, s", [run.first_frame for run in runs], "{:.2f}", "at most 1")
+    _row(table, "whole command, s", [run.seconds for run in runs], "{:.2f}", "")
+    _row(table, "bare invocations, s", bare, "{:.2f}", "")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"Invocations a frame: 1 of {invocations.detector}, {sum(invocations.of_classifier) / frames:.2f} of "
+        f"{invocations.classifier}"
+    )
+
+
+def _row(table: Table, name: str, values: list[float], form: str, asked: str) -> None:
+    table.add_row(name, form.format(statistics.median(values)), form.format(max(values)), asked)
+
+
+if __name__ == "__main__":
+    main()
