@@ -29,6 +29,7 @@ VIOLATIONS = f"facemask/{DEVICE}/+/violation"
 CONNECT_TIMEOUT = 5.0
 RUN_TIMEOUT = 120.0
 Received = queue.SimpleQueue[tuple[str, bytes]]
+SHEET_FRAMES = 12
 COLUMNS = "{:<13} {:<16} {:>6}  {:<10} {:>9}  {}"
 
 
@@ -44,7 +45,8 @@ def demo(output: Path, server: str | None) -> None:
         OutputError: The folder cannot be written.
         FacemaskError: The violations received are not the ones the sample holds.
     """
-    console = Console(highlight=False)
+    # Soft wrapped: a narrow terminal breaks lines where it likes, a file keeps them whole.
+    console = Console(highlight=False, soft_wrap=True)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -58,8 +60,8 @@ def demo(output: Path, server: str | None) -> None:
     console.print("\nThe first one as it was received:")
     console.print_json(json.dumps(events[0]) if events else "null")
     video, sheet = output / f"{SAMPLE.stem}{VIDEO_SUFFIX}", output / "contact-sheet.png"
-    annotate([SAMPLE], output, load_config(None))
-    contact_sheet(video, sheet)
+    results = annotate([SAMPLE], output, load_config(None))
+    contact_sheet(video, sheet, _telling_frames(results))
     console.print(f"\nWhat the camera saw: [bold]{video}[/bold], at a glance: [bold]{sheet}[/bold]")
     _compare(events, console)
 
@@ -161,6 +163,14 @@ def _row(event: dict[str, Any]) -> str:
         f"{100 * event['probability']:.0f} %",
         more,
     )
+
+
+def _telling_frames(results: Path) -> list[int]:
+    """Frames for a sheet at a glance, evenly spaced among those in which a face is seen."""
+    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    frames = [line["frame"] for line in lines if line["faces"]]
+    step = max(len(frames) // SHEET_FRAMES, 1)
+    return frames[step // 2 :: step][:SHEET_FRAMES]
 
 
 def _compare(events: list[dict[str, Any]], console: Console) -> None:

@@ -19,7 +19,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 def draw(image: Image, verdicts: Iterable[Verdict]) -> None:
     """Draw into ``image`` (uint8, height x width x 3, BGR) itself."""
     scale = max(image.shape[0] / 720, 0.5)
-    thickness = max(round(2 * scale), 1)
+    thickness = max(round(2 * scale), 2)  # thinner lines vanish where the picture is shown smaller
     for verdict in verdicts:
         box = verdict.track.box.clipped(image.shape[1], image.shape[0]).rounded()
         left, top = box["x"], box["y"]

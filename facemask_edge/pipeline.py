@@ -1,5 +1,7 @@
 """The way of a frame: from a picture to verdicts and violations, for one camera."""
 
+import cv2
+
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
@@ -21,6 +23,8 @@ class Models:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        # OpenCV's own pool of threads costs more than it gains on pictures this small, and takes processors from others.
+        cv2.setNumThreads(config.classifier.threads)
         self.classifier = MaskClassifier(config.classifier.model, threads=config.classifier.threads)
         self._detectors: dict[str, FaceDetector] = {}
         if config.detector.model:

@@ -1,6 +1,6 @@
 """Writes videos and contact sheets of them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 
 from facemask_edge.cameras.recording import Recording
-from facemask_edge.errors import OutputError
+from facemask_edge.errors import InputError, OutputError
 from facemask_edge.native import native_stderr_hidden
-from facemask_edge.values import Image
+from facemask_edge.overlay import FONT
+from facemask_edge.values import Frame, Image
 
 VIDEO_SUFFIX = ".webm"
+MARGIN, CAPTION, BACKGROUND = 4, 20, 245
+"""Of a contact sheet: pixels around and below each frame, and the grey level between them."""
 
 
 @contextmanager
@@ -44,20 +47,39 @@ def video_writer(target: Path, fps: float) -> Iterator[Callable[[Image], None]]:
             writer.release()
 
 
-def contact_sheet(video: Path, target: Path, *, columns: int = 4, rows: int = 4, width: int = 320) -> None:
-    """Write evenly spaced frames of a video side by side into one picture.
+def contact_sheet(video: Path, target: Path, frames: Sequence[int], *, columns: int = 4, width: int = 320) -> None:
+    """Write some frames of a video, each with its time, into one picture.
+
+    Args:
+        video: Any video that can be read.
+        target: The picture; its suffix says in which format.
+        frames: Indices of the frames, rising; row by row from the upper left.
+        columns: Frames in a row.
+        width: Of each frame, in pixels.
 
     Raises:
-        InputError: The video cannot be read.
+        InputError: The video cannot be read or has no such frame.
         OutputError: The picture cannot be written.
     """
     recording = Recording(video)
-    images = [cv2.resize(frame.image, (width, round(width * frame.height / frame.width))) for frame in recording]
+    wanted = frozenset(frames)
+    cells = [_cell(frame, width) for frame in recording if frame.index in wanted]
     recording.close()
-    step = len(images) / (columns * rows)
-    chosen = [images[int((cell + 0.5) * step)] for cell in range(columns * rows)]
-    sheet = np.vstack([np.hstack(chosen[row * columns : (row + 1) * columns]) for row in range(rows)])
-    write_picture(target, sheet)  # type: ignore[arg-type]
+    if len(cells) < len(wanted) or not cells:
+        raise InputError(f"{video}: has not all of the frames {sorted(wanted)}; it may be truncated")
+    cells += [np.full_like(cells[0], BACKGROUND)] * (-len(cells) % columns)
+    rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
+    write_picture(target, np.vstack(rows))  # type: ignore[arg-type]
+
+
+def _cell(frame: Frame, width: int) -> Image:
+    """A frame at its size on the sheet, with its time below and a margin around."""
+    size = width, round(width * frame.height / frame.width)
+    small = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+    cell = cv2.copyMakeBorder(small, MARGIN, CAPTION, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=(BACKGROUND,) * 3)
+    place = MARGIN, cell.shape[0] - CAPTION // 3
+    cv2.putText(cell, f"{frame.timestamp:.1f} s", place, FONT, 0.45, (60, 60, 60), 1, cv2.LINE_AA)
+    return cell  # type: ignore[return-value]
 
 
 def write_picture(target: Path, image: Image) -> None:
