@@ -23,7 +23,7 @@ class Models:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        # OpenCV's own pool of threads costs more than it gains on pictures this small, and takes processors from others.
+        # On pictures this small, a pool of threads of OpenCV's own costs more than it gains.
         cv2.setNumThreads(config.classifier.threads)
         self.classifier = MaskClassifier(config.classifier.model, threads=config.classifier.threads)
         self._detectors: dict[str, FaceDetector] = {}
