@@ -24,9 +24,10 @@ benchmark: $(VENV)/test.stamp
 recordings: $(VENV)/test.stamp
 	$(BIN)/python -m tests.make_recordings
 
-# Writes docs/config.md from the descriptions in facemask_edge/config.py.
+# Writes docs/config.md from the descriptions in facemask_edge/config.py, and the model card's figures from the manifest.
 docs: $(VENV)/test.stamp
 	$(BIN)/python -m tests.make_config_reference
+	$(BIN)/python -m tests.make_model_figures
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

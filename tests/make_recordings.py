@@ -24,7 +24,7 @@ from facemask_edge.values import Box, Image
 from tests.recording_people import ASTRONAUT, HOPPER, MASK_STYLES, Layer, MaskStyle, Portrait, cut_out
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-RECORDINGS: Final = ((ROOT / "facemask_edge/sample/sample.mp4", 36), (ROOT / "tests/recordings/second.mp4", 10))
+RECORDINGS: Final = ((ROOT / "facemask_edge/sample/sample.mp4", 36), (ROOT / "tests/recordings/second.mp4", 44))
 """The files that are kept in the repository, and the seed of each. In both, both portraits are seen with and without a
 mask; in the second one somebody puts a mask on."""
 SCHEMA: Final = "facemask-edge/recording/1"

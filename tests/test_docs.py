@@ -3,10 +3,15 @@ import re
 from facemask_edge import __version__, errors
 from tests.conftest import ROOT
 from tests.make_config_reference import REFERENCE, reference
+from tests.make_model_figures import CARD, card
 
 
 def test_the_configuration_reference_is_generated_from_the_code() -> None:
     assert REFERENCE.read_text() == reference(), "run: make docs"
+
+
+def test_the_model_card_holds_the_figures_of_the_manifest() -> None:
+    assert CARD.read_text() == card(), "run: make docs"
 
 
 def test_every_exit_code_is_documented() -> None:
@@ -22,6 +27,6 @@ def test_the_version_stands_in_the_changelog_and_the_package() -> None:
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
-    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", CARD, *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
