@@ -39,11 +39,11 @@ def annotate(sources: Sequence[Path], output: Path, config: Config) -> Path:
         ModelError: A model cannot be used.
     """
     work = list(_expanded(sources))
-    targets = _targets(work, output)
     results = output / RESULTS
     annotator = Annotator(config)
     console = Console(stderr=True)
     try:
+        targets = _targets(work, output)
         output.mkdir(parents=True, exist_ok=True)
         with results.open("w", encoding="utf-8") as lines, Progress(console=console, transient=True) as bar:
             bar.disable = not console.is_terminal
@@ -149,24 +149,35 @@ def _frames_in(source: Path) -> int | None:
 
 def _expanded(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
-        if source.is_dir():
-            yield from pictures_in(source)
-        elif source.is_file():
-            yield source
-        else:
-            raise InputError(f"{source}: no such file or folder")
+        try:
+            if source.is_dir():
+                yield from pictures_in(source)
+            elif source.is_file():
+                yield source
+            else:
+                raise InputError(f"{source}: no such file or folder")
+        except OSError as error:
+            raise InputError(f"{source}: {error.strerror}") from error
 
 
 def _targets(sources: Sequence[Path], output: Path) -> list[Path]:
     """Where the annotated copy of each source goes; equal names of different folders get a number."""
-    targets: list[Path] = []
+    originals = {_identity(source) for source in sources}
+    # In the order of the sources, and quickly searched.
+    targets: dict[Path, None] = {}
     for source in sources:
         suffix = source.suffix if is_picture(source) else VIDEO_SUFFIX
         target, number = output / f"{source.stem}{suffix}", 1
         while target in targets:
             number += 1
             target = output / f"{source.stem}-{number}{suffix}"
-        if target.exists() and target.samefile(source):
-            raise OutputError(f"{target} would be overwritten by its annotated copy; choose another --output")
-        targets.append(target)
-    return targets
+        if target.exists() and _identity(target) in originals:
+            raise OutputError(f"{target} would be overwritten by an annotated copy; choose another --output")
+        targets[target] = None
+    return list(targets)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What all paths of one file have in common."""
+    status = path.stat()
+    return status.st_dev, status.st_ino

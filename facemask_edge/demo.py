@@ -59,11 +59,11 @@ def demo(output: Path, server: str | None) -> None:
             events = _play(server, Path(folder), console)
     console.print("\nThe first one as it was received:")
     console.print_json(json.dumps(events[0]) if events else "null")
+    _compare(events, console)
     video, sheet = output / f"{SAMPLE.stem}{VIDEO_SUFFIX}", output / "contact-sheet.png"
     results = annotate([SAMPLE], output, load_config(None))
     contact_sheet(video, sheet, _telling_frames(results))
-    console.print(f"\nWhat the camera saw: [bold]{video}[/bold], at a glance: [bold]{sheet}[/bold]")
-    _compare(events, console)
+    console.print(f"What the camera saw: [bold]{video}[/bold], at a glance: [bold]{sheet}[/bold]")
 
 
 def _play(server: str, folder: Path, console: Console) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def _compare(events: list[dict[str, Any]], console: Console) -> None:
     started = {event["id"] for event in events if event["event_type"] == "violation_start"}
     ended = {event["id"] for event in events if event["event_type"] == "violation_end"}
     console.print(
-        f"{len(people)} people walked through, {bare} without a mask; "
+        f"\n{len(people)} people walked through, {bare} without a mask; "
         f"{len(started)} violations started and {len(ended)} ended."
     )
     if not len(events) == 2 * bare == 2 * len(started & ended):

@@ -108,7 +108,11 @@ def find_model(name: str) -> tuple[Path, ModelEntry]:
         ModelError: The file or its manifest entry is missing, or its SHA-256 is another.
     """
     path = Path(name) if "/" in name else packaged_models() / name
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise ModelError(f"model {path}: {error.strerror}") from error
+    if not found:
         raise ModelError(f"model {path} does not exist; name one of {packaged_models()} or give a path")
     entry = next((model for model in read_manifest(path.parent).models if model.file == path.name), None)
     if entry is None:

@@ -1,6 +1,7 @@
 """Writes videos and contact sheets of them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,25 +27,39 @@ def video_writer(target: Path, fps: float) -> Iterator[Callable[[Image], None]]:
         OutputError: The file cannot be written.
     """
     writer: cv2.VideoWriter | None = None
+    waiting: Future[None] | None = None
 
     def write(image: Image) -> None:
-        nonlocal writer
+        nonlocal writer, waiting
         if writer is None:
-            # OpenCV itself checks nothing: a folder that cannot be written would give an empty result silently.
-            target.touch()
-            # OpenCV prints a harmless warning about VP8's tag, past its own log level.
-            with native_stderr_hidden():
-                size = image.shape[1], image.shape[0]
-                writer = cv2.VideoWriter(str(target), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), fps, size)
-            if not writer.isOpened():
-                raise OutputError(f"{target}: this OpenCV cannot write WebM video; install opencv-python-headless")
-        writer.write(image)
+            writer = _open_writer(target, fps, (image.shape[1], image.shape[0]))
+        # Encoding takes longer than judging: the one runs beside the other, never more than a picture behind.
+        if waiting is not None:
+            waiting.result()
+        waiting = encoder.submit(_append, writer, image.copy())
 
-    try:
-        yield write
-    finally:
-        if writer is not None:
-            writer.release()
+    with ThreadPoolExecutor(1, "encoder") as encoder:
+        try:
+            yield write
+        finally:
+            encoder.shutdown()
+            if writer is not None:
+                writer.release()
+
+
+def _append(writer: cv2.VideoWriter, image: Image) -> None:
+    writer.write(image)
+
+
+def _open_writer(target: Path, fps: float, size: tuple[int, int]) -> cv2.VideoWriter:
+    # OpenCV itself checks nothing: a folder that cannot be written would give an empty result silently.
+    target.touch()
+    # OpenCV prints a harmless warning about VP8's tag, past its own log level.
+    with native_stderr_hidden():
+        writer = cv2.VideoWriter(str(target), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), fps, size)
+    if not writer.isOpened():
+        raise OutputError(f"{target}: this OpenCV cannot write WebM video; install opencv-python-headless")
+    return writer
 
 
 def contact_sheet(video: Path, target: Path, frames: Sequence[int], *, columns: int = 4, width: int = 320) -> None:
@@ -69,7 +84,7 @@ def contact_sheet(video: Path, target: Path, frames: Sequence[int], *, columns: 
         raise InputError(f"{video}: has not all of the frames {sorted(wanted)}; it may be truncated")
     cells += [np.full_like(cells[0], BACKGROUND)] * (-len(cells) % columns)
     rows = [np.hstack(cells[start : start + columns]) for start in range(0, len(cells), columns)]
-    write_picture(target, np.vstack(rows))  # type: ignore[arg-type]
+    write_picture(target, np.vstack(rows))
 
 
 def _cell(frame: Frame, width: int) -> Image:

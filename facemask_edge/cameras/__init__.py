@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facemask_edge.config import CameraConfig
+from facemask_edge.errors import InputError
 from facemask_edge.values import Frame
 
 
@@ -43,4 +44,7 @@ def open_camera(config: CameraConfig) -> Camera:
     from facemask_edge.cameras.recording import PictureFolder, Recording  # noqa: PLC0415 - likewise
 
     path = Path(config.source)
-    return PictureFolder(path) if path.is_dir() else Recording(path)
+    try:
+        return PictureFolder(path) if path.is_dir() else Recording(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error

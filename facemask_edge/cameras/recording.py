@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from facemask_edge.errors import InputError
+from facemask_edge.native import native_stderr_hidden
 from facemask_edge.values import Frame, Image
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -30,9 +31,11 @@ class Recording:
         if not path.is_file():
             raise InputError(f"{path}: no such file; name a video, a folder of pictures or a camera")
         self._path = path
-        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
-        self._first = self._read()
+        # FFmpeg and OpenCV complain on stderr of what the sentence below says.
+        with native_stderr_hidden():
+            self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+            # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
+            self._first = self._read()
         if self._first is None:
             self._capture.release()
             raise InputError(f"{path}: not a video that can be read; it may be truncated or of an unknown format")
