@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +31,17 @@ def judged(path: Path, config: Config) -> list[Violation]:
 def as_in_the_ground_truth(path: Path, events: list[Violation]) -> bool:
     """Whether each bare person starts one violation while in view and ends it, and nobody else does."""
     people: list[dict[str, Any]] = json.loads(path.with_suffix(".json").read_text())["people"]
-    # A person who puts a mask on ends by that; the others by leaving, or because the recording ends.
-    bare = [person for person in people if not person["mask"]]
+    bare = sorted((person for person in people if not person["mask"]), key=lambda person: person["enters_s"])
     starts = [event for event in events if event.event_type == "violation_start"]
     ends = {event.id: event for event in events if event.event_type == "violation_end"}
-    reasons = Counter("mask_on" if ends[start.id].reason == "mask_on" else "gone" for start in starts)
-    masked_in_view = sum("mask_from_s" in person for person in bare)
+    if not len(starts) == len(bare) == len(ends) or {start.id for start in starts} != set(ends):
+        return False
     in_view = all(
-        person["enters_s"] <= start.timestamp <= person["leaves_s"]
-        for person, start in zip(sorted(bare, key=lambda person: person["enters_s"]), starts, strict=False)
+        person["enters_s"] <= start.timestamp <= person["leaves_s"] for person, start in zip(bare, starts, strict=True)
     )
-    return (
-        len(starts) == len(ends) == len(bare)
-        and in_view
-        and reasons == Counter({"mask_on": masked_in_view, "gone": len(bare) - masked_in_view}) + Counter()
-    )
+    # A person who puts a mask on ends by that; the others by leaving, or because the recording ends.
+    masks_on = sum(end.reason == "mask_on" for end in ends.values())
+    return in_view and masks_on == sum("mask_from_s" in person for person in bare)
 
 
 def main() -> None:
