@@ -17,7 +17,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 # Compares the daemon with the bare invocations of its models; its figures stand in docs/performance.md.
-benchmark: $(VENV)/test.stamp
+benchmark: $(VENV)/demo.stamp
 	$(BIN)/python -m benchmarks.frame_loop
 
 # Makes the sample recordings again, byte for byte where the encoder is the same version.

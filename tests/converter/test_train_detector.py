@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the converter extra (TensorFlow) is not installed")
 
-from converter import train_detector as module
+from converter import detector_training, train_detector
 from converter.detector_data import read_scenes
+from converter.detector_training import Pictures, Plan, fit, training_batches
 from converter.tensorflow_quietly import keras
-from converter.train_detector import Pictures, Plan, calibration_inputs, fit, train_detector, training_batches
 from converter.yunet import build_yunet
 from facemask_edge.errors import InputError
 from facemask_edge.manifest import find_model, read_manifest
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.converter
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small inputs and batches: the same steps in seconds."""
-    monkeypatch.setattr(module, "SIZES", {96: 4, 128: 2})
+    for module in (detector_training, train_detector):
+        monkeypatch.setattr(module, "SIZES", {96: 4, 128: 2})
 
 
 def drawn(folder: Path) -> Pictures:
@@ -41,9 +42,9 @@ def test_batches_are_of_the_sizes_in_turn_and_the_same_for_the_same_seed(tmp_pat
 
 
 def test_the_loss_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SIZES", {96: 4})  # each size takes seconds to compile
-    monkeypatch.setattr(module, "WARM_UP", 1)
-    monkeypatch.setattr(module, "LEARNING_RATE", 2e-3)
+    monkeypatch.setattr(detector_training, "SIZES", {96: 4})  # each size takes seconds to compile
+    monkeypatch.setattr(detector_training, "WARM_UP", 1)
+    monkeypatch.setattr(detector_training, "LEARNING_RATE", 2e-3)
     lines: list[str] = []
     keras.utils.set_random_seed(0)  # also the initial weights', which are drawn before fit sets its seed
     model = build_yunet(None)
@@ -57,10 +58,10 @@ def test_the_loss_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_kept_weights_lie_between_the_initial_and_the_trained_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SIZES", {96: 2})
+    monkeypatch.setattr(detector_training, "SIZES", {96: 2})
     kept = {}
     for share in (0.0, 0.75, 1.0):
-        monkeypatch.setattr(module, "TRAINED_SHARE", share)
+        monkeypatch.setattr(detector_training, "TRAINED_SHARE", share)
         keras.utils.set_random_seed(0)
         model = build_yunet(None)
         fit(model, drawn(tmp_path), Plan(epochs=1, seed=0, rounds=1), lambda _line: None)
@@ -71,29 +72,35 @@ def test_the_kept_weights_lie_between_the_initial_and_the_trained_ones(
 
 @pytest.mark.usefixtures("small")
 def test_calibration_holds_the_extremes_of_the_input(tmp_path: Path) -> None:
-    first = next(calibration_inputs(drawn(tmp_path).scenes, 96, 0))
+    first = next(train_detector.calibration_inputs(drawn(tmp_path).scenes, 96, 0))
     assert first.shape == (1, 96, 96, 3)
     assert (first.min(), first.max()) == (0, 255)
 
 
 def test_a_missing_data_folder_is_named_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gone cannot be read"):
-        train_detector(data=tmp_path / "gone", weights=tmp_path / "weights.onnx", output=tmp_path / "models")
+        train_detector.train_detector(
+            data=tmp_path / "gone", weights=tmp_path / "weights.onnx", output=tmp_path / "models"
+        )
     assert not (tmp_path / "models").exists()
 
 
 def test_missing_weights_are_named_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"weights\.onnx cannot be read"):
-        train_detector(data=draw_scenes(tmp_path), weights=tmp_path / "weights.onnx", output=tmp_path / "models")
+        train_detector.train_detector(
+            data=draw_scenes(tmp_path), weights=tmp_path / "weights.onnx", output=tmp_path / "models"
+        )
     assert not (tmp_path / "models").exists()
 
 
 @pytest.mark.shared_data
 @pytest.mark.usefixtures("small")
 def test_writes_models_that_the_device_loads(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CALIBRATION", 2)
+    monkeypatch.setattr(train_detector, "CALIBRATION", 2)
     data, output = draw_scenes(tmp_path / "scenes"), tmp_path / "models"
-    train_detector(data=data, weights=shared / "weights" / "yunet_n_320_320.onnx", output=output, epochs=0)
+    train_detector.train_detector(
+        data=data, weights=shared / "weights" / "yunet_n_320_320.onnx", output=output, epochs=0
+    )
     files = {entry.file for entry in read_manifest(output).models}
     assert files == {"face_detector.keras", "face_detector_96_int8.tflite", "face_detector_128_int8.tflite"}
     for file in files:
