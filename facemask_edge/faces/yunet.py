@@ -5,6 +5,8 @@ model returns two tensors: ``scores`` (1 x rows x columns x 2: class and objectn
 ``boxes`` (1 x rows x columns x 4: centre offset and logarithm of the size, in strides).
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +38,8 @@ class YuNet:
         self.model = Model(model, threads=threads)
         width, height = self.model.size
         self._canvas: Image = np.zeros((height, width, 3), np.uint8)
-        self._levels = [self._level(stride) for stride in STRIDES]
         self._min_score = min_score
+        self._levels = [self._level(stride) for stride in STRIDES]
 
     def detect(self, image: Image) -> list[Face]:
         """The faces in a picture, best first; boxes in its pixels, not clipped to it.
@@ -47,7 +49,7 @@ class YuNet:
         """
         scale = self._fit(image)
         self.model.invoke(self._canvas)
-        found = [self._decode(*level) for level in self._levels]
+        found = [self._decode(level) for level in self._levels]
         boxes = np.concatenate([boxes for boxes, _ in found])
         scores = np.concatenate([scores for _, scores in found])
         kept = suppressed(boxes, scores)
@@ -67,35 +69,47 @@ class YuNet:
             cv2.resize(image, used, dst=part, interpolation=cv2.INTER_AREA)
         return float(scale)
 
-    def _level(self, stride: int) -> tuple[int, QuantizedOutput, QuantizedOutput]:
+    def _level(self, stride: int) -> "_Level":
         width, height = self.model.size
-        shape = 1, height // stride, width // stride
+        rows, columns = height // stride, width // stride
 
         def output(channels: int) -> QuantizedOutput:
             # By shape, never by position: the converter reorders outputs.
+            shape = 1, rows, columns, channels
             for candidate in self.model.outputs:
-                if candidate.shape == (*shape, channels):
+                if candidate.shape == shape:
                     return candidate
-            raise ModelError(f"model {self.model.entry.file} has no output of shape {(*shape, channels)}: not a YuNet")
+            raise ModelError(f"model {self.model.entry.file} has no output of shape {shape}: not a YuNet")
 
-        return stride, output(2), output(4)
+        scores = output(2)
+        cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2).astype(np.float32)
+        return _Level(stride, scores, output(4), cells, scores.quantized(self._min_score**2))
 
-    def _decode(
-        self, stride: int, scores: QuantizedOutput, boxes: QuantizedOutput
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _decode(self, level: "_Level") -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Boxes (n x 4: x, y, width, height in input pixels) and scores (n) of one stride's likely cells."""
-        quantized = self.model.output(scores)[0]
+        quantized = self.model.output(level.scores).reshape(-1, 2)
         # score = sqrt(class * objectness), and neither is above 1: most cells are ruled out as int8.
-        rows, columns = np.nonzero(
-            np.minimum(quantized[..., 0], quantized[..., 1]) >= scores.quantized(self._min_score**2)
-        )
-        score = np.sqrt(scores.dequantized(quantized[rows, columns]).prod(axis=-1))
+        cells = np.flatnonzero(np.minimum(quantized[:, 0], quantized[:, 1]) >= level.least)
+        score = np.sqrt(level.scores.dequantized(quantized[cells]).prod(axis=-1))
         likely = score >= self._min_score
-        rows, columns, score = rows[likely], columns[likely], score[likely]
-        offsets = boxes.dequantized(self.model.output(boxes)[0, rows, columns])
-        centres = (offsets[:, :2] + np.stack([columns, rows], axis=-1)) * stride
-        sizes = np.exp(offsets[:, 2:]) * stride
-        return np.concatenate([centres - sizes / 2, sizes], axis=-1).astype(np.float32), score
+        cells, score = cells[likely], score[likely]
+        offsets = level.boxes.dequantized(self.model.output(level.boxes).reshape(-1, 4)[cells])
+        centres = (offsets[:, :2] + level.cells[cells]) * level.stride
+        sizes = np.exp(offsets[:, 2:]) * level.stride
+        return np.concatenate([centres - sizes / 2, sizes], axis=-1), score
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One stride's outputs, and what of their decoding never changes."""
+
+    stride: int
+    scores: QuantizedOutput
+    boxes: QuantizedOutput
+    cells: NDArray[np.float32]
+    """Each cell's column and row, in the order of the output's cells."""
+    least: int
+    """The int8 that both class and objectness must reach."""
 
 
 def suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[int]:
@@ -108,15 +122,4 @@ def suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[
     Returns:
         The indices of the boxes that stay, best first.
     """
-    corners = boxes[:, :2] + boxes[:, 2:]
-    areas = boxes[:, 2] * boxes[:, 3]
-    remaining = np.argsort(-scores, kind="stable")
-    kept: list[int] = []
-    while remaining.size:
-        best, remaining = remaining[0], remaining[1:]
-        kept.append(int(best))
-        overlap = np.minimum(corners[best], corners[remaining]) - np.maximum(boxes[best, :2], boxes[remaining, :2])
-        intersection = overlap.clip(0).prod(axis=-1)
-        union = areas[best] + areas[remaining] - intersection
-        remaining = remaining[intersection <= NMS_OVERLAP * union]
-    return kept
+    return [int(index) for index in cv2.dnn.NMSBoxes(boxes.astype(np.float64), scores, 0.0, NMS_OVERLAP)]  # type: ignore[arg-type]
