@@ -2,6 +2,7 @@
 .PHONY: demo test lint benchmark recordings docs clean
 
 PYTHON ?= python3
+ROUNDS ?= 5
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -18,7 +19,7 @@ lint: $(VENV)/test.stamp
 
 # Compares the daemon with the bare invocations of its models; its figures stand in docs/performance.md.
 benchmark: $(VENV)/demo.stamp
-	$(BIN)/python -m benchmarks.frame_loop
+	$(BIN)/python -m benchmarks.frame_loop --rounds $(ROUNDS)
 
 # Makes the sample recordings again, byte for byte where the encoder is the same version.
 recordings: $(VENV)/test.stamp
