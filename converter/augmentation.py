@@ -30,6 +30,8 @@ class Jitter:
 AROUND_BOX = Jitter(0.85, 1.2, 0.1)
 """A detector's box differs from a labelled one by about this."""
 
+_ACROSS = np.broadcast_to(np.linspace(-1, 1, SIZE[0], dtype=np.float32), (SIZE[0], SIZE[0]))
+
 WITHIN_PICTURE = Jitter(0.6, 1.05, 0.12)
 """A picture that is one tight face can only be zoomed into."""
 
@@ -56,7 +58,13 @@ def varied_crop(image: Image, box: Box | None, random: np.random.Generator) -> I
     crop = cut_face(image, jittered(box or _whole(image), jitter, image, random), SIZE)
     if random.random() < 0.5:  # noqa: PLR2004 - as often as not
         crop = np.ascontiguousarray(crop[:, ::-1])
-    return seen_from_afar(_lit(_turned(crop, random), random), random)
+    crop = _lit(_turned(crop, random), random)
+    if random.random() < 0.15:  # noqa: PLR2004 - how often each happens stands where it happens
+        crop = partly_hidden(crop, random)
+    if random.random() < 0.08:  # noqa: PLR2004
+        # Cameras that see in the dark see no colour.
+        crop = np.asarray(cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    return seen_from_afar(crop, random)
 
 
 def jittered(box: Box, jitter: Jitter, image: Image, random: np.random.Generator) -> Box:
@@ -79,9 +87,31 @@ def seen_from_afar(crop: Image, random: np.random.Generator) -> Image:
         small = scaled(crop, side)
     if random.random() < 0.3:  # noqa: PLR2004
         small = np.asarray(cv2.GaussianBlur(small, (0, 0), random.uniform(0.4, 1.2)), dtype=np.uint8)
+    if random.random() < 0.12:  # noqa: PLR2004
+        small = moving(small, random)
     if random.random() < 0.6:  # noqa: PLR2004
         small = compressed(small, int(random.integers(35, 96)))
     return np.asarray(cv2.resize(small, SIZE, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def moving(crop: Image, random: np.random.Generator) -> Image:
+    """Blur as of a person who walks: along a line of up to an eighth of the side, in any direction."""
+    length = int(random.integers(2, max(crop.shape[0] // 8, 2) + 1)) | 1
+    line = np.zeros((length, length), np.float32)
+    line[length // 2] = 1
+    middle = (length - 1) / 2
+    line = cv2.warpAffine(line, cv2.getRotationMatrix2D((middle, middle), random.uniform(0, 180), 1), (length, length))  # type: ignore[assignment]
+    return np.asarray(cv2.filter2D(crop, -1, line / line.sum(), borderType=cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
+def partly_hidden(crop: Image, random: np.random.Generator) -> Image:
+    """Something of one colour before the face, a tenth to a third of the side wide and anywhere; the label stays."""
+    side = crop.shape[0]
+    width, height = (round(side * random.uniform(0.1, 0.33)) for _ in range(2))
+    left, top = int(random.integers(0, side - width)), int(random.integers(0, side - height))
+    hidden = crop.copy()
+    hidden[top : top + height, left : left + width] = random.integers(0, 256, 3)
+    return hidden
 
 
 def scaled(crop: Image, side: int) -> Image:
@@ -105,6 +135,10 @@ def _lit(crop: Image, random: np.random.Generator) -> Image:
     contrast, brightness = random.uniform(0.65, 1.35), random.uniform(-35, 35)
     colour = random.uniform(0.9, 1.1, size=3)
     lit = (crop.astype(np.float32) - 127.5) * (contrast * colour) + 127.5 + brightness
+    if random.random() < 0.25:  # noqa: PLR2004
+        # Light from one side: the other lies in shadow.
+        across, down = random.uniform(-0.5, 0.5, size=2)
+        lit *= 1 + (across * _ACROSS + down * _ACROSS.T)[..., np.newaxis]
     return np.asarray(np.clip(lit, 0, 255), dtype=np.uint8)
 
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.duplicates import Hashes, perceptual_hashes
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Image, Label
 
@@ -32,10 +33,6 @@ SOURCES = {
     "scenes": "Kaggle Face Mask Detection by andrewmvd (CC0; re-encoded copy from github.com/marellanoc/MaskON)",
 }
 
-HASH_DISTANCE = 4
-"""Pictures whose 64-bit difference hashes differ in at most so many bits are near-duplicates; at 6 faces that only look
-alike begin to run together."""
-
 _DERIVED = "augmented_image_"
 
 
@@ -47,6 +44,8 @@ class BoxedFace:
     """None when the whole picture is one tight face."""
     label: int
     """Its place in ``LABELS``."""
+    found: Box | None = None
+    """Where the device's detector finds it; None when it does not, or was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The pictures to learn from and those that choose the epoch."""
+    """The pictures to learn from, those that choose the epoch, and those that are only tested with."""
 
     training: list[Picture]
     held_out: list[Picture]
+    test: list[Picture]
 
 
 def read_picture(path: Path) -> Image | None:
@@ -143,47 +143,11 @@ def _boxed_scenes(folder: Path, split: str) -> list[Picture]:
     return pictures
 
 
-def difference_hash(image: Image) -> NDArray[np.bool_]:
-    """64 bits, one for each cell of an 8x8 grid: whether its right neighbour is brighter (N. Krawetz, 2013)."""
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    cells = np.asarray(cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA))
-    return (cells[:, 1:] > cells[:, :-1]).ravel()
-
-
-def near_duplicate_groups(names: Sequence[str], hashes: NDArray[np.bool_]) -> list[int]:
-    """Number the group of near-duplicates that each picture belongs to.
-
-    All pictures named ``augmented_image_*`` form one group: they are transformed copies, of which pictures is unknown.
-
-    Args:
-        names: File names.
-        hashes: bool, pictures x 64.
-    """
-    parents = list(range(len(names)))
-
-    def root(index: int) -> int:
-        while parents[index] != index:
-            parents[index] = parents[parents[index]]
-            index = parents[index]
-        return index
-
-    derived = [index for index, name in enumerate(names) if name.startswith(_DERIVED)]
-    for index in derived[1:]:
-        parents[root(index)] = root(derived[0])
-    signs = np.where(hashes, np.float32(1), np.float32(-1))
-    for index in range(1, len(names)):
-        # The product of signs counts equal bits minus different ones.
-        distances = (signs.shape[1] - signs[:index] @ signs[index]) / 2
-        for other in np.flatnonzero(distances <= HASH_DISTANCE):
-            parents[root(int(other))] = root(index)
-    return [root(index) for index in range(len(names))]
-
-
-def readable(pictures: Iterable[Picture]) -> tuple[list[Picture], NDArray[np.bool_], list[Path]]:
+def readable(pictures: Iterable[Picture]) -> tuple[list[Picture], Hashes, list[Path]]:
     """Read every picture once.
 
     Returns:
-        The readable ones, their hashes (bool, pictures x 64) and the paths of the unreadable ones.
+        The readable ones, their hashes and the paths of the unreadable ones.
     """
     good, hashes, bad = [], [], []
     for picture in pictures:
@@ -192,39 +156,85 @@ def readable(pictures: Iterable[Picture]) -> tuple[list[Picture], NDArray[np.boo
             bad.append(picture.path)
         else:
             good.append(picture)
-            hashes.append(difference_hash(image))
-    return good, np.array(hashes, dtype=np.bool_).reshape(-1, 64), bad
+            hashes.append(perceptual_hashes(image))
+    return good, np.array(hashes, dtype=np.bool_), bad
 
 
-def split_by_group(pictures: Sequence[Picture], groups: Sequence[int], *, held_out: float, seed: int) -> Split:
-    """Hold out about a share of the faces, whole groups at a time.
+def split_pictures(  # noqa: PLR0913 - each is one decision
+    pictures: Sequence[Picture],
+    groups: Sequence[int],
+    *,
+    kind: Literal["groups", "random"],
+    test_part: float,
+    held_out_part: float,
+    seed: int,
+) -> Split:
+    """Cut pictures into three parts, with about the same share of each label in each.
 
-    The group of ``augmented_image_*`` always stays in the training part: copies of it may stand anywhere.
+    Boxed scenes are never tested with: they have their own split dev. Derived pictures without a known origin
+    (``augmented_image_*``) are always trained with, as their origin may be.
+
+    Args:
+        pictures: All readable.
+        groups: Each picture's group of near-duplicates.
+        kind: ``groups`` keeps every group on one side; ``random`` is the paper's split, picture by picture.
+        test_part: Of the faces of single-face pictures.
+        held_out_part: Of the faces that are left.
+        seed: Decides which.
 
     Raises:
-        InputError: A part would lack one of the classes.
+        InputError: A part that is wanted would lack one of the classes.
     """
-    always_training = {
-        group for picture, group in zip(pictures, groups, strict=True) if picture.path.name.startswith(_DERIVED)
-    }
-    order = np.random.default_rng(seed).permutation(sorted(set(groups) - always_training))
+    if kind == "random":
+        groups = range(len(pictures))
     members: dict[int, list[Picture]] = {}
     for picture, group in zip(pictures, groups, strict=True):
         members.setdefault(group, []).append(picture)
-    wanted = held_out * sum(len(picture.faces) for picture in pictures)
-    chosen: set[int] = set()
-    for group in order:
-        held = [picture for member in chosen for picture in members[member]]
-        if sum(len(picture.faces) for picture in held) >= wanted and len(classes_of(held)) == len(LABELS):
-            break
-        chosen.add(int(group))
-    split = Split(
-        training=[picture for picture, group in zip(pictures, groups, strict=True) if group not in chosen],
-        held_out=[picture for picture, group in zip(pictures, groups, strict=True) if group in chosen],
-    )
-    if any(len(classes_of(part)) < len(LABELS) for part in (split.training, split.held_out)):
-        raise InputError("the pictures are too few: both classes must stand in the training and the held-out part")
-    return split
+    parts: dict[str, list[Picture]] = {"training": [], "held out": [], "test": []}
+    order = np.random.default_rng(seed).permutation(len(members))
+    units = [list(members.values())[place] for place in order]
+    if kind == "groups":
+        # A unit without a known origin is one that holds nothing but derived pictures.
+        derived = [unit for unit in units if all(picture.path.name.startswith(_DERIVED) for picture in unit)]
+        parts["training"] = [picture for unit in derived for picture in unit]
+        units = [unit for unit in units if unit not in derived]
+    singles = [unit for unit in units if all(_is_single(picture) for picture in unit)]
+    others = [unit for unit in units if not all(_is_single(picture) for picture in unit)]
+    parts["test"], singles = _taken(singles, test_part)
+    held_out, singles = _taken(singles, held_out_part)
+    held_out_scenes, others = _taken(others, held_out_part)
+    parts["held out"] = held_out + held_out_scenes
+    parts["training"] += [picture for unit in singles + others for picture in unit]
+    wanted = {"training": True, "held out": held_out_part > 0, "test": test_part > 0 and bool(parts["test"])}
+    for name, part in parts.items():
+        if wanted[name] and len(classes_of(part)) < len(LABELS):
+            raise InputError(f"the pictures are too few: both classes must stand in the {name} part")
+    return Split(training=parts["training"], held_out=parts["held out"], test=parts["test"])
+
+
+def _is_single(picture: Picture) -> bool:
+    return all(face.box is None for face in picture.faces)
+
+
+def _taken(units: Sequence[list[Picture]], part: float) -> tuple[list[Picture], list[list[Picture]]]:
+    """Take whole units until each label has its part; the pictures taken, and the units left."""
+    counts = [_label_counts(unit) for unit in units]
+    wanted = part * np.sum(counts, axis=0) if counts else np.zeros(len(LABELS))
+    have = np.zeros(len(LABELS))
+    taken: list[Picture] = []
+    left = []
+    for unit, count in zip(units, counts, strict=True):
+        # By what it has most of: the rarer label then fills up by itself, or from units of its own.
+        if have[count.argmax()] < wanted[count.argmax()]:
+            have += count
+            taken += unit
+        else:
+            left.append(unit)
+    return taken, left
+
+
+def _label_counts(unit: Iterable[Picture]) -> NDArray[np.int64]:
+    return np.bincount([face.label for picture in unit for face in picture.faces], minlength=len(LABELS))
 
 
 def classes_of(pictures: Iterable[Picture]) -> set[int]:

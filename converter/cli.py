@@ -3,8 +3,9 @@
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -49,19 +50,47 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
     output: Annotated[Path, typer.Option(metavar="FILE", help="The .keras file to write.")] = Path(
         "models/mask_classifier.keras"
     ),
-    epochs: Annotated[int, typer.Option(min=1, help="Rounds of training; the best one is kept.")] = 6,
-    copies: Annotated[int, typer.Option(min=1, help="Crops of each face, all but one of them augmented.")] = 6,
+    recipe: Annotated[
+        Literal["default", "paper"], typer.Option(help="Ours, or that of the paper: frozen backbone, random split.")
+    ] = "default",
+    split: Annotated[
+        Literal["groups", "random"] | None,
+        typer.Option(help="Keep near-duplicates on one side, or split at random; otherwise the recipe decides."),
+    ] = None,
+    test_part: Annotated[
+        float | None, typer.Option(min=0, max=0.9, help="Part of the single faces that is only tested with.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Rounds of training at the most.")] = None,
+    copies: Annotated[
+        int | None, typer.Option(min=1, help="Crops of each face in a round, all but one of them augmented.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides the held-out part and all variation.")] = 0,
     limit: Annotated[
         int | None, typer.Option(min=2, metavar="N", help="At most N pictures of each folder, for a quick try.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for a table and the curves of the rounds.")
+    ] = None,
 ) -> None:
-    """Train the mask classifier on pictures of faces with and without a mask."""
-    # Imported here: an unknown option or --help must not wait for TensorFlow.
-    from converter.train_model import Recipe, train_model  # noqa: PLC0415
+    """Train the mask classifier on pictures of faces with and without a mask.
 
-    recipe = Recipe(epochs=epochs, copies=copies, seed=seed, limit=limit)
-    train_model(data=[*data, *more_data], weights=weights, output=output, recipe=recipe)
+    Interrupted, the same command goes on after the last whole round.
+    """
+    # Imported here: an unknown option or --help must not wait for TensorFlow.
+    from converter.recipes import RECIPES  # noqa: PLC0415
+    from converter.train_model import train_model  # noqa: PLC0415
+
+    usual = RECIPES[recipe]
+    chosen = replace(
+        usual,
+        split=split or usual.split,
+        test_part=usual.test_part if test_part is None else test_part,
+        epochs=epochs or usual.epochs,
+        copies=copies or usual.copies,
+        seed=seed,
+        limit=limit,
+    )
+    train_model(data=[*data, *more_data], weights=weights, output=output, recipe=chosen, report=report)
 
 
 def _train_detector(

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from converter.augmentation import SIZE, plain_crop, varied_crop
-from converter.classifier_data import LABELS, find_pictures, read_picture
-from converter.classifier_network import network_input
+from converter.augmentation import SIZE
+from converter.calibration import calibration_batches
+from converter.classifier_data import LABELS, Picture, find_pictures
+from converter.device_faces import with_found_boxes
 from converter.evaluate_classifier import (
     agreement,
     development_faces,
@@ -21,17 +21,13 @@ from converter.evaluate_classifier import (
     lines_of,
 )
 from converter.figures import in_words
-from converter.quantize import Batch, to_int8, write_model
+from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
+from converter.quantize import to_int8, write_model
+from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, quietly, tf
 from converter.train_model import ensure_writable
-from facemask_edge.errors import InputError, ModelError, OutputError
+from facemask_edge.errors import ModelError, OutputError
 from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, Quantization, read_manifest, sha256_of
-
-INPUT_SCALE, INPUT_ZERO_POINT = 1 / 127.5, -1
-"""With these the device's ``uint8 ^ 0x80`` is the network's input range of -1..1."""
-
-CALIBRATION_PICTURES = 300
-_SEED = 0
 
 
 def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None = None) -> None:
@@ -53,7 +49,7 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
     network = load_network(model)
     known = _entry_of(model)
     order = _label_order(model, known, labels)
-    calibration = calibration_batches(data)
+    calibration = calibration_batches(with_found_boxes(_trained_with(model, data)))
     faces = development_faces(data)
     console.print(f"quantizing {model.name} with {len(calibration)} pictures", highlight=False, soft_wrap=True)
     content = to_int8(network, calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
@@ -114,39 +110,14 @@ def load_network(path: Path) -> keras.Model:
     return network
 
 
-def calibration_batches(data: Sequence[Path], count: int = CALIBRATION_PICTURES) -> list[Batch]:
-    """Inputs that the activations' ranges are taken from: both classes alike, every other one as seen from afar.
-
-    The last one is black and white, so that the input's range comes out as exactly -1..1.
-
-    Args:
-        data: Folders; only their training part is used.
-        count: How many faces at most, fewer where a class has not so many.
-
-    Raises:
-        InputError: A class has no readable face.
-    """
-    pictures = [picture for folder in data for picture in find_pictures(folder)]
-    random = np.random.default_rng(_SEED)
-    batches: list[Batch] = []
-    for label, name in enumerate(LABELS):
-        faces = [(picture.path, face.box) for picture in pictures for face in picture.faces if face.label == label]
-        found: list[Batch] = []
-        for place in random.permutation(len(faces)):
-            path, box = faces[place]
-            image = read_picture(path)
-            if image is None:
-                continue
-            crop = plain_crop(image, box) if len(found) % 2 else varied_crop(image, box, random)
-            found.append(network_input([crop]))
-            if len(found) == count // len(LABELS):
-                break
-        if not found:
-            raise InputError(f"--data holds no readable face labelled {name}; calibration needs both classes")
-        batches += found
-    extremes = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-    extremes[:, SIZE[0] // 2 :] = 255
-    return [*batches, network_input([extremes])]
+def _trained_with(model: Path, data: Sequence[Path]) -> list[Picture]:
+    """The pictures that may calibrate: not those that the training left out to test with."""
+    known = read_split_file(model)
+    pictures = []
+    for folder in data:
+        tested = known.test_pictures(folder) if known else set()
+        pictures += [picture for picture in find_pictures(folder) if picture.path not in tested]
+    return pictures
 
 
 def check_dense_layers(content: bytes) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.duplicates import copies_of, perceptual_hashes
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face, Image
 
@@ -135,6 +136,15 @@ def mark_unlabelled(pictures: Iterable[BoxedPicture], find: Callable[[Image], li
         labels = (*picture.labels, *[UNLABELLED] * len(left_out))
         marked.append(BoxedPicture(picture.path, np.concatenate([picture.boxes, sides]), labels))
     return marked
+
+
+def without_copies(pictures: Sequence[BoxedPicture], reported: Sequence[BoxedPicture]) -> list[BoxedPicture]:
+    """The pictures that are no near-duplicates of those that are reported on."""
+    hashes, others = (
+        np.array([perceptual_hashes(read_image(picture.path)) for picture in some], np.bool_)
+        for some in (pictures, reported)
+    )
+    return [picture for picture, copy in zip(pictures, copies_of(hashes, others), strict=True) if not copy]
 
 
 def overlaps(box: Box, boxes: Boxes) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from converter.detector_data import (
     read_image,
     read_scenes,
     single_face_files,
+    without_copies,
 )
 from converter.detector_training import SIZES, Pictures, Plan, fit
 from converter.evaluate_detector import (
@@ -84,7 +85,8 @@ def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPO
         OutputError: The output folder cannot be written.
     """
     console = Console()
-    train, development = read_scenes(data, "train"), read_scenes(data, "dev")
+    development = read_scenes(data, "dev")
+    train = without_copies(read_scenes(data, "train"), development)
     model = build_yunet(None)
     load_onnx_weights(model, weights)
     _make_folder(output)

@@ -1,103 +1,94 @@
-"""``train-model``: fine-tunes the mask classifier on single faces and boxed scenes.
+"""``train-model``: trains the mask classifier on single faces and boxed scenes, by the paper's recipe or by ours."""
 
-The lower part of the network keeps its ImageNet weights, so its output for every crop is computed once and kept on
-disk; the upper part is then trained on that, which makes an epoch ten times shorter.
-"""
-
-import math
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 
-from converter.augmentation import plain_crop, varied_crop
+from converter.calibration import calibration_batches
 from converter.classifier_data import (
     LABELS,
     Picture,
     Split,
     describe_source,
     find_pictures,
-    near_duplicate_groups,
-    read_picture,
     readable,
-    split_by_group,
+    split_pictures,
 )
-from converter.classifier_network import SplitNetwork, build_network, network_input, split_network
+from converter.classifier_network import BACKBONE, build_network, split_network
+from converter.classifier_training import fit, held_out_figures, strategy
+from converter.crop_stream import CropStream
+from converter.device_faces import with_found_boxes
+from converter.duplicates import copies_of, near_duplicate_groups
 from converter.evaluate_classifier import development_faces, figures_by_height, judged_by_network, lines_of
-from converter.figures import in_words, share
+from converter.figures import in_words
+from converter.lower_half import QuantizedLowerHalf
 from converter.quantize import write_model
+from converter.recipes import Recipe
+from converter.split_file import SplitFile
 from converter.tensorflow_quietly import keras, quietly
+from converter.training_report import write_report
+from converter.training_state import Progress, TrainingState, identity_of
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, read_manifest, sha256_of
-from facemask_edge.values import Image
-
-HELD_OUT = 0.1
-BATCH = 64
-LEARNING_RATE = 3e-4
-SMALLEST_PROBABILITY = 1 / 512
-"""A loss clips probabilities to this: an int8 output cannot say less."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a training can be told."""
+class Gathered:
+    """The pictures of all folders, and what the manifest says of them."""
 
-    epochs: int = 6
-    copies: int = 6
-    """Crops of each face: one as the device would cut it, the others augmented."""
-    seed: int = 0
-    limit: int | None = None
-    """At most so many pictures of each folder."""
+    split: Split
+    sources: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
-    """The lower part's output for all crops, and their labels."""
-
-    values: NDArray[np.float16]
-    """n x 14 x 14 x 96, on disk."""
-    labels: NDArray[np.int64]
-    """n, places in ``LABELS``."""
-
-
-def train_model(*, data: Sequence[Path], weights: Path, output: Path, recipe: Recipe) -> None:
+def train_model(
+    *, data: Sequence[Path], weights: Path, output: Path, recipe: Recipe, report: Path | None = None
+) -> None:
     """Train the classifier, write it with its manifest entry and report what it is worth.
+
+    Interrupted, the same command goes on after the last whole epoch.
 
     Args:
         data: Folders of single faces or of boxed scenes.
         weights: Keras' ImageNet weights of MobileNetV2, alpha 1.0, without top.
         output: The ``.keras`` file to write.
         recipe: How long, how varied, how repeatable.
+        report: Folder for the table and the curves of the epochs; None writes neither.
 
     Raises:
         InputError: The data or the weights cannot be read.
-        ModelError: The weights are of another network.
+        ModelError: The weights are of another network, or the packaged detector cannot be used.
         OutputError: The output cannot be written.
     """
     console = Console()
     ensure_writable(output, ".keras")
     keras.utils.set_random_seed(recipe.seed)
-    network = build_network(weights)
-    split, sources = _gather(data, recipe, console)
-    halves = split_network(network)
-    with tempfile.TemporaryDirectory(prefix="train-model-") as folder:
-        training = compute_features(halves.lower, split.training, recipe, Path(folder) / "training", console)
-        held_out = compute_features(halves.lower, split.held_out, recipe, Path(folder) / "held_out", console)
-        figures: dict[str, Any] = {"held_out": fit(halves, training, held_out, recipe, console)}
+    gathered = gather(data, recipe, console)
+    state = _opened_state(output, identity_of(recipe, gathered.split.training))
+    with strategy().scope():
+        network = build_network(weights)
+        progress, test = _trained(network, gathered.split, recipe, state, console)
+    figures: dict[str, Any] = {"epoch": progress.best + 1}
+    if recipe.held_out_part:
+        figures["held_out"] = progress.history[progress.best]["accuracy"]
+    if test:
+        figures["test"] = test
+        console.print(f"test, {recipe.split} split: {in_words(test['accuracy'])}, loss {test['loss']:.4f}")
     faces = development_faces(data)
     if faces:
         figures["scenes_dev_float"] = figures_by_height(faces, judged_by_network(network, faces))
         for line in lines_of(figures["scenes_dev_float"]):
             console.print(f"split dev, {line}", highlight=False, soft_wrap=True)
-    sources.append(f"initial weights: {weights.name} (MobileNetV2 of Keras, trained on ImageNet; Apache-2.0)")
-    _write(network, output, sources, figures, _command(data, weights, output, recipe))
+    sources = [*gathered.sources, f"initial weights: {weights.name} (MobileNetV2 of Keras, ImageNet; Apache-2.0)"]
+    write_network(network, output, sources, figures, _command(data, weights, output, recipe))
+    SplitFile.of(gathered.split, data, recipe).write(output)
+    if report:
+        write_report(report, progress.history, recipe)
+    state.discard()
     console.print(f"wrote {output}", highlight=False, soft_wrap=True)
 
 
@@ -120,7 +111,12 @@ def ensure_writable(output: Path, suffix: str) -> None:
         read_manifest(output.parent)
 
 
-def _gather(data: Sequence[Path], recipe: Recipe, console: Console) -> tuple[Split, list[str]]:
+def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
+    """Read all folders and split their pictures.
+
+    Raises:
+        InputError: A folder holds no usable picture, or the pictures are too few to split.
+    """
     pictures: list[Picture] = []
     sources = []
     hashes = []
@@ -132,135 +128,71 @@ def _gather(data: Sequence[Path], recipe: Recipe, console: Console) -> tuple[Spl
             console.print(f"{len(bad)} of {len(good) + len(bad)} pictures of {folder} left out", highlight=False)
         if not good:
             raise InputError(f"{folder} holds no picture that can be read")
+        # What is reported on must not be trained with, not even as a copy.
+        _, reported, _ = readable(find_pictures(folder, split="dev"))
+        copies = copies_of(found, reported)
+        if copies.any():
+            console.print(f"{copies.sum()} pictures of {folder} are copies of its split dev; left out", highlight=False)
+        good = [picture for picture, copy in zip(good, copies, strict=True) if not copy]
         pictures += good
-        hashes.append(found)
+        hashes.append(found[~copies])
         sources.append(describe_source(folder, good))
-    groups = near_duplicate_groups([picture.path.name for picture in pictures], np.concatenate(hashes))
-    split = split_by_group(pictures, groups, held_out=HELD_OUT, seed=recipe.seed)
+    groups = near_duplicate_groups(np.concatenate(hashes))
+    split = split_pictures(
+        pictures,
+        groups,
+        kind=recipe.split,
+        test_part=recipe.test_part,
+        held_out_part=recipe.held_out_part,
+        seed=recipe.seed,
+    )
     console.print(
-        f"{len(split.training)} pictures to train with, {len(split.held_out)} held out, in {len(set(groups))} groups",
+        f"{len(split.training)} pictures to train with, {len(split.held_out)} held out, {len(split.test)} to test, "
+        f"in {len(set(groups))} groups of near-duplicates",
         highlight=False,
     )
-    return split, sources
+    return Gathered(split, sources)
 
 
-def compute_features(
-    lower: keras.Model, pictures: Sequence[Picture], recipe: Recipe, path: Path, console: Console
-) -> Features:
-    """Run the lower part once on every copy of every face.
+def _opened_state(output: Path, identity: str) -> TrainingState:
+    try:
+        return TrainingState(output.with_suffix(".training"), identity)
+    except OSError as error:
+        raise OutputError(f"{output.with_suffix('.training')} cannot be made: {error.strerror}") from error
 
-    Args:
-        lower: See ``SplitNetwork``.
-        pictures: All readable.
-        recipe: For ``copies`` and ``seed``.
-        path: The file that will hold the features.
-        console: Shows the progress when it is a terminal.
+
+def _trained(
+    network: keras.Model, split: Split, recipe: Recipe, state: TrainingState, console: Console
+) -> tuple[Progress, dict[str, Any]]:
+    """Train the network in place; how the epochs went, and the figures on the test part (none where there is none)."""
+    if recipe.frozen_backbone:
+        # As in the paper: nothing below the head learns, and each epoch is judged on the test part.
+        network.get_layer(BACKBONE).trainable = False
+        test = CropStream(split.test, recipe, None)
+        training = CropStream(split.training, recipe, None)
+        progress = fit(network, training=training, held_out=test, recipe=recipe, state=state, console=console)
+        return progress, held_out_figures(network, test, np.ones(len(LABELS), np.float32), recipe)
+    pictures = with_found_boxes(split.training)
+    halves = split_network(network)
+    lower = QuantizedLowerHalf(halves.lower, calibration_batches(pictures))
+    training = CropStream(pictures, recipe, lower)
+    held_out = CropStream(with_found_boxes(split.held_out), recipe, lower)
+    progress = fit(halves.upper, training=training, held_out=held_out, recipe=recipe, state=state, console=console)
+    if not split.test:
+        return progress, {}
+    return progress, held_out_figures(
+        halves.upper, CropStream(split.test, recipe, lower), np.ones(len(LABELS), np.float32), recipe
+    )
+
+
+def write_network(
+    network: keras.Model, output: Path, sources: list[str], figures: dict[str, Any], command: str
+) -> None:
+    """Write a trained network and its manifest entry.
 
     Raises:
-        InputError: A picture cannot be read any more.
-        OutputError: The temporary folder is too small.
+        OutputError: The file cannot be written.
     """
-    labels = np.repeat([face.label for picture in pictures for face in picture.faces], recipe.copies).astype(np.int64)
-    shape = (len(labels), *lower.output.shape[1:])
-    needed, free = np.float16().nbytes * math.prod(shape), shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise OutputError(
-            f"{path.parent} has {free >> 20} MB left and the features need {needed >> 20} MB; "
-            "set TMPDIR to a larger disk or use fewer --copies"
-        )
-    values: NDArray[np.float16] = np.memmap(path, np.float16, "w+", shape=shape)
-    batch: list[Image] = []
-    done = 0
-    crops = _crops(pictures, recipe)
-    for crop in track(crops, path.name, len(labels), console=console, transient=True, disable=not console.is_terminal):
-        batch.append(crop)
-        if len(batch) == BATCH or done + len(batch) == len(labels):
-            values[done : done + len(batch)] = lower.predict_on_batch(network_input(batch))
-            done += len(batch)
-            batch = []
-    return Features(values, labels)
-
-
-def _crops(pictures: Sequence[Picture], recipe: Recipe) -> Iterator[Image]:
-    for number, picture in enumerate(pictures):
-        image = read_picture(picture.path)
-        if image is None:
-            raise InputError(f"{picture.path} was readable a moment ago and is not any more")
-        for place, face in enumerate(picture.faces):
-            yield plain_crop(image, face.box)
-            # Seeded by face, so that one more picture does not change all the others.
-            random = np.random.default_rng([recipe.seed, number, place])
-            for _ in range(recipe.copies - 1):
-                yield varied_crop(image, face.box, random)
-
-
-def fit(
-    halves: SplitNetwork, training: Features, held_out: Features, recipe: Recipe, console: Console
-) -> dict[str, Any]:
-    """Train the upper part and leave it with the weights of the epoch whose held-out loss was smallest.
-
-    Returns:
-        Held-out figures of that epoch.
-    """
-    steps = -(-len(training.labels) // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps * recipe.epochs)
-    halves.upper.compile(keras.optimizers.Adam(schedule), loss="sparse_categorical_crossentropy")
-    weights = class_weights(training.labels)
-    random = np.random.default_rng(recipe.seed)
-    best: dict[str, Any] = {"loss": np.inf}
-    best_weights = halves.upper.get_weights()
-    for epoch in range(1, recipe.epochs + 1):
-        batches = np.array_split(random.permutation(len(training.labels)), steps)
-        loss = 0.0
-        for rows in track(batches, f"epoch {epoch}", console=console, transient=True, disable=not console.is_terminal):
-            # Sorted rows are read from disk in one direction; within a batch their order means nothing.
-            rows.sort()
-            values, labels = training.values[rows].astype(np.float32), training.labels[rows]
-            # Keras 3 has versions whose train_on_batch returns a running mean unless this is called.
-            halves.upper.reset_metrics()
-            loss += float(halves.upper.train_on_batch(values, labels, sample_weight=weights[labels])) * len(rows)
-        figures = {"epoch": epoch} | held_out_figures(halves.upper, held_out, weights, recipe.copies)
-        console.print(
-            f"epoch {epoch} of {recipe.epochs}: training loss {loss / len(training.labels):.4f}, "
-            f"held-out loss {figures['loss']:.4f}, right {in_words(figures['accuracy'])}",
-            highlight=False,
-            soft_wrap=True,
-        )
-        if figures["loss"] < best["loss"]:
-            best, best_weights = figures, halves.upper.get_weights()
-    halves.upper.set_weights(best_weights)
-    return best
-
-
-def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Weights that make all classes count the same; float32, one a class, 1 on average over ``labels``."""
-    counts = np.bincount(labels, minlength=len(LABELS))
-    return (len(labels) / (len(LABELS) * np.maximum(counts, 1))).astype(np.float32)
-
-
-def held_out_figures(
-    upper: keras.Model, features: Features, weights: NDArray[np.float32], copies: int
-) -> dict[str, Any]:
-    """The class-weighted logarithmic loss over all copies, and the share of faces judged rightly in the plain copy.
-
-    Only the plain copies are counted: five copies of a face are not five faces, and their interval would be too small.
-    """
-    probabilities = np.concatenate(
-        [
-            upper.predict_on_batch(features.values[at : at + BATCH].astype(np.float32))
-            for at in range(0, len(features.labels), BATCH)
-        ]
-    )
-    of_truth = probabilities[np.arange(len(features.labels)), features.labels]
-    losses = -np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY))
-    right = (probabilities.argmax(axis=1) == features.labels)[::copies]
-    return {
-        "loss": round(float(np.average(losses, weights=weights[features.labels])), 5),
-        "accuracy": share(int(right.sum()), len(right)),
-    }
-
-
-def _write(network: keras.Model, output: Path, sources: list[str], figures: dict[str, Any], command: str) -> None:
     with tempfile.TemporaryDirectory(prefix="train-model-") as folder:
         file = Path(folder) / output.name
         with quietly():
@@ -286,7 +218,8 @@ def _write(network: keras.Model, output: Path, sources: list[str], figures: dict
 def _command(data: Sequence[Path], weights: Path, output: Path, recipe: Recipe) -> str:
     # Names only: another machine keeps its data elsewhere.
     parts = ["train-model", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
-    parts += [f"--weights WEIGHTS/{weights.name}", f"--output models/{output.name}"]
+    parts += [f"--weights WEIGHTS/{weights.name}", f"--output models/{output.name}", f"--recipe {recipe.name}"]
+    parts += [f"--split {recipe.split}", f"--test-part {recipe.test_part:g}"]
     parts += [f"--epochs {recipe.epochs}", f"--copies {recipe.copies}", f"--seed {recipe.seed}"]
     parts += [] if recipe.limit is None else [f"--limit {recipe.limit}"]
     return " ".join(parts)

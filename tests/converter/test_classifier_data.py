@@ -1,5 +1,6 @@
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -8,17 +9,16 @@ import pytest
 from converter.classifier_data import (
     BoxedFace,
     Picture,
+    Split,
     describe_source,
-    difference_hash,
     find_pictures,
-    near_duplicate_groups,
     read_picture,
     readable,
-    split_by_group,
+    split_pictures,
 )
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box
-from tests.converter.pictures import boxed_scenes, face, single_faces
+from tests.converter.pictures import boxed_scenes, single_faces
 
 pytestmark = pytest.mark.converter
 
@@ -75,7 +75,7 @@ def test_unreadable_pictures_are_left_out_and_named(tmp_path: Path) -> None:
     good, hashes, bad = readable(find_pictures(folder))
     assert [path.name for path in bad] == ["broken.jpg"]
     assert len(good) == 4
-    assert hashes.shape == (4, 64)
+    assert hashes.shape == (4, 32, 143)
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 4)])
@@ -86,56 +86,82 @@ def test_grey_and_transparent_pictures_become_bgr(tmp_path: Path, shape: tuple[i
     assert image.shape == (20, 30, 3)
 
 
-def test_a_compressed_and_shrunk_copy_is_a_near_duplicate() -> None:
-    original = face(masked=True, seed=1, side=160)
-    _, content = cv2.imencode(".jpg", cv2.resize(original, (90, 90), interpolation=cv2.INTER_AREA))
-    copy = np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), dtype=np.uint8)
-    other = face(masked=True, seed=2, side=160)
-    hashes = np.array([difference_hash(image) for image in (original, other, copy)])
-    groups = near_duplicate_groups(["a.png", "b.png", "c.jpg"], hashes)
-    assert groups[0] == groups[2] != groups[1]
-
-
-def test_augmented_images_are_one_group() -> None:
-    hashes = np.random.default_rng(0).random((4, 64)) < 0.5
-    groups = near_duplicate_groups(["augmented_image_1.jpg", "a.jpg", "augmented_image_2.jpg", "b.jpg"], hashes)
-    assert groups[0] == groups[2]
-    assert len(set(groups)) == 3
-
-
 def _pictures(count: int) -> list[Picture]:
     return [Picture(Path(f"{index}.png"), (BoxedFace(None, index % 2),)) for index in range(count)]
 
 
-def test_the_split_never_mixes_groups() -> None:
-    pictures = _pictures(200)
-    groups = [index // 4 for index in range(200)]
-    split = split_by_group(pictures, groups, held_out=0.1, seed=0)
+def _scenes(count: int) -> list[Picture]:
+    box = Box(0, 0, 20, 20)
+    return [Picture(Path(f"scene{index}.png"), (BoxedFace(box, 0), BoxedFace(box, 1))) for index in range(count)]
+
+
+def _split(pictures: Sequence[Picture], groups: Sequence[int], seed: int = 0, **wishes: Any) -> Split:
+    settings: dict[str, Any] = {"kind": "groups", "test_part": 0.2, "held_out_part": 0.1} | wishes
+    return split_pictures(pictures, groups, seed=seed, **settings)
+
+
+def _labels(pictures: Sequence[Picture]) -> list[int]:
+    return [face.label for picture in pictures for face in picture.faces]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_split_never_mixes_groups(seed: int) -> None:
+    pictures = _pictures(300) + _scenes(50)
+    groups = [int(group) for group in np.random.default_rng(seed).integers(0, 120, 350)]
+    split = _split(pictures, groups, seed)
     group_of = {picture.path: group for picture, group in zip(pictures, groups, strict=True)}
-    training = {group_of[picture.path] for picture in split.training}
-    held_out = {group_of[picture.path] for picture in split.held_out}
-    assert not training & held_out
-    assert len(split.training) + len(split.held_out) == 200
-    assert 20 <= len(split.held_out) < 24
+    parts = [{group_of[picture.path] for picture in part} for part in (split.training, split.held_out, split.test)]
+    assert not parts[0] & parts[1]
+    assert not parts[0] & parts[2]
+    assert not parts[1] & parts[2]
+    assert len(split.training) + len(split.held_out) + len(split.test) == 350
+
+
+def test_each_label_has_its_part() -> None:
+    pictures = [*_pictures(400), *[Picture(Path(f"more{index}"), (BoxedFace(None, 0),)) for index in range(400)]]
+    split = _split(pictures, range(800))
+    assert _labels(split.test).count(0) == 120
+    assert _labels(split.test).count(1) == 40
+    assert _labels(split.held_out).count(0) == 48
+    assert _labels(split.held_out).count(1) == 16
+
+
+def test_scenes_are_held_out_but_never_tested_with() -> None:
+    split = _split(_pictures(100) + _scenes(100), range(200))
+    assert all(face.box is None for picture in split.test for face in picture.faces)
+    assert sum(picture.path.name.startswith("scene") for picture in split.held_out) == 10
+
+
+def test_a_random_split_ignores_groups() -> None:
+    pictures = _pictures(200)
+    groups = [index // 10 for index in range(200)]
+    split = _split(pictures, groups, kind="random", held_out_part=0.0)
+    assert len(split.test) == 40
+    assert not split.held_out
+    tested = {groups[pictures.index(picture)] for picture in split.test}
+    assert len(tested & {groups[pictures.index(picture)] for picture in split.training}) > 10
 
 
 def test_the_split_repeats_by_seed() -> None:
     pictures, groups = _pictures(60), list(range(60))
-    first, again = (split_by_group(pictures, groups, held_out=0.1, seed=7) for _ in range(2))
-    assert first == again
-    assert first != split_by_group(pictures, groups, held_out=0.1, seed=8)
+    assert _split(pictures, groups, seed=7) == _split(pictures, groups, seed=7)
+    assert _split(pictures, groups, seed=7) != _split(pictures, groups, seed=8)
 
 
-def test_augmented_images_are_never_held_out() -> None:
-    pictures = [*_pictures(8), Picture(Path("augmented_image_1.jpg"), (BoxedFace(None, 0),))]
+def test_derived_pictures_without_an_origin_are_always_trained_with() -> None:
+    pictures = [*_pictures(40), Picture(Path("augmented_image_1.jpg"), (BoxedFace(None, 0),))]
     for seed in range(10):
-        split = split_by_group(pictures, list(range(9)), held_out=0.4, seed=seed)
-        assert pictures[-1] in split.training
+        assert pictures[-1] in _split(pictures, range(41), seed, test_part=0.4).training
+    # With its origin it goes where that goes.
+    beside_origin = [*range(40), 0]
+    parts = [_split(pictures, beside_origin, seed, test_part=0.4) for seed in range(10)]
+    assert any(pictures[-1] in part.test for part in parts)
+    assert all((pictures[-1] in part.test) == (pictures[0] in part.test) for part in parts)
 
 
 def test_too_few_pictures_are_one_sentence() -> None:
     with pytest.raises(InputError, match="too few"):
-        split_by_group(_pictures(2), [0, 1], held_out=0.1, seed=0)
+        _split(_pictures(2), [0, 1])
 
 
 def test_a_source_without_a_known_licence_says_so(tmp_path: Path) -> None:
@@ -150,14 +176,3 @@ def test_the_shared_folders_are_recognised(shared: Path) -> None:
     single, scenes = find_pictures(shared / "data" / "masks4095"), find_pictures(shared / "data" / "scenes")
     assert len(single) == 4094
     assert sum(len(picture.faces) for picture in scenes) == 2378
-
-
-@pytest.mark.shared_data
-def test_the_shared_folders_hold_near_duplicates(shared: Path, tmp_path: Path) -> None:
-    pictures = find_pictures(shared / "data" / "masks4095", limit=100)
-    path = tmp_path / pictures[0].path.name
-    shutil.copy(pictures[0].path, path)
-    good, hashes, bad = readable([*pictures, Picture(path, pictures[0].faces)])
-    assert not bad
-    groups = near_duplicate_groups([picture.path.name for picture in good], hashes)
-    assert groups[0] == groups[-1]

@@ -1,7 +1,7 @@
 """The whole way on a few generated pictures and random weights: train, convert, judge with the device's code."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -12,16 +12,17 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 
 from converter.classifier_network import BACKBONE, build_network, network_input
 from converter.convert_model import (
-    calibration_batches,
     check_dense_layers,
     convert_model,
     load_network,
 )
 from converter.quantize import input_quantization
+from converter.recipes import DEFAULT
+from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, quietly, tf
-from converter.train_model import Recipe, class_weights, ensure_writable, train_model
+from converter.train_model import ensure_writable, train_model
 from facemask_edge.classifier import MaskClassifier, cut_face
-from facemask_edge.errors import InputError, ModelError, OutputError
+from facemask_edge.errors import ModelError, OutputError
 from facemask_edge.manifest import read_manifest
 from facemask_edge.values import Box
 from tests.converter.pictures import boxed_scenes, face, single_faces
@@ -51,7 +52,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         patch.chdir(folder)
         with (folder / "output.txt").open("w") as output:
             patch.setattr("sys.stdout", output)
-            train_model(data=data, weights=weights, output=network, recipe=Recipe(epochs=1, copies=1, seed=0, limit=16))
+            recipe = replace(DEFAULT, epochs=1, copies=1, limit=16)
+            train_model(data=data, weights=weights, output=network, recipe=recipe, report=folder / "report")
             convert_model(model=network, data=data, output=converted)
     return Trained(data, network, converted, (folder / "output.txt").read_text())
 
@@ -79,6 +81,23 @@ def test_the_manifest_says_how_both_were_made(trained: Trained) -> None:
     assert converted.figures["scenes_dev_int8"]["height_64"]["all"]["count"] == 4
     text = json.dumps([network.command, converted.command, network.training_data, network.figures])
     assert str(trained.network.parent.parent) not in text
+
+
+def test_what_was_tested_with_is_written_down(trained: Trained) -> None:
+    known = read_split_file(trained.converted)
+    assert known is not None
+    assert known == read_split_file(trained.network)
+    tested = known.test_pictures(trained.data[0])
+    assert tested
+    assert all(path.is_file() for path in tested)
+    assert not known.test_pictures(trained.data[1])
+    assert len(read_manifest(trained.network.parent).models[0].figures["test"]["accuracy"]["interval_95"]) == 2
+
+
+def test_nothing_of_the_training_is_left_behind(trained: Trained) -> None:
+    assert not trained.network.with_suffix(".training").exists()
+    report = trained.network.parent.parent / "report"
+    assert sorted(path.name for path in report.iterdir()) == ["curves.png", "epochs.json", "epochs.md"]
 
 
 def test_the_device_judges_like_the_network(trained: Trained) -> None:
@@ -111,19 +130,6 @@ def test_dense_layers_with_a_scale_a_channel_are_refused() -> None:
         check_dense_layers(content)
 
 
-def test_calibration_holds_both_classes_and_the_extremes(trained: Trained) -> None:
-    batches = calibration_batches(trained.data, 8)
-    assert len(batches) == 9
-    assert all(batch.shape == (1, 224, 224, 3) and batch.dtype == np.float32 for batch in batches)
-    assert batches[-1].min() == -1.0
-    assert batches[-1].max() == 1.0
-
-
-def test_classes_weigh_the_same() -> None:
-    weights = class_weights(np.array([0, 0, 0, 1]))
-    assert weights[0] * 3 == pytest.approx(weights[1])
-
-
 def test_a_network_without_an_entry_needs_labels(trained: Trained, tmp_path: Path) -> None:
     copy = tmp_path / "copy.keras"
     copy.write_bytes(trained.network.read_bytes())
@@ -153,14 +159,6 @@ def test_an_output_is_checked_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("")
     with pytest.raises(ModelError, match="manifest"):
         ensure_writable(tmp_path / "model.keras", ".keras")
-
-
-def test_data_without_a_readable_picture_is_one_sentence(tmp_path: Path) -> None:
-    folder = single_faces(tmp_path / "faces", 1)
-    for path in folder.rglob("*.png"):
-        path.write_bytes(b"no picture")
-    with pytest.raises(InputError, match="calibration needs both classes"):
-        calibration_batches([folder])
 
 
 @pytest.mark.shared_data

@@ -1,0 +1,145 @@
+"""The classifier's training: epochs, early stopping on the held-out part, and going on after an interruption."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+
+from converter.classifier_data import LABELS
+from converter.crop_stream import CropStream
+from converter.figures import in_words, share
+from converter.recipes import Recipe
+from converter.tensorflow_quietly import keras, tf
+from converter.training_state import Progress, TrainingState
+
+SMALLEST_PROBABILITY = 1 / 512
+"""A loss clips probabilities to this: an int8 output cannot say less."""
+HELD_OUT_COPIES = 2
+"""Varied crops of each held-out face that the loss is taken from, beside the plain one."""
+
+
+def strategy() -> "tf.distribute.Strategy":
+    """All accelerators of this machine when there are several, else the one device there is."""
+    accelerators = tf.config.list_logical_devices("GPU")
+    if len(accelerators) > 1:
+        return tf.distribute.MirroredStrategy([device.name for device in accelerators])
+    return tf.distribute.get_strategy()
+
+
+def fit(  # noqa: PLR0913 - what it works on, and what it tells
+    model: keras.Model,
+    *,
+    training: CropStream,
+    held_out: CropStream,
+    recipe: Recipe,
+    state: TrainingState,
+    console: Console,
+) -> Progress:
+    """Train a model and leave it with the weights of the best epoch.
+
+    Args:
+        model: Its trainable layers are trained; takes what the streams give.
+        training: What it learns from.
+        held_out: What the epoch is chosen by; with ``recipe.held_out_part`` 0 it is only reported and the last is kept.
+        recipe: How.
+        state: Where an interrupted training is gone on from.
+        console: Told a line an epoch; shows the progress when it is a terminal.
+
+    Returns:
+        One entry an epoch (epoch, training_loss, training_accuracy, loss, accuracy, plain), and which one was kept.
+    """
+    steps = -(-len(training.labels) * recipe.copies // recipe.batch)
+    rate: Any = recipe.learning_rate
+    if not recipe.frozen_backbone:
+        rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * recipe.epochs)
+    model.compile(
+        keras.optimizers.Adam(rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    weights = class_weights(training.labels) if not recipe.frozen_backbone else np.ones(len(LABELS), np.float32)
+    progress = state.restore(model)
+    if progress.history:
+        console.print(f"going on after epoch {len(progress.history)}", highlight=False)
+    for epoch in range(len(progress.history), recipe.epochs):
+        if epoch - progress.best > recipe.patience and progress.best >= 0:
+            break
+        with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
+            told = model.fit(
+                training.epoch(epoch),
+                class_weight=dict(enumerate(map(float, weights))),
+                shuffle=False,
+                verbose=0,
+                callbacks=[_Shown(bar, f"epoch {epoch + 1}", steps)],
+            ).history
+        figures = held_out_figures(model, held_out, weights, recipe)
+        entry = {
+            "epoch": epoch + 1,
+            "training_loss": round(told["loss"][0], 5),
+            "training_accuracy": round(told["accuracy"][0], 5),
+            **figures,
+        }
+        _report(entry, recipe, console)
+        best = progress.history[progress.best]["loss"] if progress.best >= 0 else np.inf
+        progress.history.append(entry)
+        if recipe.held_out_part == 0 or figures["loss"] < best:
+            progress.best, progress.best_weights = epoch, [np.array(value) for value in model.get_weights()]
+        state.save(model, progress)
+    model.set_weights(progress.best_weights)
+    return progress
+
+
+def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weights that make all classes count the same; float32, one a class, 1 on average over ``labels``."""
+    counts = np.bincount(labels, minlength=len(LABELS))
+    return (len(labels) / (len(LABELS) * np.maximum(counts, 1))).astype(np.float32)
+
+
+def held_out_figures(
+    model: keras.Model, stream: CropStream, weights: NDArray[np.float32], recipe: Recipe
+) -> dict[str, Any]:
+    """The class-weighted logarithmic loss over plain and varied crops, and the share of plain ones judged rightly.
+
+    Only the plain crops are counted: three crops of a face are not three faces, and their interval would be too small.
+    """
+    losses, weighted, right = [], [], []
+    parts = [stream.plain()]
+    if not recipe.frozen_backbone:
+        parts.append(stream.varied(HELD_OUT_COPIES, epoch=0))
+    for place, part in enumerate(parts):
+        for values, labels in part.as_numpy_iterator():
+            probabilities = model.predict_on_batch(values)
+            of_truth = probabilities[np.arange(len(labels)), labels]
+            losses.append(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))
+            weighted.append(weights[labels])
+            if place == 0:
+                right.append(probabilities.argmax(axis=1) == labels)
+    plain = np.concatenate(right)
+    return {
+        "loss": round(float(np.average(np.concatenate(losses), weights=np.concatenate(weighted))), 5),
+        "accuracy": share(int(plain.sum()), len(plain)),
+    }
+
+
+class _Shown(keras.callbacks.Callback):  # type: ignore[misc]
+    """Moves a progress bar with the batches."""
+
+    def __init__(self, bar: ProgressBar, name: str, steps: int) -> None:
+        super().__init__()
+        self._bar = bar
+        self._task = bar.add_task(name, total=steps)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002 - Keras' names
+        self._bar.advance(self._task)
+
+
+def _report(entry: dict[str, Any], recipe: Recipe, console: Console) -> None:
+    kind = "test" if recipe.held_out_part == 0 else "held-out"
+    console.print(
+        f"epoch {entry['epoch']} of {recipe.epochs}: training loss {entry['training_loss']:.4f}, "
+        f"{kind} loss {entry['loss']:.4f}, right {in_words(entry['accuracy'])}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,61 @@
+"""How a classifier is trained: the paper's recipe, and ours."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides a training, apart from the pictures and the initial weights."""
+
+    name: Literal["default", "paper"]
+    epochs: int
+    batch: int
+    learning_rate: float
+    copies: int
+    """Crops of each face in an epoch: the first one as the device would cut it, the others varied, anew each epoch."""
+    split: Literal["groups", "random"]
+    """Whether near-duplicates stay on one side of the split."""
+    test_part: float
+    """Of the single faces: never trained on, only reported."""
+    held_out_part: float
+    """Of what is trained with: chooses the epoch that is kept. With 0 the last one is kept."""
+    patience: int
+    """Epochs without a better one on the held-out part after which training stops."""
+    seed: int = 0
+    limit: int | None = None
+    """At most so many pictures of each folder, for a quick try."""
+
+    @property
+    def frozen_backbone(self) -> bool:
+        """Whether only the head is trained, on undistorted float features, as in the paper."""
+        return self.name == "paper"
+
+
+DEFAULT = Recipe(
+    name="default",
+    epochs=8,
+    batch=64,
+    learning_rate=3e-4,
+    copies=4,
+    split="groups",
+    test_part=0.2,
+    held_out_part=0.1,
+    patience=3,
+)
+"""Fine-tunes the backbone's last blocks on what the device's own code makes of a frame."""
+
+PAPER = Recipe(
+    name="paper",
+    epochs=20,
+    batch=32,
+    learning_rate=1e-4,
+    copies=1,
+    split="random",
+    test_part=0.2,
+    held_out_part=0.0,
+    patience=20,
+)
+"""Mercaldo and Santone (2021): frozen backbone, Adam 1e-4, 20 epochs, batches of 32, a random split of 80 to 20."""
+
+RECIPES = {"default": DEFAULT, "paper": PAPER}

@@ -1,0 +1,87 @@
+"""A training that can be interrupted: after each epoch its state is kept in a folder, from which it goes on."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converter.classifier_data import Picture
+from converter.recipes import Recipe
+from converter.tensorflow_quietly import keras
+
+Weights = list[NDArray[np.float32]]
+
+
+@dataclass
+class Progress:
+    """How far a training has come."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """One entry an epoch."""
+    best: int = -1
+    """The epoch that is kept, counted from 0; -1 before the first."""
+    best_weights: Weights = field(default_factory=list)
+
+
+class TrainingState:
+    """The folder that holds an unfinished training; ``discard`` it when the training is done.
+
+    Args:
+        folder: Made when missing.
+        identity: Names recipe and pictures, see ``identity_of``; a state of another one is not gone on from.
+    """
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self._file = folder / "state.npz"
+        self._identity = identity
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, model: keras.Model, progress: Progress) -> None:
+        """Keep weights, optimizer and progress; an interrupted save leaves the one before."""
+        arrays = {f"current_{number}": variable.numpy() for number, variable in enumerate(_variables(model))}
+        arrays |= {f"best_{number}": weights for number, weights in enumerate(progress.best_weights)}
+        told = {"identity": self._identity, "history": progress.history, "best": progress.best}
+        temporary = self._file.with_suffix(".part")
+        with temporary.open("wb") as file:
+            np.savez(file, told=json.dumps(told), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._file)
+
+    def restore(self, model: keras.Model) -> Progress:
+        """Give a compiled model the kept weights and optimizer; without a kept state of this training, nothing."""
+        try:
+            with np.load(self._file, allow_pickle=False) as kept:
+                told = json.loads(str(kept["told"]))
+                if told["identity"] != self._identity:
+                    return Progress()
+                model.optimizer.build(model.trainable_variables)
+                for number, variable in enumerate(_variables(model)):
+                    variable.assign(kept[f"current_{number}"])
+                best = [kept[f"best_{number}"] for number in range(len(model.weights))] if told["best"] >= 0 else []
+                return Progress(told["history"], told["best"], best)
+        except (OSError, ValueError, KeyError):
+            return Progress()
+
+    def discard(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self._file.parent, ignore_errors=True)
+
+
+def identity_of(recipe: Recipe, pictures: Sequence[Picture]) -> str:
+    """One text for the same recipe on the same faces."""
+    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+    for picture in pictures:
+        digest.update(f"{picture.path.name} {[asdict(face) for face in picture.faces]}\n".encode())
+    return digest.hexdigest()
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [*model.weights, *model.optimizer.variables]

@@ -1,0 +1,188 @@
+"""The training loop on a tiny network and generated pictures: it learns, repeats, goes on, and stops early."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
+
+from converter.calibration import calibration_batches
+from converter.classifier_data import Picture, find_pictures
+from converter.classifier_network import network_input
+from converter.classifier_training import class_weights, fit
+from converter.crop_stream import CropStream
+from converter.lower_half import QuantizedLowerHalf
+from converter.recipes import DEFAULT, PAPER, Recipe
+from converter.tensorflow_quietly import keras
+from converter.training_state import TrainingState, identity_of
+from facemask_edge.errors import InputError
+from tests.converter.pictures import single_faces
+
+pytestmark = pytest.mark.converter
+QUICK = replace(DEFAULT, epochs=3, batch=8, copies=1, learning_rate=1e-2)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
+    return find_pictures(single_faces(tmp_path_factory.mktemp("faces") / "faces", 8))
+
+
+def _network() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.AveragePooling2D(56), keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")]
+    return keras.Sequential([keras.Input((224, 224, 3)), *layers])
+
+
+def _fit(pictures: list[Picture], recipe: Recipe, folder: Path, model: keras.Model | None = None) -> Any:
+    model = model or _network()
+    stream = CropStream(pictures, recipe, None)
+    state = TrainingState(folder, identity_of(recipe, pictures))
+    quiet = Console(quiet=True)
+    return fit(model, training=stream, held_out=stream, recipe=recipe, state=state, console=quiet), model
+
+
+def test_it_learns_what_a_mask_is(pictures: list[Picture], tmp_path: Path) -> None:
+    progress, _ = _fit(pictures, replace(QUICK, epochs=8), tmp_path / "state")
+    assert progress.history[-1]["loss"] < 0.8 * progress.history[0]["loss"]
+    assert progress.history[progress.best]["accuracy"]["value"] >= 0.9
+
+
+def test_the_same_seed_gives_the_same_weights(pictures: list[Picture], tmp_path: Path) -> None:
+    (first, one), (again, two) = (_fit(pictures, QUICK, tmp_path / name) for name in ("a", "b"))
+    assert first.history == again.history
+    assert all(np.array_equal(*pair) for pair in zip(one.get_weights(), two.get_weights(), strict=True))
+
+
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, uninterrupted = _fit(pictures, QUICK, tmp_path / "whole")
+    save = TrainingState.save
+
+    def interrupted(state: TrainingState, *arguments: Any) -> None:
+        save(state, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingState, "save", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _fit(pictures, QUICK, tmp_path / "cut")
+    resumed, model = _fit(pictures, QUICK, tmp_path / "cut")
+    assert resumed.history == whole.history
+    pairs = zip(model.get_weights(), uninterrupted.get_weights(), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
+
+
+def test_another_recipe_or_a_broken_file_starts_anew(pictures: list[Picture], tmp_path: Path) -> None:
+    _fit(pictures, replace(QUICK, epochs=1), tmp_path / "state")
+    progress, _ = _fit(pictures, replace(QUICK, epochs=1, seed=1), tmp_path / "state")
+    assert len(progress.history) == 1
+    (tmp_path / "state" / "state.npz").write_bytes(b"PK\x03\x04 cut off")
+    progress, _ = _fit(pictures, replace(QUICK, epochs=1), tmp_path / "state")
+    assert len(progress.history) == 1
+
+
+def test_it_stops_when_nothing_gets_better(pictures: list[Picture], tmp_path: Path) -> None:
+    recipe = replace(QUICK, epochs=9, learning_rate=0.0, patience=2)
+    progress, _ = _fit(pictures, recipe, tmp_path / "state")
+    assert len(progress.history) == 3
+    assert progress.best == 0
+
+
+def test_the_papers_recipe_keeps_the_last_epoch(pictures: list[Picture], tmp_path: Path) -> None:
+    progress, _ = _fit(pictures, replace(PAPER, epochs=2, batch=8), tmp_path / "state")
+    assert progress.best == 1
+    assert [entry["epoch"] for entry in progress.history] == [1, 2]
+
+
+def test_classes_weigh_the_same() -> None:
+    weights = class_weights(np.array([0, 0, 0, 1]))
+    assert weights[0] * 3 == pytest.approx(weights[1])
+
+
+def test_a_stream_gives_every_face_in_each_epoch_differently(pictures: list[Picture]) -> None:
+    stream = CropStream(pictures, replace(QUICK, copies=3), None)
+
+    def seen(dataset: Any) -> list[tuple[bytes, int]]:
+        pairs = [pair for batch in dataset.as_numpy_iterator() for pair in zip(*batch, strict=True)]
+        return [(values.tobytes(), int(label)) for values, label in pairs]
+
+    first, again, second = (seen(stream.epoch(number)) for number in (0, 0, 1))
+    assert len(first) == 3 * len(pictures)
+    assert first == again
+    # The plain crop of each face is the same in all epochs, the varied ones never.
+    assert len(set(first) & set(second)) == len(pictures)
+    assert [label for _, label in seen(stream.plain())] == stream.labels.tolist()
+
+
+def test_a_picture_that_vanishes_is_named(pictures: list[Picture], tmp_path: Path) -> None:
+    gone = replace(pictures[0], path=tmp_path / "gone.png")
+    with pytest.raises(Exception, match=r"gone\.png was readable a moment ago"):
+        list(CropStream([gone], QUICK, None).plain().as_numpy_iterator())
+
+
+def test_the_quantized_lower_half_is_near_the_float_one(pictures: list[Picture]) -> None:
+    keras.utils.set_random_seed(0)
+    lower = keras.Sequential(
+        [keras.Input((224, 224, 3)), keras.layers.Conv2D(4, 3, strides=16, activation="relu")], name="lower"
+    )
+    batches = calibration_batches(pictures, 8)
+    quantized = QuantizedLowerHalf(lower, batches)
+    crop = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+    exact = lower.predict_on_batch(network_input([crop]))[0]
+    assert quantized.features(crop).shape == exact.shape
+    assert np.abs(quantized.features(crop) - exact).mean() < 0.02 * exact.max()
+
+
+def test_calibration_holds_both_classes_and_the_extremes(pictures: list[Picture]) -> None:
+    batches = calibration_batches(pictures, 8)
+    assert len(batches) == 9
+    assert all(batch.shape == (1, 224, 224, 3) and batch.dtype == np.float32 for batch in batches)
+    assert batches[-1].min() == -1.0
+    assert batches[-1].max() == 1.0
+
+
+def test_calibration_without_a_readable_picture_is_one_sentence(tmp_path: Path) -> None:
+    folder = single_faces(tmp_path / "faces", 1)
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="calibration needs both classes"):
+        calibration_batches(find_pictures(folder))
+
+
+TWO_DEVICES = """
+import json, sys
+import tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+from pathlib import Path
+from converter import classifier_training
+from converter.classifier_data import find_pictures
+from tests.converter import test_classifier_training as tests
+real = tf.config.list_logical_devices
+tf.config.list_logical_devices = lambda kind=None: real("CPU") if kind == "GPU" else real(kind)
+strategy = classifier_training.strategy()
+with strategy.scope():
+    model = tests._network()
+    progress, _ = tests._fit(find_pictures(Path(sys.argv[1])), tests.QUICK, Path(sys.argv[2]), model)
+print(json.dumps([strategy.num_replicas_in_sync, progress.history]))
+"""
+
+
+def test_several_accelerators_train_together(pictures: list[Picture], tmp_path: Path) -> None:
+    folder = pictures[0].path.parent.parent
+    command = [sys.executable, "-c", TWO_DEVICES, str(folder), str(tmp_path / "state")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    replicas, history = json.loads(ended.stdout.splitlines()[-1])
+    assert replicas == 2
+    alone, _ = _fit(pictures, QUICK, tmp_path / "alone")
+    assert history[-1]["loss"] == pytest.approx(alone.history[-1]["loss"], abs=1e-3)

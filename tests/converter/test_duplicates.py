@@ -1,0 +1,96 @@
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from converter.augmentation import compressed
+from converter.classifier_data import find_pictures, readable
+from converter.duplicates import copies_of, groups_on_both_sides, near_duplicate_groups, perceptual_hashes
+from facemask_edge.values import Image
+from tests.converter.pictures import face
+from tests.converter.portraits import astronaut, grace_hopper
+
+pytestmark = pytest.mark.converter
+
+
+def _turned(image: Image, angle: float) -> Image:
+    height, width = image.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1)
+    return np.asarray(cv2.warpAffine(image, turn, (width, height)), dtype=np.uint8)
+
+
+def _noisy(image: Image) -> Image:
+    noise = np.random.default_rng(0).normal(0, 25, image.shape)
+    return np.asarray(np.clip(image + noise, 0, 255), dtype=np.uint8)
+
+
+CHANGES: dict[str, Callable[[Image], Image]] = {
+    "shrunk": lambda image: np.asarray(cv2.resize(image, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA), np.uint8),
+    "compressed": lambda image: compressed(image, 25),
+    "mirrored": lambda image: image[:, ::-1],
+    "upside down": lambda image: image[::-1, ::-1],
+    "a quarter turned": np.rot90,
+    "turned by 12 degrees": lambda image: _turned(image, 12),
+    "turned by -23 degrees, mirrored": lambda image: _turned(image[:, ::-1].copy(), -23),
+    "blurred": lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 4), np.uint8),
+    "noisy": _noisy,
+    "cropped": lambda image: image[8:-8, 8:-8],
+    "brighter": lambda image: np.asarray(np.clip(image * 1.2 + 10, 0, 255), np.uint8),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("portrait", [astronaut, grace_hopper])
+def test_a_changed_copy_is_found(portrait: Callable[[], Image], change: str) -> None:
+    # Square, as a quarter turn of an oblong one is squeezed otherwise.
+    image = portrait()[:500, :500]
+    others = [face(masked=True, seed=3), (astronaut if portrait is grace_hopper else grace_hopper)()]
+    copy = np.ascontiguousarray(CHANGES[change](image))
+    groups = near_duplicate_groups(np.array([perceptual_hashes(each) for each in (image, *others, copy)]))
+    assert groups[0] == groups[-1]
+    assert len(set(groups)) == 3
+
+
+def test_copies_of_copies_are_one_group() -> None:
+    hashes = np.zeros((3, 1, 143), np.bool_)
+    hashes[1, 0, :20] = True
+    hashes[2, 0, :40] = True
+    assert len(set(near_duplicate_groups(hashes))) == 1
+    assert len(set(near_duplicate_groups(hashes[::2]))) == 2
+
+
+def test_random_hashes_are_no_copies() -> None:
+    hashes = np.random.default_rng(0).random((500, 2, 143)) < 0.5
+    assert len(set(near_duplicate_groups(hashes))) == 500
+
+
+def test_copies_of_reported_pictures_are_found() -> None:
+    image, other = astronaut(), grace_hopper()
+    hashes = np.array([perceptual_hashes(each) for each in (other, image[:, ::-1].copy())])
+    assert copies_of(hashes, perceptual_hashes(image)[np.newaxis]).tolist() == [False, True]
+    assert copies_of(hashes, np.zeros((0, 32, 143), np.bool_)).tolist() == [False, False]
+
+
+def test_a_leak_is_counted() -> None:
+    assert groups_on_both_sides([1, 1, 2, 3, 3], [True, False, True, False, False]) == {1}
+
+
+@pytest.mark.shared_data
+def test_the_derived_pictures_find_their_origins(shared: Path) -> None:
+    pictures = [
+        picture
+        for picture in find_pictures(shared / "data" / "masks4095")
+        if picture.path.parent.name == "without_mask" and not picture.path.name.startswith("0_0_")
+    ]
+    good, hashes, _ = readable(pictures)
+    groups = near_duplicate_groups(hashes)
+    derived = [picture.path.name.startswith("augmented_image_") for picture in good]
+    origins = {group for group, is_derived in zip(groups, derived, strict=True) if not is_derived}
+    found = sum(group in origins for group, is_derived in zip(groups, derived, strict=True) if is_derived)
+    assert sum(derived) == 260
+    assert found >= 230
+    # No chain of look-alikes runs through the set.
+    assert max(Counter(groups).values()) <= 15
