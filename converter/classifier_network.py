@@ -31,8 +31,8 @@ def build_network(weights: Path | None) -> keras.Model:
         ModelError: The file holds other weights.
     """
     shape = (SIZE[1], SIZE[0], 3)
-    if weights is not None and not weights.is_file():
-        raise InputError(f"{weights} does not exist; --weights names Keras' MobileNetV2 weights without top")
+    if weights is not None:
+        ensure_exists(weights)
     with quietly():
         try:
             backbone = keras.applications.MobileNetV2(
@@ -47,6 +47,16 @@ def build_network(weights: Path | None) -> keras.Model:
     x = keras.layers.Dropout(0.5, name="dropout")(x)
     x = keras.layers.Dense(len(LABELS), activation="softmax", name="dense_1")(x)
     return keras.Model(picture, x, name="mask_classifier")
+
+
+def ensure_exists(weights: Path) -> None:
+    """Find out before the work that the initial weights are missing.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    if not weights.is_file():
+        raise InputError(f"{weights} does not exist; --weights names Keras' MobileNetV2 weights without top")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +84,11 @@ def split_network(network: keras.Model) -> SplitNetwork:
     for layer in network.layers[network.layers.index(backbone) + 1 :]:
         x = layer(x)
     return SplitNetwork(lower, keras.Model(features, x, name="upper"))
+
+
+def predicted(model: keras.Model, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a model says of one batch; Keras' ``predict_on_batch`` would repeat it for each accelerator."""
+    return np.asarray(model(values, training=False), np.float32)
 
 
 def network_input(crops: NDArray[np.uint8] | list[Image]) -> NDArray[np.float32]:

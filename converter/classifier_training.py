@@ -104,13 +104,15 @@ def held_out_figures(
 
     Only the plain crops are counted: three crops of a face are not three faces, and their interval would be too small.
     """
+    # Keras' own predict_on_batch repeats the batch for each accelerator.
+    predict = tf.function(lambda values: model(values, training=False), reduce_retracing=True)
     losses, weighted, right = [], [], []
     parts = [stream.plain()]
     if not recipe.frozen_backbone:
         parts.append(stream.varied(HELD_OUT_COPIES, epoch=0))
     for place, part in enumerate(parts):
         for values, labels in part.as_numpy_iterator():
-            probabilities = model.predict_on_batch(values)
+            probabilities = np.asarray(predict(values))
             of_truth = probabilities[np.arange(len(labels)), labels]
             losses.append(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))
             weighted.append(weights[labels])

@@ -21,6 +21,9 @@ from facemask_edge.values import Image
 AHEAD = 4
 """Batches that are made in advance."""
 
+EXACT = 4
+"""One crop in so many has the float model's features, the others those of the int8 model."""
+
 Plain = Callable[[Image, BoxedFace], Example]
 Varied = Callable[[Image, BoxedFace, np.random.Generator], Example]
 
@@ -104,5 +107,9 @@ class CropStream:
         else:
             # Seeded by face, so that one more picture does not change all the others.
             example = self._varied(image, face, np.random.default_rng([self._recipe.seed, epoch, number, place, copy]))
-        values = self._lower.features(example.crop) if self._lower else network_input([example.crop])[0]
+        if self._lower:
+            # Every EXACT-th copy goes the way of the float model.
+            values = self._lower.features(example.crop, exact=copy % EXACT == EXACT - 1)
+        else:
+            values = network_input([example.crop])[0]
         return values, np.int64(example.label)

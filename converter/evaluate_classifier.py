@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from converter.augmentation import SIZE
 from converter.classifier_data import LABELS, find_pictures, is_boxed, read_picture
-from converter.classifier_network import network_input
+from converter.classifier_network import network_input, predicted
 from converter.figures import in_words, share
 from converter.tensorflow_quietly import keras, quietly
 from facemask_edge.classifier import MaskClassifier, cut_face
@@ -59,9 +59,7 @@ def judged_by_network(
 ) -> NDArray[np.float64]:
     """The probability of no_mask that the float network gives each face, float64, n; ``labels`` order its outputs."""
     probabilities = [
-        network.predict_on_batch(
-            network_input([cut_face(face.image, face.box, SIZE) for face in faces[at : at + _BATCH]])
-        )
+        predicted(network, network_input([cut_face(face.image, face.box, SIZE) for face in faces[at : at + _BATCH]]))
         for at in range(0, len(faces), _BATCH)
     ]
     return np.concatenate([np.empty((0, len(labels))), *probabilities])[:, labels.index(Label.NO_MASK)]

@@ -37,13 +37,7 @@ def to_int8(model: keras.Model, calibration: Iterable[Batch], *, scale: float, z
             yield [batch]
 
     with quietly():
-        shape = (1, *model.inputs[0].shape[1:])
-        function = tf.function(lambda image: model(image, training=False)).get_concrete_function(
-            tf.TensorSpec(shape, tf.float32, name="image")
-        )
-        # Keras 3 hides its variables from what TensorFlow saves; calibration would stop at the first READ_VARIABLE.
-        tracked = tf.Module()
-        tracked.kept = list(function.variables)
+        function, tracked = _traced(model)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tracked)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = representative
@@ -60,6 +54,27 @@ def to_int8(model: keras.Model, calibration: Iterable[Batch], *, scale: float, z
             f"{zero_point}; the calibration pictures must contain black (0) and white (255)"
         )
     return content
+
+
+def to_float(model: keras.Model) -> bytes:
+    """The float32 .tflite file of a Keras model with one picture as input, with a fixed batch size of 1."""
+    with quietly():
+        function, tracked = _traced(model)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tracked)
+        content: bytes = converter.convert()
+    return content
+
+
+def _traced(model: keras.Model) -> tuple[Any, Any]:
+    """A model as a concrete function, and what keeps its variables."""
+    shape = (1, *model.inputs[0].shape[1:])
+    function = tf.function(lambda image: model(image, training=False)).get_concrete_function(
+        tf.TensorSpec(shape, tf.float32, name="image")
+    )
+    # Keras 3 hides its variables from what TensorFlow saves; calibration would stop at the first READ_VARIABLE.
+    tracked = tf.Module()
+    tracked.kept = list(function.variables)
+    return function, tracked
 
 
 def input_quantization(content: bytes) -> tuple[float, int]:

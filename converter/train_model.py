@@ -19,7 +19,7 @@ from converter.classifier_data import (
     readable,
     split_pictures,
 )
-from converter.classifier_network import BACKBONE, build_network, split_network
+from converter.classifier_network import BACKBONE, build_network, ensure_exists, split_network
 from converter.classifier_training import fit, held_out_figures, strategy
 from converter.crop_stream import CropStream
 from converter.device_faces import with_found_boxes
@@ -66,6 +66,7 @@ def train_model(
     """
     console = Console()
     ensure_writable(output, ".keras")
+    ensure_exists(weights)
     keras.utils.set_random_seed(recipe.seed)
     gathered = gather(data, recipe, console)
     state = _opened_state(output, identity_of(recipe, gathered.split.training))

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,12 +64,15 @@ class TrainingState:
                 if told["identity"] != self._identity:
                     return Progress()
                 model.optimizer.build(model.trainable_variables)
-                for number, variable in enumerate(_variables(model)):
-                    variable.assign(kept[f"current_{number}"])
+                variables = _variables(model)
+                # All is read before anything is assigned: a broken file must not leave half of it in the model.
+                current = [kept[f"current_{number}"] for number in range(len(variables))]
                 best = [kept[f"best_{number}"] for number in range(len(model.weights))] if told["best"] >= 0 else []
-                return Progress(told["history"], told["best"], best)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return Progress()
+        for variable, value in zip(variables, current, strict=True):
+            variable.assign(value)
+        return Progress(told["history"], told["best"], best)
 
     def discard(self) -> None:
         """Delete the folder."""

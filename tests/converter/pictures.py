@@ -36,7 +36,9 @@ def boxed_scenes(folder: Path, *, train: int, dev: int) -> Path:
     (folder / "images").mkdir(parents=True)
     lines = []
     for index in range(train + dev):
-        scene = np.full((120, 240, 3), 90, dtype=np.uint8)
+        # Different backgrounds, or the scenes would be near-duplicates of each other.
+        cells = np.random.default_rng(index).uniform(0, 255, (6, 12, 3)).astype(np.float32)
+        scene = np.asarray(cv2.resize(cells, (240, 120)), dtype=np.uint8)
         scene[20:84, 10:74] = face(masked=True, seed=2000 + index, side=64)
         scene[20:84, 100:164] = face(masked=False, seed=3000 + index, side=64)
         cv2.imwrite(str(folder / "images" / f"{index}.png"), scene)
