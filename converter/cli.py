@@ -42,6 +42,11 @@ def convert_model() -> NoReturn:
     _run("convert-model", _convert_model)
 
 
+def evaluate_model() -> NoReturn:
+    """Run ``evaluate-model``."""
+    _run("evaluate-model", _evaluate_model)
+
+
 def _train_model(  # noqa: PLR0913 - one parameter an option
     *,
     data: Data,
@@ -128,6 +133,43 @@ def _convert_model(
 
     order = None if labels is None else [label.strip() for label in labels.split(",")]
     convert_model(model=model, data=[*data, *more_data], output=output, labels=order)
+
+
+def _evaluate_model(  # noqa: PLR0913 - one parameter an option
+    *,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite with its manifest, or a .keras file.")],
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            "--data", metavar="DIR", help="Folder with with_mask/ and without_mask/ or with boxes.jsonl, or that file."
+        ),
+    ],
+    more_data: MoreData = [],  # noqa: B006 - as in _train_model
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Face detector, by packaged name or path: judges boxed scenes as frames too."
+        ),
+    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write index.html there.")] = None,
+    audit: Annotated[bool, typer.Option(help="List the pictures whose label is likely wrong.")] = False,
+    all_pictures: Annotated[
+        bool, typer.Option("--all-pictures", help="Also judge pictures that the model was trained with.")
+    ] = False,
+) -> None:
+    """Measure a mask classifier with the device's own code, on pictures that it was not trained with."""
+    from converter.evaluate_model import evaluate_model  # noqa: PLC0415 - as in _train_model
+
+    evaluate_model(
+        model=model,
+        data=[*data, *more_data],
+        detector=detector,
+        json_file=json_file,
+        report=report,
+        audit=audit,
+        all_pictures=all_pictures,
+    )
 
 
 def _run(name: str, command: Callable[..., None]) -> NoReturn:

@@ -1,0 +1,296 @@
+"""``evaluate-model``: what a mask classifier is worth, measured with the device's own code."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from converter.augmentation import plain_crop
+from converter.classifier_data import BOXES, LABELS, find_pictures, is_boxed, read_picture
+from converter.detector_data import read_scenes
+from converter.evaluate_pipeline import SIZES, judge_picture, pipeline_figures
+from converter.evaluation_report import Evaluated, Mistake, write_report
+from converter.figures import in_words, share
+from converter.metrics import Probabilities, classifier_figures, judged_labels
+from converter.split_file import read_split_file
+from facemask_edge.annotate import single_look
+from facemask_edge.classifier import MaskClassifier
+from facemask_edge.config import DetectorConfig
+from facemask_edge.errors import InputError, ModelError, OutputError
+from facemask_edge.faces.yunet import YuNet
+from facemask_edge.manifest import find_model, sha256_of
+from facemask_edge.values import Box, Image, Label
+
+SURE = 0.95
+"""A label that the model contradicts with this probability is likely wrong."""
+Judge = Callable[[Image, Box | None], float]
+"""Gives the probability that the face in a box (None: the whole picture) wears no mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One labelled face to judge."""
+
+    path: Path
+    box: Box | None
+    label: int
+    """Its place in ``LABELS``."""
+
+
+def evaluate_model(  # noqa: PLR0913 - one parameter an option
+    *,
+    model: Path,
+    data: Sequence[Path],
+    detector: str | None = None,
+    json_file: Path | None = None,
+    report: Path | None = None,
+    audit: bool = False,
+    all_pictures: bool = False,
+) -> dict[str, Any]:
+    """Judge labelled faces and report figures.
+
+    Args:
+        model: A ``.tflite`` with its manifest, judged by the device's code, or a ``.keras`` file. The other one of the
+            same name beside it is evaluated too.
+        data: Folders of single faces or of boxed scenes (of these the split dev), or ``boxes.jsonl`` files.
+        detector: A face detector by packaged name or path; with it boxed scenes are judged as frames, too.
+        json_file: Where to write all figures.
+        report: Folder for ``index.html``.
+        audit: Also list the pictures whose label is likely wrong.
+        all_pictures: Also judge what the model was trained with.
+
+    Returns:
+        What ``json_file`` gets.
+
+    Raises:
+        InputError: The data cannot be read.
+        ModelError: A model cannot be used.
+        OutputError: An output cannot be written.
+    """
+    console = Console()
+    int8, network = _versions(model)
+    known_name = int8 or network
+    assert known_name is not None  # noqa: S101 - for mypy; _versions gives at least one
+    folders = [path.parent if path.name == BOXES else path for path in data]
+    evaluated = []
+    for folder in folders:
+        subjects = subjects_of(folder, known_name, console, all_pictures=all_pictures)
+        evaluated.append(_evaluated(folder.resolve().name, subjects, int8, network, console))
+    pipeline = {
+        folder.resolve().name: _pipeline(folder, str(model), detector, console)
+        for folder in folders
+        if detector and is_boxed(folder)
+    }
+    result: dict[str, Any] = {
+        "models": {path.name: sha256_of(path) for path in (int8, network) if path},
+        "data": {one.name: one.figures for one in evaluated},
+        "pipeline": pipeline,
+    }
+    if audit:
+        result["audit"] = {one.name: [_told(wrong) for wrong in _doubtful(one)] for one in evaluated}
+    _print(evaluated, pipeline, result.get("audit"), console)
+    try:
+        if json_file:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            json_file.write_text(json.dumps(result, indent=2) + "\n")
+        if report:
+            doubtful = {one.name: _doubtful(one) for one in evaluated} if audit else {}
+            console.print(f"wrote {write_report(report, result, evaluated, doubtful)}", highlight=False, soft_wrap=True)
+    except OSError as error:
+        raise OutputError(f"{error.filename or report} cannot be written: {error.strerror}") from error
+    return result
+
+
+def subjects_of(folder: Path, model: Path, console: Console, *, all_pictures: bool) -> list[Subject]:
+    """The faces of a folder that say something about a model: what it was trained with is left out where that is known.
+
+    Raises:
+        InputError: There is none.
+    """
+    boxed = is_boxed(folder)
+    pictures = find_pictures(folder, split="dev" if boxed else "train")
+    name = folder.resolve().name
+    known = None if boxed or all_pictures else read_split_file(model)
+    if known and name in known.test:
+        tested = known.test_pictures(folder)
+        kept = [picture for picture in pictures if picture.path in tested]
+        console.print(
+            f"{name}: {len(kept)} pictures that the model was only tested with; {len(pictures) - len(kept)} that it "
+            "was trained with are left out",
+            highlight=False,
+            soft_wrap=True,
+        )
+        pictures = kept
+    elif not boxed:
+        console.print(f"{name}: all pictures, whether the model was trained with them or not", highlight=False)
+    subjects = [
+        Subject(picture.path, face.box, face.label)
+        for picture in pictures
+        for face in picture.faces
+        if face.box is None or face.box.height >= SIZES[0]
+    ]
+    if not subjects:
+        raise InputError(f"{folder} holds no face to evaluate with (of boxed scenes, split dev is evaluated)")
+    return subjects
+
+
+def _versions(model: Path) -> tuple[Path | None, Path | None]:
+    """The int8 file and the Keras file of a model; the one not named may be missing."""
+    if model.suffix == ".tflite":
+        _, entry = find_model(str(model.absolute()))
+        beside = model.with_name(f"{entry.name}.keras")
+        return model, beside if beside.is_file() else None
+    if model.suffix == ".keras" and model.is_file():
+        beside = model.with_name(f"{model.stem}_int8.tflite")
+        return (beside if beside.is_file() else None), model
+    raise ModelError(f"{model} is no .tflite or .keras file; name the one that convert-model or train-model wrote")
+
+
+def _device_judge(model: Path) -> Judge:
+    classifier = MaskClassifier(str(model.absolute()))
+
+    def judge(image: Image, box: Box | None) -> float:
+        height, width = image.shape[:2]
+        return classifier.probability(image, box or Box(0, 0, width, height))
+
+    return judge
+
+
+def _network_judge(model: Path) -> Judge:
+    # Imported here: a .tflite alone is evaluated without TensorFlow.
+    from converter.classifier_network import network_input, predicted  # noqa: PLC0415
+    from converter.convert_model import load_network  # noqa: PLC0415
+    from converter.tensorflow_quietly import tf  # noqa: PLC0415
+
+    network = load_network(model)
+    compiled = tf.function(lambda values: predicted(network, values) if tf.executing_eagerly() else network(values))
+    no_mask = LABELS.index(Label.NO_MASK)
+    return lambda image, box: float(np.asarray(compiled(network_input([plain_crop(image, box)])))[0, no_mask])
+
+
+def _judged(judge: Judge, subjects: Sequence[Subject], name: str, console: Console) -> Probabilities:
+    bar = track(
+        _with_images(subjects), name, len(subjects), console=console, transient=True, disable=not console.is_terminal
+    )
+    return np.array([judge(image, subject.box) for subject, image in bar], np.float64)
+
+
+def _with_images(subjects: Iterable[Subject]) -> Iterator[tuple[Subject, Image]]:
+    """Each subject with its picture; pictures of several faces are read once."""
+    path, image = None, None
+    for subject in subjects:
+        if subject.path != path:
+            path, image = subject.path, read_picture(subject.path)
+        if image is None:
+            raise InputError(f"{subject.path} is no picture that can be read; leave it out")
+        yield subject, image
+
+
+def _evaluated(
+    name: str, subjects: Sequence[Subject], int8: Path | None, network: Path | None, console: Console
+) -> Evaluated:
+    truth = np.array([subject.label for subject in subjects], np.int64)
+    heights = np.array([subject.box.height if subject.box else np.inf for subject in subjects])
+    probabilities = {}
+    if int8:
+        probabilities["int8"] = _judged(_device_judge(int8), subjects, f"{name}, int8", console)
+    if network:
+        probabilities["float"] = _judged(_network_judge(network), subjects, f"{name}, float", console)
+    figures: dict[str, Any] = {}
+    for kind, given in probabilities.items():
+        figures[kind] = {"all": _of(truth, given)}
+        if np.isfinite(heights).any():
+            figures[kind] |= {f"height_{size}": _of(truth[heights >= size], given[heights >= size]) for size in SIZES}
+    if len(probabilities) > 1:
+        labels = [judged_labels(given) for given in probabilities.values()]
+        figures["agreement"] = share(int((labels[0] == labels[1]).sum()), len(truth))
+    first = next(iter(probabilities.values()))
+    mistakes = [
+        Mistake(subject.path, subject.box, subject.label, float(probability))
+        for subject, probability, judged in zip(subjects, first, judged_labels(first), strict=True)
+        if judged != subject.label
+    ]
+    return Evaluated(name, truth, probabilities, figures, sorted(mistakes, key=lambda one: -abs(one.probability - 0.5)))
+
+
+def _of(truth: Any, probabilities: Probabilities) -> dict[str, Any]:  # noqa: ANN401 - see metrics.Truth
+    """The figures of some faces, and what ``undetermined`` earns at one look and the default threshold."""
+    figures = classifier_figures(truth, probabilities)
+    if not len(truth):
+        return figures
+    looks = [single_look(float(probability), 0.5) for probability in probabilities]
+    judged = np.array([look is not Label.UNDETERMINED for look in looks])
+    right = judged_labels(probabilities) == truth
+    figures["undetermined"] = share(int((~judged).sum()), len(truth))
+    figures["right_of_judged"] = share(int(right[judged].sum()), int(judged.sum()))
+    return figures
+
+
+def _pipeline(folder: Path, model: str, detector: str, console: Console) -> dict[str, Any]:
+    if not model.endswith(".tflite"):
+        raise ModelError(f"{model} cannot be judged with a detector: that needs the .tflite file, as on the device")
+    finder = YuNet(detector, min_score=DetectorConfig().min_score)
+    classifier = MaskClassifier(str(Path(model).absolute()))
+    scenes = [scene for scene in read_scenes(folder, "dev") if scene.path.is_relative_to(folder)]
+    bar = track(scenes, "detector and classifier", console=console, transient=True, disable=not console.is_terminal)
+    figures = pipeline_figures([judge_picture(scene, finder, classifier) for scene in bar])
+    return {"detector": finder.model.entry.file, "pictures": len(scenes)} | figures
+
+
+def _doubtful(one: Evaluated) -> list[Mistake]:
+    return [mistake for mistake in one.mistakes if max(mistake.probability, 1 - mistake.probability) >= SURE]
+
+
+def _told(mistake: Mistake) -> dict[str, Any]:
+    return {
+        "picture": f"{mistake.path.parent.name}/{mistake.path.name}",
+        "box": mistake.box.rounded() if mistake.box else None,
+        "label": LABELS[mistake.label],
+        "probability_of_no_mask": round(mistake.probability, 3),
+    }
+
+
+def _print(
+    evaluated: Sequence[Evaluated],
+    pipeline: dict[str, Any],
+    audit: dict[str, list[dict[str, Any]]] | None,
+    console: Console,
+) -> None:
+    for one in evaluated:
+        table = Table("faces", "", "count", "right", "95 %", "loss", "calibration", "undetermined", title=one.name)
+        for kind in one.probabilities:
+            for part, figures in one.figures[kind].items():
+                if figures["count"]:
+                    low, high = figures["accuracy"]["interval_95"]
+                    cells = [str(figures["count"]), f"{figures['accuracy']['value']:.4f}", f"{low:.3f}-{high:.3f}"]
+                    cells += [f"{figures[name]['value']:.4f}" for name in ("loss", "calibration_error", "undetermined")]
+                    table.add_row(part.replace("height_", "px "), kind, *cells)
+        console.print(table)
+        if "agreement" in one.figures:
+            console.print(f"int8 and float judge alike: {in_words(one.figures['agreement'])}", highlight=False)
+    for name, figures in pipeline.items():
+        table = Table("faces", "recall mask", "recall no_mask", "precision", "F1 mask", "F1 no_mask", title=name)
+        for size in SIZES:
+            part = figures[f"height_{size}"]
+            found = [part["detector"][key] for key in ("recall_mask", "recall_no_mask", "precision")]
+            both = [part[label]["f1"] for label in LABELS]
+            table.add_row(
+                f"px {size}", *("-" if one["value"] is None else f"{one['value']:.3f}" for one in found + both)
+            )
+        console.print(table)
+    for name, doubts in (audit or {}).items():
+        console.print(
+            f"{name}: {len(doubts)} labels that the model contradicts with {SURE:.0%} or more", highlight=False
+        )
+        for doubt in doubts:
+            console.print(
+                f"  {doubt['picture']}: {doubt['label']}, no_mask {doubt['probability_of_no_mask']:.3f}",
+                highlight=False,
+                soft_wrap=True,
+            )

@@ -1,0 +1,187 @@
+"""The evaluation as one HTML page that needs nothing else: tables, plots and the worst mistakes."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+import matplotlib as mpl
+
+from converter.augmentation import plain_crop
+from converter.classifier_data import LABELS, read_picture
+from converter.evaluate_pipeline import SIZES
+from converter.metrics import Probabilities, Truth, reliability, roc
+from facemask_edge.values import Box
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+MOST_MISTAKES = 48
+THUMBNAIL = 128
+"""Side in pixels of a mistake's picture."""
+COLOURS = {"int8": "#1b7f5c", "float": "#b4572a"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A face judged otherwise than labelled."""
+
+    path: Path
+    box: Box | None
+    label: int
+    """Its place in ``LABELS``."""
+    probability: float
+    """Of no_mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One data folder's faces and what the models made of them."""
+
+    name: str
+    truth: Truth
+    probabilities: dict[str, Probabilities]
+    """By kind of model: ``int8``, ``float``."""
+    figures: dict[str, Any]
+    mistakes: list[Mistake]
+    """Of the first kind, the most confident first."""
+
+
+def write_report(
+    folder: Path, result: dict[str, Any], evaluated: Sequence[Evaluated], doubtful: Mapping[str, Sequence[Mistake]]
+) -> Path:
+    """Write ``index.html``.
+
+    Args:
+        folder: Made when missing.
+        result: What the JSON file holds.
+        evaluated: Each data folder.
+        doubtful: For each data folder the faces whose labels are likely wrong; empty without an audit.
+
+    Returns:
+        The path of the page.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("converter", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["figure"] = _in_html
+    page = environment.get_template("report.html.j2").render(
+        models=result["models"],
+        pipeline=result["pipeline"],
+        labels=LABELS,
+        sizes=SIZES,
+        parts=[
+            {
+                "name": one.name,
+                "figures": one.figures,
+                "kinds": list(one.probabilities),
+                "plots": [_embedded(figure) for figure in _plots(one)],
+                "mistakes": [_shown(mistake) for mistake in one.mistakes[:MOST_MISTAKES]],
+                "mistake_count": len(one.mistakes),
+                "doubtful": [_shown(mistake) for mistake in doubtful.get(one.name, [])[:MOST_MISTAKES]],
+            }
+            for one in evaluated
+        ],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "index.html"
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
+def _in_html(figure: dict[str, Any] | None) -> str:
+    """``0.9975`` with its interval and count, as one cell's text."""
+    if not figure or figure["value"] is None:
+        return "none"
+    low, high = figure["interval_95"]
+    return f"{figure['value']:.4f} ({low:.3f} to {high:.3f}, {figure['count']})"
+
+
+def _plots(one: Evaluated) -> list[Figure]:
+    plots = [_roc_plot(one), _reliability_plot(one)]
+    sizes = [name for name in next(iter(one.figures.values())) if name.startswith("height_")]
+    return [*plots, _size_plot(one, sizes)] if sizes else plots
+
+
+def _roc_plot(one: Evaluated) -> Figure:
+    figure, axes = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
+    for kind, given in one.probabilities.items():
+        false, true = roc(one.truth, given)
+        axes.plot(false, true, label=f"{kind}, area {one.figures[kind]['all']['auc']}", color=COLOURS[kind])
+    axes.set(title="ROC of no_mask", xlabel="false positive rate", ylabel="true positive rate")
+    # The curve hugs the corner: only there it says something.
+    axes.set(xlim=(-0.005, 0.25), ylim=(0.75, 1.005))
+    return _finished(figure)
+
+
+def _reliability_plot(one: Evaluated) -> Figure:
+    figure, axes = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
+    axes.plot([0.5, 1], [0.5, 1], color="grey", linestyle=":", label="perfect")
+    for kind, given in one.probabilities.items():
+        confidence, right, counts = zip(*reliability(one.truth, given), strict=True)
+        axes.plot(confidence, right, color=COLOURS[kind], alpha=0.6)
+        area = [12 + 160 * (count / max(counts)) ** 0.5 for count in counts]
+        axes.scatter(confidence, right, s=area, label=kind, color=COLOURS[kind], alpha=0.6)
+    axes.set(title="Reliability (area: faces)", xlabel="confidence", ylabel="share right", ylim=(-0.03, 1.03))
+    return _finished(figure)
+
+
+def _size_plot(one: Evaluated, sizes: Sequence[str]) -> Figure:
+    figure, axes = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
+    for shift, kind in enumerate(one.probabilities):
+        known = [(place, one.figures[kind][size]["accuracy"]) for place, size in enumerate(sizes)]
+        known = [(place, accuracy) for place, accuracy in known if accuracy.get("value") is not None]
+        values = [accuracy["value"] for _, accuracy in known]
+        bounds = list(zip(*(accuracy["interval_95"] for _, accuracy in known), strict=True))
+        errors = [
+            [max(value - low, 0) for value, low in zip(values, bounds[0], strict=True)],
+            [max(high - value, 0) for value, high in zip(values, bounds[1], strict=True)],
+        ]
+        places = [place + 0.12 * shift for place, _ in known]
+        axes.errorbar(places, values, errors, fmt="o", capsize=4, label=kind, color=COLOURS[kind])
+    axes.set(title="Accuracy by size, 95 % intervals", xlabel="height in px from", ylim=(None, 1.003))
+    axes.set_xticks(range(len(sizes)), [size.removeprefix("height_") for size in sizes])
+    return _finished(figure)
+
+
+def _finished(figure: Figure) -> Figure:
+    (axes,) = figure.axes
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def _embedded(figure: Figure) -> str:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=130)
+    plt.close(figure)
+    return _data_uri("png", content.getvalue())
+
+
+def _shown(mistake: Mistake) -> dict[str, Any]:
+    image = read_picture(mistake.path)
+    uri = ""
+    if image is not None:
+        small = cv2.resize(plain_crop(image, mistake.box), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+        _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        uri = _data_uri("jpeg", content.tobytes())
+    return {
+        "uri": uri,
+        "label": LABELS[mistake.label],
+        "probability": mistake.probability,
+        "height": round(mistake.box.height) if mistake.box else None,
+        "name": mistake.path.name,
+    }
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
