@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from converter.detector_augmentation import View, joined, varied_view
 from converter.detector_data import BoxedPicture, read_image
 from converter.detector_loss import detector_loss
-from converter.evaluate_detector import balanced_score, judge, network_finder
+from converter.evaluate_detector import balanced_score, judge
+from converter.network_finder import network_finder
 from converter.tensorflow_quietly import keras, tf
 from converter.yunet import with_logits
 

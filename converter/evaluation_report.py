@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import jinja2
+import markupsafe
 import matplotlib as mpl
 
 from converter.augmentation import plain_crop
@@ -98,12 +99,14 @@ def write_report(
     return file
 
 
-def _in_html(figure: dict[str, Any] | None) -> str:
-    """``0.9975`` with its interval and count, as one cell's text."""
+def _in_html(figure: dict[str, Any] | None) -> markupsafe.Markup:
+    """One cell's content: ``0.9975``, and below it the interval and the count."""
     if not figure or figure["value"] is None:
-        return "none"
+        return markupsafe.Markup("none")
     low, high = figure["interval_95"]
-    return f"{figure['value']:.4f} ({low:.3f} to {high:.3f}, {figure['count']})"
+    return markupsafe.Markup("{:.4f}<small>{:.3f} to {:.3f}, of {}</small>").format(
+        figure["value"], low, high, figure["count"]
+    )
 
 
 def _plots(one: Evaluated) -> list[Figure]:
@@ -138,8 +141,8 @@ def _reliability_plot(one: Evaluated) -> Figure:
 def _size_plot(one: Evaluated, sizes: Sequence[str]) -> Figure:
     figure, axes = plt.subplots(figsize=(4.2, 3.6), layout="constrained")
     for shift, kind in enumerate(one.probabilities):
-        known = [(place, one.figures[kind][size]["accuracy"]) for place, size in enumerate(sizes)]
-        known = [(place, accuracy) for place, accuracy in known if accuracy.get("value") is not None]
+        by_size = [(place, one.figures[kind][size]) for place, size in enumerate(sizes)]
+        known = [(place, figures["accuracy"]) for place, figures in by_size if figures["count"]]
         values = [accuracy["value"] for _, accuracy in known]
         bounds = list(zip(*(accuracy["interval_95"] for _, accuracy in known), strict=True))
         errors = [

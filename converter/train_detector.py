@@ -30,9 +30,9 @@ from converter.evaluate_detector import (
     close_up_recall,
     figures_of,
     judge,
-    network_finder,
 )
 from converter.figures import in_words
+from converter.network_finder import network_finder
 from converter.quantize import Batch, to_int8, write_model
 from converter.tensorflow_quietly import keras, quietly
 from converter.yunet import build_yunet, load_onnx_weights

@@ -17,7 +17,7 @@ def _run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", ["train-model", "train-detector", "convert-model"])
+@pytest.mark.parametrize("name", ["train-model", "train-detector", "convert-model", "evaluate-model"])
 def test_help_does_not_wait_for_tensorflow(name: str) -> None:
     started = time.monotonic()
     result = _run(name, "--help")
@@ -26,7 +26,7 @@ def test_help_does_not_wait_for_tensorflow(name: str) -> None:
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("name", ["train-model", "train-detector", "convert-model"])
+@pytest.mark.parametrize("name", ["train-model", "train-detector", "convert-model", "evaluate-model"])
 def test_wrong_usage_ends_with_64(name: str) -> None:
     assert _run(name, "--nonsense").returncode == 64
 

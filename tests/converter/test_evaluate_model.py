@@ -1,0 +1,138 @@
+"""``evaluate-model`` on generated pictures with the packaged models."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+pytest.importorskip("jinja2", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
+
+from converter.evaluate_model import evaluate_model, subjects_of
+from facemask_edge.errors import InputError, ModelError
+from facemask_edge.manifest import packaged_models
+from tests.converter.pictures import boxed_scenes, single_faces
+
+pytestmark = pytest.mark.converter
+INT8 = "mask_classifier_int8.tflite"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packaged int8 model without the Keras one, so that no TensorFlow is needed."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in (INT8, "manifest.json"):
+        shutil.copy(packaged_models() / name, folder)
+    split = {"split": "groups", "seed": 0, "test_part": 0.5, "test": {"faces": ["with_mask/0.png", "with_mask/1.png"]}}
+    (folder / "mask_classifier.split.json").write_text(json.dumps(split))
+    return folder / INT8
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("data")
+    return [single_faces(folder / "faces", 4), boxed_scenes(folder / "scenes", train=1, dev=3)]
+
+
+@pytest.fixture(scope="module")
+def result(model: Path, data: list[Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    output = tmp_path_factory.mktemp("output")
+    given = evaluate_model(
+        model=model,
+        data=[data[0], data[1] / "boxes.jsonl"],
+        detector="face_detector_320_int8.tflite",
+        json_file=output / "figures" / "all.json",
+        report=output / "report",
+        audit=True,
+    )
+    return given, output
+
+
+def test_the_json_holds_what_is_returned(result: tuple[dict[str, Any], Path]) -> None:
+    figures, output = result
+    assert json.loads((output / "figures" / "all.json").read_text()) == json.loads(json.dumps(figures))
+    assert list(figures["models"]) == [INT8]
+    assert set(figures["data"]) == {"faces", "scenes"}
+    assert figures["pipeline"]["scenes"]["pictures"] == 3
+
+
+def test_only_what_the_model_never_saw_is_counted(result: tuple[dict[str, Any], Path]) -> None:
+    figures, _ = result
+    # Two pictures are named by the split file; of the scenes split dev, without incorrect and tiny faces.
+    assert figures["data"]["faces"]["int8"]["all"]["count"] == 2
+    assert figures["data"]["scenes"]["int8"]["height_16"]["count"] == 6
+    assert figures["data"]["scenes"]["int8"]["height_128"] == {"count": 0}
+
+
+def test_all_pictures_can_be_asked_for(model: Path, data: list[Path]) -> None:
+    quiet = Console(quiet=True)
+    assert len(subjects_of(data[0], model, quiet, all_pictures=True)) == 8
+    assert len(subjects_of(data[0], model, quiet, all_pictures=False)) == 2
+
+
+def test_the_page_needs_nothing_else(result: tuple[dict[str, Any], Path]) -> None:
+    _, output = result
+    page = (output / "report" / "index.html").read_text()
+    assert re.findall(r'(?:src|href)="(?!data:image/)[^"]*"', page) == []
+    assert "http" not in page
+    assert page.count("data:image/png;base64,") == 5
+    assert "detector and classifier together" in page
+
+
+def test_names_in_the_page_are_escaped(model: Path, tmp_path: Path) -> None:
+    # Crude faces are not what the model was trained with: with both labels given to each, half are mistakes.
+    folder = single_faces(tmp_path / "faces", 1)
+    for name, other in (("with_mask", "without_mask"), ("without_mask", "with_mask")):
+        shutil.copy(folder / name / "0.png", folder / other / "<script>.png")
+    evaluate_model(model=model, data=[folder], report=tmp_path / "report", all_pictures=True)
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_mistakes_of_use_are_one_sentence(model: Path, data: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for wrong, error in (
+        ({"model": tmp_path / "absent.tflite"}, ModelError),
+        ({"model": tmp_path / "model.h5"}, ModelError),
+        ({"data": [tmp_path / "empty"]}, InputError),
+    ):
+        arguments: dict[str, Any] = {"model": model, "data": data} | wrong
+        with pytest.raises(error) as caught:
+            evaluate_model(**arguments)
+        assert "\n" not in str(caught.value)
+
+
+def test_an_int8_model_is_evaluated_without_tensorflow(model: Path, data: list[Path]) -> None:
+    program = (
+        "import sys; sys.modules['tensorflow'] = None; sys.modules['keras'] = None\n"
+        "from converter.cli import evaluate_model as run; run()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(model), "--data", str(data[0])],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "2 pictures that the model was only tested with; 6 that it was trained with are left out" in ended.stdout
+
+
+@pytest.mark.shared_data
+def test_int8_and_float_are_evaluated_beside_each_other(shared: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
+    lines = (shared / "data" / "scenes" / "boxes.jsonl").read_text().splitlines()
+    few = [line for line in lines if json.loads(line)["split"] == "dev"][:12]
+    (tmp_path / "boxes.jsonl").write_text("\n".join(few) + "\n")
+    (tmp_path / "images").symlink_to((shared / "data" / "scenes" / "images").resolve())
+    figures = evaluate_model(model=packaged_models() / INT8, data=[tmp_path])
+    (scenes,) = figures["data"].values()
+    assert scenes["int8"]["all"]["count"] == scenes["float"]["all"]["count"] >= 20
+    assert scenes["agreement"]["value"] > 0.9
+    assert scenes["int8"]["all"]["accuracy"]["value"] > 0.9
