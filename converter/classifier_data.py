@@ -157,7 +157,7 @@ def readable(pictures: Iterable[Picture]) -> tuple[list[Picture], Hashes, list[P
         else:
             good.append(picture)
             hashes.append(perceptual_hashes(image))
-    return good, np.array(hashes, dtype=np.bool_), bad
+    return good, np.array(hashes, dtype=np.uint8), bad
 
 
 def split_pictures(  # noqa: PLR0913 - each is one decision

@@ -141,7 +141,7 @@ def mark_unlabelled(pictures: Iterable[BoxedPicture], find: Callable[[Image], li
 def without_copies(pictures: Sequence[BoxedPicture], reported: Sequence[BoxedPicture]) -> list[BoxedPicture]:
     """The pictures that are no near-duplicates of those that are reported on."""
     hashes, others = (
-        np.array([perceptual_hashes(read_image(picture.path)) for picture in some], np.bool_)
+        np.array([perceptual_hashes(read_image(picture.path)) for picture in some], np.uint8)
         for some in (pictures, reported)
     )
     return [picture for picture, copy in zip(pictures, copies_of(hashes, others), strict=True) if not copy]

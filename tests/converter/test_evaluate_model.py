@@ -13,7 +13,8 @@ from rich.console import Console
 
 pytest.importorskip("jinja2", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter.evaluate_model import evaluate_model, subjects_of
+from converter.evaluate_model import evaluate_model
+from converter.evaluation_subjects import subjects_of
 from facemask_edge.errors import InputError, ModelError
 from facemask_edge.manifest import packaged_models
 from tests.converter.pictures import boxed_scenes, single_faces

@@ -1,0 +1,132 @@
+"""Whom an evaluation judges, and by which of a model's files."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from converter.augmentation import plain_crop
+from converter.classifier_data import LABELS, find_pictures, is_boxed, read_picture
+from converter.evaluate_pipeline import SIZES
+from converter.metrics import Probabilities
+from converter.split_file import read_split_file
+from facemask_edge.classifier import MaskClassifier
+from facemask_edge.errors import InputError, ModelError
+from facemask_edge.manifest import find_model
+from facemask_edge.values import Box, Image, Label
+
+Judge = Callable[[Image, Box | None], float]
+"""Gives the probability that the face in a box (None: the whole picture) wears no mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One labelled face to judge."""
+
+    path: Path
+    box: Box | None
+    label: int
+    """Its place in ``LABELS``."""
+
+
+def subjects_of(folder: Path, model: Path, console: Console, *, all_pictures: bool) -> list[Subject]:
+    """The faces of a folder that say something about a model: what it was trained with is left out where that is known.
+
+    Raises:
+        InputError: There is none.
+    """
+    boxed = is_boxed(folder)
+    pictures = find_pictures(folder, split="dev" if boxed else "train")
+    name = folder.resolve().name
+    known = None if boxed or all_pictures else read_split_file(model)
+    if known and name in known.test:
+        tested = known.test_pictures(folder)
+        kept = [picture for picture in pictures if picture.path in tested]
+        console.print(
+            f"{name}: {len(kept)} pictures that the model was only tested with; {len(pictures) - len(kept)} that it "
+            "was trained with are left out",
+            highlight=False,
+            soft_wrap=True,
+        )
+        pictures = kept
+    elif not boxed:
+        console.print(f"{name}: all pictures, whether the model was trained with them or not", highlight=False)
+    subjects = [
+        Subject(picture.path, face.box, face.label)
+        for picture in pictures
+        for face in picture.faces
+        if face.box is None or face.box.height >= SIZES[0]
+    ]
+    if not subjects:
+        raise InputError(f"{folder} holds no face to evaluate with (of boxed scenes, split dev is evaluated)")
+    return subjects
+
+
+def versions_of(model: Path) -> tuple[Path | None, Path | None]:
+    """The int8 file and the Keras file of a model; the one not named may be missing."""
+    if model.suffix == ".tflite":
+        _, entry = find_model(str(model.absolute()))
+        beside = model.with_name(f"{entry.name}.keras")
+        return model, beside if beside.is_file() else None
+    if model.suffix == ".keras" and model.is_file():
+        beside = model.with_name(f"{model.stem}_int8.tflite")
+        return (beside if beside.is_file() else None), model
+    raise ModelError(f"{model} is no .tflite or .keras file; name the one that convert-model or train-model wrote")
+
+
+def device_judge(model: Path) -> Judge:
+    """Judge by the device's code.
+
+    Raises:
+        ModelError: The device would not load the model.
+    """
+    classifier = MaskClassifier(str(model.absolute()))
+
+    def judge(image: Image, box: Box | None) -> float:
+        height, width = image.shape[:2]
+        return classifier.probability(image, box or Box(0, 0, width, height))
+
+    return judge
+
+
+def network_judge(model: Path) -> Judge:
+    """Judge by a Keras network.
+
+    Raises:
+        ModelError: The file holds no such network.
+    """
+    # Imported here: a .tflite alone is evaluated without TensorFlow.
+    from converter.classifier_network import network_input, predicted  # noqa: PLC0415
+    from converter.convert_model import load_network  # noqa: PLC0415
+    from converter.tensorflow_quietly import tf  # noqa: PLC0415
+
+    network = load_network(model)
+    compiled = tf.function(lambda values: predicted(network, values) if tf.executing_eagerly() else network(values))
+    no_mask = LABELS.index(Label.NO_MASK)
+    return lambda image, box: float(np.asarray(compiled(network_input([plain_crop(image, box)])))[0, no_mask])
+
+
+def judge_all(judge: Judge, subjects: Sequence[Subject], name: str, console: Console) -> Probabilities:
+    """Judge all subjects; ``name`` stands beside the progress bar.
+
+    Raises:
+        InputError: A picture cannot be read.
+    """
+    bar = track(
+        _with_images(subjects), name, len(subjects), console=console, transient=True, disable=not console.is_terminal
+    )
+    return np.array([judge(image, subject.box) for subject, image in bar], np.float64)
+
+
+def _with_images(subjects: Iterable[Subject]) -> Iterator[tuple[Subject, Image]]:
+    """Each subject with its picture; pictures of several faces are read once."""
+    path, image = None, None
+    for subject in subjects:
+        if subject.path != path:
+            path, image = subject.path, read_picture(subject.path)
+        if image is None:
+            raise InputError(f"{subject.path} is no picture that can be read; leave it out")
+        yield subject, image
