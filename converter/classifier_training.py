@@ -74,7 +74,8 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
                 verbose=0,
                 callbacks=[_Shown(bar, f"epoch {epoch + 1}", steps)],
             ).history
-        figures = held_out_figures(model, held_out, weights, recipe)
+        copies = 0 if recipe.frozen_backbone else HELD_OUT_COPIES
+        figures = held_out_figures(model, held_out, weights, copies=copies)
         entry = {
             "epoch": epoch + 1,
             "training_loss": round(told["loss"][0], 5),
@@ -98,18 +99,24 @@ def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 def held_out_figures(
-    model: keras.Model, stream: CropStream, weights: NDArray[np.float32], recipe: Recipe
+    model: keras.Model, stream: CropStream, weights: NDArray[np.float32], *, copies: int
 ) -> dict[str, Any]:
     """The class-weighted logarithmic loss over plain and varied crops, and the share of plain ones judged rightly.
 
     Only the plain crops are counted: three crops of a face are not three faces, and their interval would be too small.
+
+    Args:
+        model: What judges.
+        stream: What is judged.
+        weights: float32, one a class.
+        copies: Varied crops of each face beside the plain one.
     """
     # Keras' own predict_on_batch repeats the batch for each accelerator.
     predict = tf.function(lambda values: model(values, training=False), reduce_retracing=True)
     losses, weighted, right = [], [], []
     parts = [stream.plain()]
-    if not recipe.frozen_backbone:
-        parts.append(stream.varied(HELD_OUT_COPIES, epoch=0))
+    if copies:
+        parts.append(stream.varied(copies, epoch=0))
     for place, part in enumerate(parts):
         for values, labels in part.as_numpy_iterator():
             probabilities = np.asarray(predict(values))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -164,7 +165,9 @@ def _print(
     console: Console,
 ) -> None:
     for one in evaluated:
-        table = Table("faces", "", "count", "right", "95 %", "loss", "calibration", "undetermined", title=one.name)
+        table = Table(
+            "faces", "", "count", "right", "95 %", "loss", "calibr.", "undeterm.", title=one.name, box=box.SIMPLE
+        )
         for kind in one.probabilities:
             for part, figures in one.figures[kind].items():
                 if figures["count"]:
@@ -176,7 +179,9 @@ def _print(
         if "agreement" in one.figures:
             console.print(f"int8 and float judge alike: {in_words(one.figures['agreement'])}", highlight=False)
     for name, figures in pipeline.items():
-        table = Table("faces", "recall mask", "recall no_mask", "precision", "F1 mask", "F1 no_mask", title=name)
+        table = Table(
+            "faces", "recall mask", "recall no_mask", "precision", "F1 mask", "F1 no_mask", title=name, box=box.SIMPLE
+        )
         for size in SIZES:
             part = figures[f"height_{size}"]
             found = [part["detector"][key] for key in ("recall_mask", "recall_no_mask", "precision")]

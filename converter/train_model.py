@@ -172,7 +172,7 @@ def _trained(
         test = CropStream(split.test, recipe, None)
         training = CropStream(split.training, recipe, None)
         progress = fit(network, training=training, held_out=test, recipe=recipe, state=state, console=console)
-        return progress, held_out_figures(network, test, np.ones(len(LABELS), np.float32), recipe)
+        return progress, held_out_figures(network, test, np.ones(len(LABELS), np.float32), copies=0)
     pictures = with_found_boxes(split.training)
     halves = split_network(network)
     lower = QuantizedLowerHalf(halves.lower, calibration_batches(pictures))
@@ -181,9 +181,8 @@ def _trained(
     progress = fit(halves.upper, training=training, held_out=held_out, recipe=recipe, state=state, console=console)
     if not split.test:
         return progress, {}
-    return progress, held_out_figures(
-        halves.upper, CropStream(split.test, recipe, lower), np.ones(len(LABELS), np.float32), recipe
-    )
+    test = CropStream(split.test, recipe, lower)
+    return progress, held_out_figures(halves.upper, test, np.ones(len(LABELS), np.float32), copies=0)
 
 
 def write_network(
