@@ -6,7 +6,7 @@ two near-duplicates ever stand on different sides.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +54,10 @@ class Picture:
 
     path: Path
     faces: tuple[BoxedFace, ...]
+
+    def described(self) -> str:
+        """Name and faces in one line: another line, another training."""
+        return f"{self.path.name} {[asdict(face) for face in self.faces]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.detector_data import UNLABELLED, BoxedPicture, Boxes
+from converter.detector_data import NO_FACE, UNLABELLED, BoxedPicture, Boxes
 from facemask_edge.values import Image
 
 SMALLEST_FACE = 5
@@ -39,11 +39,12 @@ def varied_view(image: Image, picture: BoxedPicture, size: int, random: np.rando
 
     Args:
         image: uint8, height x width x 3, BGR.
-        picture: The faces in it; unlabelled ones are to be ignored.
+        picture: The faces in it; unlabelled ones are to be ignored, and what is no face is looked at as often as those.
         size: Side of the input in pixels.
         random: Decides everything.
     """
     boxes = picture.boxes
+    faces = np.array([label != NO_FACE for label in picture.labels], np.bool_)
     labelled = np.array([label != UNLABELLED for label in picture.labels], np.bool_)
     if random.random() < 0.5:  # noqa: PLR2004 - half of the views are mirrored
         image, boxes = _mirrored(image, boxes)
@@ -61,7 +62,7 @@ def varied_view(image: Image, picture: BoxedPicture, size: int, random: np.rando
         scale = min(part * size / longer, LARGEST_ENLARGEMENT)
         left = _start(float(box[0]), float(box[2]), width, size / scale, random)
         top = _start(float(box[1]), float(box[3]), height, size / scale, random)
-    view = _placed(image[top:, left:], _shifted(boxes, -left, -top), labelled, size, scale)
+    view = _placed(image[top:, left:], _shifted(boxes[faces], -left, -top), labelled[faces], size, scale)
     return View(_spoilt(view.canvas, random), view.faces, view.taught)
 
 
@@ -94,7 +95,7 @@ def _mirrored(image: Image, boxes: Boxes) -> tuple[Image, Boxes]:
 
 
 def _chosen(boxes: Boxes, labels: Sequence[str], random: np.random.Generator, *, large: bool) -> int:
-    """A labelled face's index, each label as often as the others.
+    """The index of a labelled face, or of what only looks like one, each label as often as the others.
 
     For close-ups the large faces come first, as the small ones would be only blur.
     """

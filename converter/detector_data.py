@@ -18,12 +18,8 @@ Boxes = NDArray[np.float32]
 """Faces: float32, n x 4: x, y, width, height in pixels of their picture."""
 
 BOXES = "boxes.jsonl"
-UNLABELLED = "unlabelled"
-"""The label of a face that the boxes' makers left out: see ``mark_unlabelled``."""
-LIKELY_SCORE = 0.6
-"""What the initial detector finds at this score, away from every label, is most often a face that was left out."""
-BESIDE = 0.2
-"""Intersection over union with a labelled face from which a detection is that face, badly placed."""
+UNLABELLED, NO_FACE = "unlabelled", "no_face"
+"""The labels of a face that the boxes' makers left out, and of what only looks like one: see ``unlabelled_faces``."""
 SINGLE_FACES = {"with_mask": "mask", "without_mask": "no_mask"}
 """The sub-folders of a folder of single faces, each with its label."""
 
@@ -44,7 +40,11 @@ class BoxedPicture:
     path: Path
     boxes: Boxes
     labels: tuple[str, ...]
-    """For each box ``mask``, ``no_mask`` or ``incorrect``: all three are faces; or ``unlabelled``."""
+    """For each box ``mask``, ``no_mask`` or ``incorrect``: all three are faces; or ``unlabelled``, or ``no_face``."""
+
+    def described(self) -> str:
+        """Name, boxes and labels in one line: another line, another training."""
+        return f"{self.path.name} {self.boxes.tolist()} {self.labels}"
 
 
 def read_scenes(folder: Path, split: Literal["train", "dev"]) -> list[BoxedPicture]:
@@ -117,25 +117,6 @@ def box_single_faces(files: Iterable[tuple[Path, str]], find: Callable[[Image], 
             sides = np.array([[box.x, box.y, box.width, box.height]], np.float32) / np.float32(scale)
             boxed.append(BoxedPicture(path, sides, (label,)))
     return boxed
-
-
-def mark_unlabelled(pictures: Iterable[BoxedPicture], find: Callable[[Image], list[Face]]) -> list[BoxedPicture]:
-    """Add the faces that a detector finds where no face is labelled, so that none of them is taught as background.
-
-    Half-hidden and bare faces are those most often left out: taught as background, they cost bare faces everywhere.
-
-    Args:
-        pictures: Scenes to train on; never ones to report on.
-        find: Finds the faces of a picture.
-    """
-    marked = []
-    for picture in pictures:
-        found = [face.box for face in find(read_image(picture.path)) if face.score >= LIKELY_SCORE]
-        left_out = [box for box in found if overlaps(box, picture.boxes).max(initial=0) < BESIDE]
-        sides = np.array([[box.x, box.y, box.width, box.height] for box in left_out], np.float32).reshape(-1, 4)
-        labels = (*picture.labels, *[UNLABELLED] * len(left_out))
-        marked.append(BoxedPicture(picture.path, np.concatenate([picture.boxes, sides]), labels))
-    return marked
 
 
 def without_copies(pictures: Sequence[BoxedPicture], reported: Sequence[BoxedPicture]) -> list[BoxedPicture]:

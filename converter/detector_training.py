@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
 
 from converter.detector_augmentation import View, joined, varied_view
 from converter.detector_data import BoxedPicture, read_image
@@ -14,6 +16,7 @@ from converter.detector_loss import detector_loss
 from converter.evaluate_detector import balanced_score, judge
 from converter.network_finder import network_finder
 from converter.tensorflow_quietly import keras, tf
+from converter.training_state import TrainingState
 from converter.yunet import with_logits
 
 SIZES = {320: 16, 512: 8}
@@ -71,14 +74,16 @@ class Plan:
     """Batches of each size in an epoch."""
 
 
-def fit(model: keras.Model, pictures: Pictures, plan: Plan, report: Callable[[str], None]) -> list[float]:
+def fit(model: keras.Model, pictures: Pictures, plan: Plan, state: TrainingState, console: Console) -> list[float]:
     """Train a model in place and leave it with the average of its trained and its initial weights.
 
     Args:
         model: One of ``build_yunet(None)``.
         pictures: What to train on, and to show the gain on.
         plan: How long.
-        report: Told one line before the training, after each epoch and at the end.
+        state: Where an interrupted training is gone on from.
+        console: Told one line before the training, after each epoch and at the end; shows the progress when it is a
+            terminal.
 
     Returns:
         Each epoch's mean loss.
@@ -86,28 +91,37 @@ def fit(model: keras.Model, pictures: Pictures, plan: Plan, report: Callable[[st
     keras.utils.set_random_seed(plan.seed)
     of_epoch = plan.rounds * len(SIZES)
     steps = plan.epochs * of_epoch
-    step = _training_step(model, steps)
+    console.print(f"before training: held-out score {_held_out_score(model, pictures.held_out):.4f}", highlight=False)
     initial = model.get_weights()
-    report(f"before training: held-out score {_held_out_score(model, pictures.held_out):.4f}")
-    losses: list[float] = []
-    with ThreadPoolExecutor(1) as ahead:
-        batches = _prepared(ahead, training_batches(pictures, plan.seed), steps)
-        for epoch in range(1, plan.epochs + 1):
-            losses.append(float(np.mean([float(step(next(batches))) for _ in range(of_epoch)])))
-            report(f"epoch {epoch} of {plan.epochs}: loss {losses[-1]:.3f}")
+    network = _compiled(model, steps)
+    step = _training_step(network)
+    progress = state.restore(network)
+    if progress.history:
+        console.print(f"going on after epoch {len(progress.history)}", highlight=False)
+    for epoch in range(len(progress.history), plan.epochs):
+        with ThreadPoolExecutor(1) as ahead, _bar(console) as bar:
+            batches = _prepared(ahead, training_batches(pictures, plan.seed, epoch), of_epoch)
+            task = bar.add_task(f"epoch {epoch + 1}", total=of_epoch)
+            losses = []
+            for batch in batches:
+                losses.append(float(step(batch)))
+                bar.advance(task)
+        progress.history.append({"loss": float(np.mean(losses))})
+        console.print(f"epoch {epoch + 1} of {plan.epochs}: loss {np.mean(losses):.3f}", highlight=False)
+        state.save(network, progress)
     model.set_weights(
         [
             TRAINED_SHARE * trained + (1 - TRAINED_SHARE) * untrained
             for trained, untrained in zip(model.get_weights(), initial, strict=True)
         ]
     )
-    report(f"after training: held-out score {_held_out_score(model, pictures.held_out):.4f}")
-    return losses
+    console.print(f"after training: held-out score {_held_out_score(model, pictures.held_out):.4f}", highlight=False)
+    return [entry["loss"] for entry in progress.history]
 
 
-def training_batches(pictures: Pictures, seed: int) -> Iterator[TrainingBatch]:
-    """Batches without end, of the sizes in turn; the same for the same seed."""
-    random = np.random.default_rng(seed)
+def training_batches(pictures: Pictures, seed: int, epoch: int) -> Iterator[TrainingBatch]:
+    """Batches without end, of the sizes in turn; the same for the same seed and epoch."""
+    random = np.random.default_rng([seed, epoch])
     while True:
         for size, count in SIZES.items():
             views = [_view(pictures, size, random) for _ in range(count)]
@@ -137,19 +151,24 @@ def _single_view(pictures: Pictures, size: int, random: np.random.Generator) -> 
     return varied_view(read_image(picture.path), picture, size, random)
 
 
-def _training_step(model: keras.Model, steps: int) -> Callable[[TrainingBatch], Any]:
-    network = with_logits(model)
+def _compiled(model: keras.Model, steps: int) -> keras.Model:
+    """What is trained: it shares the model's weights, and has an optimizer."""
     rate = keras.optimizers.schedules.CosineDecay(
         LEARNING_RATE / 20, max(steps - WARM_UP, 1), warmup_target=LEARNING_RATE, warmup_steps=min(WARM_UP, steps // 2)
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-4, global_clipnorm=10.0)
+    network = with_logits(model)
+    network.compile(optimizer)
     optimizer.build(network.trainable_variables)
+    return network
 
+
+def _training_step(network: keras.Model) -> Callable[[TrainingBatch], Any]:
     def step(images: Any, faces: Any, taught: Any) -> Any:  # noqa: ANN401 - TensorFlow tensors
         with tf.GradientTape() as tape:
             loss = detector_loss(network(images, training=True), faces, taught)
         gradients = tape.gradient(loss, network.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        network.optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
         return loss
 
     def signature(size: int) -> list[Any]:
@@ -162,6 +181,10 @@ def _training_step(model: keras.Model, steps: int) -> Callable[[TrainingBatch], 
 
     by_size = {size: tf.function(step, input_signature=signature(size)) for size in SIZES}
     return lambda batch: by_size[batch.images.shape[1]](batch.images, batch.faces, batch.taught)
+
+
+def _bar(console: Console) -> ProgressBar:
+    return ProgressBar(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _prepared(ahead: ThreadPoolExecutor, batches: Iterator[TrainingBatch], count: int) -> Iterator[TrainingBatch]:

@@ -17,7 +17,6 @@ from converter.detector_data import (
     BoxedPicture,
     box_single_faces,
     cut_held_out,
-    mark_unlabelled,
     on_canvas,
     read_image,
     read_scenes,
@@ -35,16 +34,20 @@ from converter.figures import in_words
 from converter.network_finder import network_finder
 from converter.quantize import Batch, to_int8, write_model
 from converter.tensorflow_quietly import keras, quietly
+from converter.training_state import identity_of, opened_state
+from converter.unlabelled_faces import CANDIDATE_SCORE, LOOK_SIZE, mark_unlabelled
 from converter.yunet import build_yunet, load_onnx_weights
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.faces.yunet import YuNet
 from facemask_edge.manifest import ModelEntry, ModelInput, Quantization
 
-EPOCHS = 20
+EPOCHS = 30
 HELD_OUT = 0.15
 """Of the training scenes, to show what the training gained; what is reported comes from the split dev."""
 CALIBRATION = 160
 """Pictures the activations' ranges are taken from."""
+LOWEST_SCORE = 0.05
+"""Everything a second look is to know of."""
 SEARCH_SIZE = 160
 """Input in which the initial detector boxes the single faces."""
 REPORTED_ON = (
@@ -71,6 +74,8 @@ class Description:
 def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPOCHS, seed: int = 0) -> None:
     """Fine-tune, quantize, evaluate and write the face detectors.
 
+    Interrupted, the same command goes on after the last whole epoch.
+
     Args:
         data: Holds ``boxes.jsonl``, or sub-folders of which one does; sub-folders with ``with_mask`` and
             ``without_mask`` are used too.
@@ -95,7 +100,10 @@ def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPO
         f"{len(pictures.scenes)} scenes and {len(pictures.singles)} single faces to train on, "
         f"{len(pictures.held_out)} scenes held out, {len(development)} only to report"
     )
-    fit(model, pictures, Plan(epochs, seed), console.print)
+    plan = Plan(epochs, seed)
+    shown = (picture.described() for picture in (*pictures.scenes, *pictures.singles))
+    state = opened_state(output / "face_detector.training", identity_of(plan, shown))
+    fit(model, pictures, plan, state, console)
     command = f"train-detector --data DIR --weights {weights.name} --output models --epochs {epochs} --seed {seed}"
     description = Description(command, [SCENES, INITIAL])
     if pictures.singles:
@@ -107,6 +115,7 @@ def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPO
         console.print(f"{entry.file}:")
         for name, figure in entry.figures.items():
             console.print(f"  {name}: {in_words(figure) if isinstance(figure, dict) else figure}")
+    state.discard()
 
 
 def gather(data: Path, train: Sequence[BoxedPicture], model: keras.Model, seed: int) -> Pictures:
@@ -114,9 +123,9 @@ def gather(data: Path, train: Sequence[BoxedPicture], model: keras.Model, seed: 
     scenes, held_out = cut_held_out(train, HELD_OUT, seed)
     if not scenes:
         raise InputError(f"{data} has no boxed pictures of the split train; name a folder of boxed scenes")
-    find = network_finder(model, max(SIZES))
+    find, look = network_finder(model, max(SIZES), CANDIDATE_SCORE), network_finder(model, LOOK_SIZE, LOWEST_SCORE)
     singles = box_single_faces(single_face_files(data), network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
-    return Pictures(mark_unlabelled(scenes, find), singles, held_out)
+    return Pictures(mark_unlabelled(scenes, find, look), singles, held_out)
 
 
 def calibration_inputs(pictures: Sequence[BoxedPicture], size: int, seed: int) -> Iterator[Batch]:

@@ -32,7 +32,7 @@ from converter.recipes import Recipe
 from converter.split_file import SplitFile
 from converter.tensorflow_quietly import keras, quietly
 from converter.training_report import write_report
-from converter.training_state import Progress, TrainingState, identity_of
+from converter.training_state import Progress, TrainingState, identity_of, opened_state
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, read_manifest, sha256_of
 
@@ -69,7 +69,8 @@ def train_model(
     ensure_exists(weights)
     keras.utils.set_random_seed(recipe.seed)
     gathered = gather(data, recipe, console)
-    state = _opened_state(output, identity_of(recipe, gathered.split.training))
+    identity = identity_of(recipe, (picture.described() for picture in gathered.split.training))
+    state = opened_state(output.with_suffix(".training"), identity)
     with strategy().scope():
         network = build_network(weights)
         progress, test = _trained(network, gathered.split, recipe, state, console)
@@ -153,13 +154,6 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
         highlight=False,
     )
     return Gathered(split, sources)
-
-
-def _opened_state(output: Path, identity: str) -> TrainingState:
-    try:
-        return TrainingState(output.with_suffix(".training"), identity)
-    except OSError as error:
-        raise OutputError(f"{output.with_suffix('.training')} cannot be made: {error.strerror}") from error
 
 
 def _trained(

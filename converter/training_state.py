@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.classifier_data import Picture
-from converter.recipes import Recipe
 from converter.tensorflow_quietly import keras
+from facemask_edge.errors import OutputError
 
 Weights = list[NDArray[np.float32]]
 
@@ -79,11 +78,28 @@ class TrainingState:
         shutil.rmtree(self._file.parent, ignore_errors=True)
 
 
-def identity_of(recipe: Recipe, pictures: Sequence[Picture]) -> str:
-    """One text for the same recipe on the same faces."""
-    digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
+def opened_state(folder: Path, identity: str) -> TrainingState:
+    """A training's folder, made when missing.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    try:
+        return TrainingState(folder, identity)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def identity_of(plan: Any, pictures: Iterable[str]) -> str:  # noqa: ANN401 - any dataclass
+    """One text for the same plan on the same pictures.
+
+    Args:
+        plan: A dataclass: what decides the training.
+        pictures: A line for each, which says its name and its faces.
+    """
+    digest = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode())
     for picture in pictures:
-        digest.update(f"{picture.path.name} {[asdict(face) for face in picture.faces]}\n".encode())
+        digest.update(f"{picture}\n".encode())
     return digest.hexdigest()
 
 

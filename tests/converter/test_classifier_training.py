@@ -43,7 +43,7 @@ def _network() -> keras.Model:
 def _fit(pictures: list[Picture], recipe: Recipe, folder: Path, model: keras.Model | None = None) -> Any:
     model = model or _network()
     stream = CropStream(pictures, recipe, None)
-    state = TrainingState(folder, identity_of(recipe, pictures))
+    state = TrainingState(folder, identity_of(recipe, (picture.described() for picture in pictures)))
     quiet = Console(quiet=True)
     return fit(model, training=stream, held_out=stream, recipe=recipe, state=state, console=quiet), model
 

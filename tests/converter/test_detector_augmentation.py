@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from converter.detector_augmentation import View, close_up, joined, varied_view
-from converter.detector_data import UNLABELLED, BoxedPicture
+from converter.detector_data import NO_FACE, UNLABELLED, BoxedPicture
 from facemask_edge.values import Image
 
 
@@ -61,6 +61,15 @@ def test_pictures_without_a_labelled_face_teach_no_face(boxes: list[list[int]]) 
         view = varied_view(marked(boxes), picture(boxes, (UNLABELLED,) * len(boxes)), 320, random)
         assert not view.taught.any()
         assert len(view.faces) == len(boxes)
+
+
+def test_what_is_no_face_is_looked_at_but_not_taught() -> None:
+    boxes = [[100, 60, 60, 80]]
+    random = np.random.default_rng(0)
+    views = [varied_view(marked(boxes), picture(boxes, (NO_FACE,)), 320, random) for _ in range(50)]
+    assert all(len(view.faces) == 0 for view in views)
+    # Some fill the input with it: the whole picture would show it at 80 of 320 pixels.
+    assert max((view.canvas[..., 0] > 150).mean() for view in views) > 0.3
 
 
 def test_a_close_up_fills_the_wanted_part_of_the_input() -> None:

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 
 from converter.detector_data import (
-    UNLABELLED,
     box_single_faces,
     cut_held_out,
-    mark_unlabelled,
     on_canvas,
     read_image,
     read_scenes,
@@ -92,13 +90,3 @@ def test_single_faces_get_the_box_of_a_sure_detection(tmp_path: Path) -> None:
 def test_single_faces_without_one_sure_large_detection_are_left_out(tmp_path: Path, faces: list[Face]) -> None:
     cv2.imwrite(str(tmp_path / "one.png"), np.zeros((160, 160, 3), np.uint8))
     assert box_single_faces([(tmp_path / "one.png", "mask")], lambda _: faces) == []
-
-
-def test_faces_without_a_label_are_marked_but_badly_placed_detections_are_not(tmp_path: Path) -> None:
-    picture = read_scenes(draw_scenes(tmp_path), "train")[0]
-    x, y, width, height = (float(side) for side in picture.boxes[0])
-    labelled, elsewhere = Face(Box(x, y, width, height / 2), 0.9), Face(Box(-40, -40, 20, 20), 0.7)
-    unlikely = Face(Box(-90, -90, 20, 20), 0.5)
-    (marked,) = mark_unlabelled([picture], lambda _: [labelled, elsewhere, unlikely])
-    assert marked.labels == ("mask", "no_mask", UNLABELLED)
-    np.testing.assert_array_equal(marked.boxes[2], [-40, -40, 20, 20])

@@ -1,14 +1,18 @@
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 pytest.importorskip("tensorflow", reason="the converter extra (TensorFlow) is not installed")
 
 from converter import detector_training, train_detector
 from converter.detector_data import read_scenes
-from converter.detector_training import Pictures, Plan, fit, training_batches
+from converter.detector_training import Pictures, Plan, TrainingBatch, fit, training_batches
 from converter.tensorflow_quietly import keras
+from converter.training_state import TrainingState
 from converter.yunet import build_yunet
 from facemask_edge.errors import InputError
 from facemask_edge.manifest import find_model, read_manifest
@@ -29,9 +33,17 @@ def drawn(folder: Path) -> Pictures:
     return Pictures(train[:3], train[3:], train[3:])
 
 
+def fitted(folder: Path, plan: Plan, console: Console | None = None) -> tuple[keras.Model, list[float]]:
+    """A model trained from the same initial weights, and the losses of its epochs."""
+    keras.utils.set_random_seed(0)  # the initial weights' too, which are drawn before fit sets its seed
+    model = build_yunet(None)
+    losses = fit(model, drawn(folder), plan, TrainingState(folder / "state", "this"), console or Console(quiet=True))
+    return model, losses
+
+
 @pytest.mark.usefixtures("small")
 def test_batches_are_of_the_sizes_in_turn_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    first, second = (training_batches(drawn(tmp_path), 3) for _ in range(2))
+    first, second = (training_batches(drawn(tmp_path), seed=3, epoch=1) for _ in range(2))
     for shape in ((4, 96, 96, 3), (2, 128, 128, 3)):
         one, other = next(first), next(second)
         assert one.images.shape == shape
@@ -45,14 +57,31 @@ def test_the_loss_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(detector_training, "SIZES", {96: 4})  # each size takes seconds to compile
     monkeypatch.setattr(detector_training, "WARM_UP", 1)
     monkeypatch.setattr(detector_training, "LEARNING_RATE", 2e-3)
-    lines: list[str] = []
-    keras.utils.set_random_seed(0)  # also the initial weights', which are drawn before fit sets its seed
-    model = build_yunet(None)
-    initial = model.get_weights()
-    losses = fit(model, drawn(tmp_path), Plan(epochs=2, seed=0, rounds=6), lines.append)
+    told = io.StringIO()
+    _, losses = fitted(tmp_path, Plan(epochs=2, seed=0, rounds=6), Console(file=told))
     assert losses[1] < losses[0]
-    assert len(lines) == 4
-    assert any(np.abs(now - before).max() > 0 for now, before in zip(model.get_weights(), initial, strict=True))
+    assert len(told.getvalue().splitlines()) == 4
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detector_training, "SIZES", {96: 2})
+    plan = Plan(epochs=2, seed=0, rounds=2)
+    whole, losses = fitted(tmp_path / "whole", plan)
+    batches = training_batches
+
+    def interrupted(pictures: Pictures, seed: int, epoch: int) -> Iterator[TrainingBatch]:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return batches(pictures, seed, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(detector_training, "training_batches", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fitted(tmp_path / "resumed", plan)
+    resumed, same_losses = fitted(tmp_path / "resumed", plan)
+    assert same_losses == losses
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_kept_weights_lie_between_the_initial_and_the_trained_ones(
@@ -62,9 +91,7 @@ def test_the_kept_weights_lie_between_the_initial_and_the_trained_ones(
     kept = {}
     for share in (0.0, 0.75, 1.0):
         monkeypatch.setattr(detector_training, "TRAINED_SHARE", share)
-        keras.utils.set_random_seed(0)
-        model = build_yunet(None)
-        fit(model, drawn(tmp_path), Plan(epochs=1, seed=0, rounds=1), lambda _line: None)
+        model, _ = fitted(tmp_path / str(share), Plan(epochs=1, seed=0, rounds=1))
         kept[share] = model.get_weights()
     for initial, mean, trained in zip(kept[0.0], kept[0.75], kept[1.0], strict=True):
         np.testing.assert_allclose(mean, 0.25 * initial + 0.75 * trained, atol=1e-6)
