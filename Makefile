@@ -1,8 +1,11 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test lint benchmark recordings docs clean
+.PHONY: demo test lint benchmark generalisation recordings docs clean
 
 PYTHON ?= python3
 ROUNDS ?= 5
+DATA ?= $(or $(FACEMASK_SHARED),../shared)/data
+WEIGHTS ?= $(or $(FACEMASK_SHARED),../shared)/weights/mobilenet_v2_imagenet_notop.weights.h5
+OUTPUT ?= generalisation
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -20,6 +23,10 @@ lint: $(VENV)/test.stamp
 # Compares the daemon with the bare invocations of its models; its figures stand in docs/performance.md.
 benchmark: $(VENV)/demo.stamp
 	$(BIN)/python -m benchmarks.frame_loop --rounds $(ROUNDS)
+
+# Trains on one source and tests on the other, about an hour; its figures stand in docs/evaluation.md.
+generalisation: $(VENV)/test.stamp
+	$(BIN)/python -m benchmarks.generalisation --data $(DATA) --weights $(WEIGHTS) --output $(OUTPUT)
 
 # Makes the sample recordings again, byte for byte where the encoder is the same version.
 recordings: $(VENV)/test.stamp

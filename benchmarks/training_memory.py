@@ -1,14 +1,17 @@
 """Peak memory of gathering and streaming training pictures, for 4,000 and for 40,000 of them.
 
-Run as ``python -m benchmarks.training_memory``. Each count is measured in a process of its own, on generated pictures
-that are listed again and again; the epoch's first batches are streamed, as every batch costs the same.
+    python -m benchmarks.training_memory
+
+Each count is measured in a process of its own, on generated pictures: they are read and hashed, searched for
+near-duplicates and split by the code of ``train-model``, then the first batches of an epoch are streamed, as every
+batch costs the same. The larger count takes a quarter of an hour: it is the search that grows with the square.
 """
 
+import io
 import resource
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,28 +20,30 @@ from rich.console import Console
 
 COUNTS = (4_000, 40_000)
 BATCHES = 100
-FILES = 200
+SIDE = 200
+"""Of the pictures, in pixels."""
+
+
+def draw_pictures(folder: Path, count: int) -> None:
+    """As many different pictures, half in each class."""
+    random = np.random.default_rng(0)
+    for kind in ("with_mask", "without_mask"):
+        (folder / kind).mkdir()
+        for number in range(count // 2):
+            cells = random.uniform(0, 255, (8, 8, 3)).astype(np.float32)
+            cv2.imwrite(str(folder / kind / f"{number}.jpg"), cv2.resize(cells, (SIDE, SIDE)))
 
 
 def measure(count: int) -> float:
     """Gather and stream ``count`` pictures; the peak of this process' memory in MiB."""
-    from converter.classifier_data import BoxedFace, Picture, readable, split_pictures  # noqa: PLC0415 - the child's
-    from converter.crop_stream import CropStream  # noqa: PLC0415
+    from converter.crop_stream import CropStream  # noqa: PLC0415 - the child's
     from converter.recipes import DEFAULT  # noqa: PLC0415
+    from converter.train_model import gather  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
-        random = np.random.default_rng(0)
-        files = [Path(folder) / f"{number}.jpg" for number in range(FILES)]
-        for file in files:
-            cells = random.uniform(0, 255, (8, 8, 3)).astype(np.float32)
-            cv2.imwrite(str(file), cv2.resize(cells, (400, 400)))
-        pictures = [Picture(files[number % FILES], (BoxedFace(None, number % 2),)) for number in range(count)]
-        good, _, _ = readable(pictures)
-        split = split_pictures(
-            good, range(len(good)), kind="groups", test_part=0.2, held_out_part=0.1, seed=DEFAULT.seed
-        )
-        stream = CropStream(split.training, replace(DEFAULT, limit=None), None)
-        for _ in stream.epoch(0).take(BATCHES):
+        draw_pictures(Path(folder), count)
+        gathered = gather([Path(folder)], DEFAULT, Console(file=io.StringIO()))
+        for _ in CropStream(gathered.split.training, DEFAULT, None).epoch(0).take(BATCHES):
             pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

@@ -21,7 +21,7 @@ from facemask_edge.values import Image
 AHEAD = 4
 """Batches that are made in advance."""
 
-EXACT = 4
+EXACT = 2
 """One crop in so many has the float model's features, the others those of the int8 model."""
 
 Plain = Callable[[Image, BoxedFace], Example]
@@ -108,7 +108,6 @@ class CropStream:
             # Seeded by face, so that one more picture does not change all the others.
             example = self._varied(image, face, np.random.default_rng([self._recipe.seed, epoch, number, place, copy]))
         if self._lower:
-            # Every EXACT-th copy goes the way of the float model.
             values = self._lower.features(example.crop, exact=copy % EXACT == EXACT - 1)
         else:
             values = network_input([example.crop])[0]
