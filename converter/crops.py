@@ -14,6 +14,7 @@ MASK, NO_MASK = LABELS.index(Label.MASK), LABELS.index(Label.NO_MASK)
 PAINTED: dict[painting.Painter, tuple[float, int]] = {
     painting.mask: (0.15, MASK),
     painting.hand: (0.08, NO_MASK),
+    painting.beard: (0.12, NO_MASK),
     painting.mask_below_chin: (0.05, NO_MASK),
 }
 """How often a bare face is painted with each, and what it then is."""

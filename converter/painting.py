@@ -1,4 +1,4 @@
-"""Painted masks, and what is easily taken for one: hands before the mouth, masks below the chin.
+"""Painted masks, and what is easily taken for one: hands before the mouth, beards, masks below the chin.
 
 A few bare faces get a mask painted on, so that the faces under the masks differ more than the data's do; others get
 something over the lower face that is none.
@@ -19,6 +19,11 @@ SMALLEST_FACE = 24
 _MASK = [(0.03, 0.50), (0.30, 0.46), (0.50, 0.40), (0.70, 0.46), (0.97, 0.50), (0.93, 0.80), (0.70, 1.02), (0.50, 1.06)]
 _MASK += [(0.30, 1.02), (0.07, 0.80)]
 _BELOW_CHIN = [(0.08, 0.90), (0.50, 1.00), (0.92, 0.90), (0.88, 1.15), (0.50, 1.28), (0.12, 1.15)]
+# A beard's outline, and what it leaves free: nose and cheeks, and the mouth, each an ellipse (centre, half its sides).
+_BEARD = [(0.02, 0.42), (0.10, 0.50), (0.28, 0.58), (0.50, 0.60), (0.72, 0.58), (0.90, 0.50), (0.98, 0.42)]
+_BEARD += [(0.95, 0.75), (0.80, 0.98), (0.50, 1.10), (0.20, 0.98), (0.05, 0.75)]
+_BARE_IN_BEARD = [((0.50, 0.46), (0.33, 0.20)), ((0.50, 0.79), (0.15, 0.035))]
+_HAIR = [(25, 30, 40), (40, 55, 85), (60, 90, 140), (120, 125, 130), (200, 205, 210)]
 _FABRICS = [
     (215, 180, 120),
     (235, 235, 235),
@@ -59,6 +64,24 @@ def hand(image: Image, box: Box, random: np.random.Generator) -> Image:
         points = [(round(box.x + x * box.width), round(box.y + part * box.height)) for x, part in ends]
         cv2.line(painted, *points, color=tuple(map(float, shade)), thickness=max(round(0.1 * box.height), 1))  # type: ignore[call-overload]
     return painted
+
+
+def beard(image: Image, box: Box, random: np.random.Generator) -> Image:
+    """Paint a beard round the mouth, from stubble to full: the face is bare."""
+    inside = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillPoly(inside, [_corners(_BEARD, box, random)], 255)
+    for centre, half in _BARE_IN_BEARD:
+        middle = round(box.x + centre[0] * box.width), round(box.y + centre[1] * box.height)
+        sides = max(round(half[0] * box.width), 1), max(round(half[1] * box.height), 1)
+        cv2.ellipse(inside, middle, sides, 0, 0, 360, 0, -1)
+    soft = cv2.GaussianBlur(inside, (0, 0), max(box.width * random.uniform(0.015, 0.04), 0.3))
+    hairs = cv2.GaussianBlur(random.normal(0, 1, image.shape[:2]).astype(np.float32), (0, 0), max(box.width / 90, 0.5))
+    hairs /= max(float(hairs.std()), 1e-6)
+    colour = np.clip(np.array(_HAIR[random.integers(len(_HAIR))]) * random.uniform(0.7, 1.2), 0, 255)
+    brightness = float(image[inside > 0].mean()) / 120 if inside.any() else 1.0
+    lit = np.clip(colour * np.clip(brightness, 0.4, 1.3) + 14 * hairs[..., np.newaxis], 0, 255)
+    part = np.clip(soft / 255.0 * (random.uniform(0.45, 0.95) + 0.12 * hairs), 0, 1)[..., np.newaxis]
+    return np.asarray(image * (1 - part) + lit * part, dtype=np.uint8)
 
 
 def _corners(shape: list[tuple[float, float]], box: Box, random: np.random.Generator) -> NDArray[np.int32]:

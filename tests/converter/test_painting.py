@@ -5,7 +5,7 @@ from converter import painting
 from facemask_edge.classifier import MaskClassifier
 from tests.converter.portraits import ASTRONAUT_FACE, astronaut
 
-PAINTERS = [painting.mask, painting.hand, painting.mask_below_chin]
+PAINTERS = [painting.mask, painting.hand, painting.beard, painting.mask_below_chin]
 
 
 @pytest.mark.parametrize("paint", PAINTERS)
