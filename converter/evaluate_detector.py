@@ -37,6 +37,8 @@ class Match:
     """One for each detection."""
     faces: NDArray[np.intp]
     """One for each detection: the index of the face it found, -1 where there is none."""
+    heights: NDArray[np.float32]
+    """One for each detection, in pixels of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,14 @@ class Judged:
     picture: BoxedPicture
     match: Match
 
-    def counted(self, height: float, labels: Sequence[str] = LABELS) -> NDArray[np.bool_]:
+    def counted_faces(self, height: float, labels: Sequence[str] = LABELS) -> NDArray[np.bool_]:
         """Which faces count: of this height and more, and with one of these labels, of which ``incorrect`` is none."""
         return (self.picture.boxes[:, 3] >= height) & np.isin(self.picture.labels, labels)
+
+    def counted_detections(self, height: float) -> NDArray[np.bool_]:
+        """Which detections count: not those of faces that do not, nor those below the height that are of no face."""
+        counted = np.append(self.counted_faces(height), False)
+        return np.where(self.match.faces >= 0, counted[self.match.faces], self.match.heights >= height)
 
 
 def match_faces(boxes: Boxes, detections: Sequence[Face]) -> Match:
@@ -60,7 +67,11 @@ def match_faces(boxes: Boxes, detections: Sequence[Face]) -> Match:
         if free.size and free.max() >= MIN_OVERLAP:
             faces[number] = free.argmax()
             found[faces[number]] = detection.score
-    return Match(found, np.array([detection.score for detection in detections], np.float32), faces)
+    scores, heights = (
+        np.array(values, np.float32)
+        for values in ([face.score for face in detections], [face.box.height for face in detections])
+    )
+    return Match(found, scores, faces, heights)
 
 
 def judge(pictures: Sequence[BoxedPicture], find: Finder) -> list[Judged]:
@@ -73,11 +84,14 @@ def figures_of(judged: Sequence[Judged]) -> dict[str, Any]:
     figures: dict[str, Any] = {"score": MIN_SCORE, "overlap": MIN_OVERLAP}
     for height in HEIGHTS:
         for label in LABELS:
-            scores = np.concatenate([np.zeros(0), *[one.match.found[one.counted(height, [label])] for one in judged]])
+            scores = np.concatenate(
+                [np.zeros(0), *[one.match.found[one.counted_faces(height, [label])] for one in judged]]
+            )
             figures[f"recall_{label}_{height}px"] = share(int((scores >= MIN_SCORE).sum()), len(scores))
-    right, wrong = (int((scores >= MIN_SCORE).sum()) for scores in _right_and_wrong(judged, HEIGHTS[0], LABELS))
-    figures[f"precision_{HEIGHTS[0]}px"] = share(right, right + wrong)
-    figures["false_positives_per_picture"] = _rate(wrong, len(judged))
+    for height in HEIGHTS:
+        right, wrong = _right_and_wrong(judged, height)
+        figures[f"precision_{height}px"] = share(right, right + wrong)
+        figures[f"false_positives_per_picture_{height}px"] = _rate(wrong, len(judged))
     return figures
 
 
@@ -108,14 +122,11 @@ def close_up_recall(pictures: Sequence[BoxedPicture], find: Finder, size: int) -
     return {f"recall_{label}_close_up": share(sum(each), len(each)) for label, each in found.items()}
 
 
-def _right_and_wrong(
-    judged: Sequence[Judged], height: float, labels: Sequence[str]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Scores of detections that found a counted face, and of those that found none; the others are left out."""
-    right = [one.match.found[one.counted(height, labels) & (one.match.found > 0)] for one in judged]
-    wrong = [one.match.scores[one.match.faces < 0] for one in judged]
-    nothing = np.zeros(0, np.float32)
-    return np.concatenate([nothing, *right]), np.concatenate([nothing, *wrong])
+def _right_and_wrong(judged: Sequence[Judged], height: float) -> tuple[int, int]:
+    """How many counted detections found a face, and how many none."""
+    faces = [one.match.faces[one.counted_detections(height) & (one.match.scores >= MIN_SCORE)] for one in judged]
+    right = sum(int((each >= 0).sum()) for each in faces)
+    return right, sum(len(each) for each in faces) - right
 
 
 def _rate(events: int, count: int) -> dict[str, Any]:

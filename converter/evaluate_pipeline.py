@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from converter.classifier_data import LABELS
 from converter.detector_data import BoxedPicture, read_image
-from converter.evaluate_detector import Match, match_faces
+from converter.evaluate_detector import Judged, match_faces
 from converter.figures import share
 from converter.metrics import bootstrapped_f1
 from facemask_edge.classifier import MaskClassifier
@@ -20,25 +20,11 @@ SIZES = (16, 32, 64, 128)
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedPicture:
+class JudgedPicture(Judged):
     """A scene's labels, and what detector and classifier made of it."""
 
-    picture: BoxedPicture
-    match: Match
-    heights: NDArray[np.float64]
-    """Of each detection."""
     judged: NDArray[np.int64]
     """The label of each detection, as its place in ``LABELS``."""
-
-    def counted_faces(self, size: float) -> NDArray[np.bool_]:
-        """Which labelled faces count: those of this size and more that are mask or no_mask."""
-        return (self.picture.boxes[:, 3] >= size) & np.isin(self.picture.labels, LABELS)
-
-    def counted_detections(self, size: float) -> NDArray[np.bool_]:
-        """Which detections count: not those of faces that do not, and not those below the size that are of no face."""
-        of_face = self.match.faces >= 0
-        counted = np.append(self.counted_faces(size), False)
-        return np.where(of_face, counted[self.match.faces], self.heights >= size)
 
 
 def judge_picture(picture: BoxedPicture, detector: YuNet, classifier: MaskClassifier) -> JudgedPicture:
@@ -50,7 +36,6 @@ def judge_picture(picture: BoxedPicture, detector: YuNet, classifier: MaskClassi
     return JudgedPicture(
         picture,
         match_faces(picture.boxes, faces),
-        np.array([face.box.height for face in faces], np.float64),
         np.where(probabilities >= 0.5, no_mask, mask).astype(np.int64),  # noqa: PLR2004 - the more probable of two
     )
 

@@ -75,8 +75,9 @@ def beard(image: Image, box: Box, random: np.random.Generator) -> Image:
         sides = max(round(half[0] * box.width), 1), max(round(half[1] * box.height), 1)
         cv2.ellipse(inside, middle, sides, 0, 0, 360, 0, -1)
     soft = cv2.GaussianBlur(inside, (0, 0), max(box.width * random.uniform(0.015, 0.04), 0.3))
-    hairs = cv2.GaussianBlur(random.normal(0, 1, image.shape[:2]).astype(np.float32), (0, 0), max(box.width / 90, 0.5))
-    hairs /= max(float(hairs.std()), 1e-6)
+    noise = random.normal(0, 1, image.shape[:2]).astype(np.float32)
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), max(box.width / 90, 0.5)), np.float32)
+    hairs = noise / max(float(noise.std()), 1e-6)
     colour = np.clip(np.array(_HAIR[random.integers(len(_HAIR))]) * random.uniform(0.7, 1.2), 0, 255)
     brightness = float(image[inside > 0].mean()) / 120 if inside.any() else 1.0
     lit = np.clip(colour * np.clip(brightness, 0.4, 1.3) + 14 * hairs[..., np.newaxis], 0, 255)

@@ -40,8 +40,15 @@ def test_detections_of_small_and_incorrect_faces_are_left_out_but_others_are_wro
     figures = figures_of(judged(small, incorrect, right, wrong))
     assert figures["precision_16px"] == {"value": 0.5, "count": 2, "interval_95": pytest.approx([0.0945, 0.9055])}
     # A Poisson count of 1 lies between 0.025 and 5.57 (exact); Byar's approximation is near.
-    assert figures["false_positives_per_picture"]["value"] == 1
-    assert figures["false_positives_per_picture"]["interval_95"] == pytest.approx([0.025, 5.57], abs=0.05)
+    assert figures["false_positives_per_picture_32px"]["value"] == 1
+    assert figures["false_positives_per_picture_32px"]["interval_95"] == pytest.approx([0.025, 5.57], abs=0.05)
+
+
+def test_what_is_found_of_no_face_counts_from_its_own_height_on() -> None:
+    right, wrong = Face(Box(0, 0, 40, 40), 0.9), Face(Box(400, 0, 20, 20), 0.9)
+    figures = figures_of(judged(right, wrong))
+    assert figures["precision_16px"]["value"] == 0.5
+    assert figures["precision_32px"]["value"] == 1
 
 
 def test_one_label_cannot_outvote_the_other() -> None:

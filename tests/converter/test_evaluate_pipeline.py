@@ -18,7 +18,6 @@ def _picture(labelled: list[tuple[Box, str]], found: list[tuple[Box, int]]) -> J
     return JudgedPicture(
         BoxedPicture(Path("a.jpg"), boxes, tuple(label for _, label in labelled)),
         match_faces(boxes, faces),
-        np.array([box.height for box, _ in found], np.float64),
         np.array([judged for _, judged in found], np.int64),
     )
 
