@@ -9,6 +9,7 @@ from rich.progress import Progress as ProgressBar
 
 from converter.classifier_data import LABELS
 from converter.crop_stream import CropStream
+from converter.distillation import Teachers
 from converter.figures import in_words, share
 from converter.recipes import Recipe
 from converter.tensorflow_quietly import keras, tf
@@ -36,6 +37,7 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     recipe: Recipe,
     state: TrainingState,
     console: Console,
+    teachers: Teachers | None = None,
 ) -> Progress:
     """Train a model and leave it with the weights of the best epoch.
 
@@ -46,6 +48,7 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
         recipe: How.
         state: Where an interrupted training is gone on from.
         console: Told a line an epoch; shows the progress when it is a terminal.
+        teachers: What they think is taught beside the labels.
 
     Returns:
         One entry an epoch (epoch, training_loss, training_accuracy, loss, accuracy, plain), and which one was kept.
@@ -56,8 +59,12 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
         rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * recipe.epochs)
     model.compile(
         keras.optimizers.Adam(rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss="categorical_crossentropy" if teachers else "sparse_categorical_crossentropy",
+        metrics=[
+            keras.metrics.CategoricalAccuracy(name="accuracy")
+            if teachers
+            else keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        ],
     )
     weights = class_weights(training.labels) if not recipe.frozen_backbone else np.ones(len(LABELS), np.float32)
     progress = state.restore(model)
@@ -66,9 +73,12 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     for epoch in range(len(progress.history), recipe.epochs):
         if epoch - progress.best > recipe.patience and progress.best >= 0:
             break
+        batches = training.epoch(epoch)
+        if teachers:
+            batches = batches.map(teachers.targets)
         with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
             told = model.fit(
-                training.epoch(epoch),
+                batches,
                 class_weight=dict(enumerate(map(float, weights))),
                 shuffle=False,
                 verbose=0,

@@ -73,6 +73,10 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
     limit: Annotated[
         int | None, typer.Option(min=2, metavar="N", help="At most N pictures of each folder, for a quick try.")
     ] = None,
+    teacher: Annotated[
+        list[Path],
+        typer.Option(metavar="FILE", help="A .keras file whose judgement is taught beside the labels; repeatable."),
+    ] = [],  # noqa: B006 - as above
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for a table and the curves of the rounds.")
     ] = None,
@@ -85,6 +89,8 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
     from converter.recipes import RECIPES  # noqa: PLC0415
     from converter.train_model import train_model  # noqa: PLC0415
 
+    if teacher and recipe == "paper":
+        raise typer.BadParameter("the paper's recipe has no teachers", param_hint="--teacher")
     usual = RECIPES[recipe]
     chosen = replace(
         usual,
@@ -95,7 +101,9 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
         seed=seed,
         limit=limit,
     )
-    train_model(data=[*data, *more_data], weights=weights, output=output, recipe=chosen, report=report)
+    train_model(
+        data=[*data, *more_data], weights=weights, output=output, recipe=chosen, teachers=teacher, report=report
+    )
 
 
 def _train_detector(

@@ -1,7 +1,6 @@
 """``convert-model``: quantizes a trained mask classifier to the int8 model that the device runs, and proves it."""
 
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches
 from converter.classifier_data import LABELS, Picture, find_pictures
+from converter.classifier_network import load_network
 from converter.device_faces import with_found_boxes
 from converter.evaluate_classifier import (
     agreement,
@@ -24,7 +24,7 @@ from converter.figures import in_words
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
 from converter.quantize import to_int8, write_model
 from converter.split_file import read_split_file
-from converter.tensorflow_quietly import keras, quietly, tf
+from converter.tensorflow_quietly import quietly, tf
 from converter.train_model import ensure_writable
 from facemask_edge.errors import ModelError, OutputError
 from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, Quantization, read_manifest, sha256_of
@@ -89,25 +89,6 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}") from error
     console.print(f"wrote {output}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)
-
-
-def load_network(path: Path) -> keras.Model:
-    """Load a trained classifier.
-
-    Raises:
-        ModelError: There is no such file, or it holds no network of one 224 x 224 picture and two outputs.
-    """
-    if not path.is_file():
-        raise ModelError(f"model {path} does not exist; make it with train-model")
-    with quietly():
-        try:
-            network = keras.models.load_model(path, compile=False)
-        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise ModelError(f"model {path} is no Keras model; name the .keras file that train-model wrote") from error
-    wanted = ((None, SIZE[1], SIZE[0], 3), (None, len(LABELS)))
-    if (network.input_shape, network.output_shape) != wanted:
-        raise ModelError(f"model {path} does not judge one picture of {SIZE[0]}x{SIZE[1]} by {len(LABELS)} outputs")
-    return network
 
 
 def _trained_with(model: Path, data: Sequence[Path]) -> list[Picture]:

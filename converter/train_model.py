@@ -19,10 +19,11 @@ from converter.classifier_data import (
     readable,
     split_pictures,
 )
-from converter.classifier_network import BACKBONE, build_network, ensure_exists, split_network
+from converter.classifier_network import BACKBONE, build_network, ensure_exists, load_network, split_network
 from converter.classifier_training import fit, held_out_figures, strategy
 from converter.crop_stream import CropStream
 from converter.device_faces import with_found_boxes
+from converter.distillation import Teachers, ensure_untaught
 from converter.duplicates import copies_of, near_duplicate_groups
 from converter.evaluate_classifier import development_faces, figures_by_height, judged_by_network, lines_of
 from converter.figures import in_words
@@ -45,8 +46,14 @@ class Gathered:
     sources: list[str]
 
 
-def train_model(
-    *, data: Sequence[Path], weights: Path, output: Path, recipe: Recipe, report: Path | None = None
+def train_model(  # noqa: PLR0913 - one parameter an option of the command
+    *,
+    data: Sequence[Path],
+    weights: Path,
+    output: Path,
+    recipe: Recipe,
+    teachers: Sequence[Path] = (),
+    report: Path | None = None,
 ) -> None:
     """Train the classifier, write it with its manifest entry and report what it is worth.
 
@@ -57,23 +64,28 @@ def train_model(
         weights: Keras' ImageNet weights of MobileNetV2, alpha 1.0, without top.
         output: The ``.keras`` file to write.
         recipe: How long, how varied, how repeatable.
+        teachers: ``.keras`` files of earlier trainings, see ``distillation``; not with the paper's recipe.
         report: Folder for the table and the curves of the epochs; None writes neither.
 
     Raises:
-        InputError: The data or the weights cannot be read.
-        ModelError: The weights are of another network, or the packaged detector cannot be used.
+        InputError: The data or the weights cannot be read, or a teacher knows what is tested with.
+        ModelError: The weights or a teacher are of another network, or the packaged detector cannot be used.
         OutputError: The output cannot be written.
     """
     console = Console()
     ensure_writable(output, ".keras")
     ensure_exists(weights)
+    for teacher in teachers:
+        load_network(teacher)
     keras.utils.set_random_seed(recipe.seed)
     gathered = gather(data, recipe, console)
-    identity = identity_of(recipe, (picture.described() for picture in gathered.split.training))
+    ensure_untaught(teachers, gathered.split)
+    shown = (picture.described() for picture in gathered.split.training)
+    identity = identity_of(recipe, (*shown, *(sha256_of(file) for file in teachers)))
     state = opened_state(output.with_suffix(".training"), identity)
     with strategy().scope():
         network = build_network(weights)
-        progress, test = _trained(network, gathered.split, recipe, state, console)
+        progress, test = _trained(network, gathered.split, recipe, state, console, teachers=teachers)
     figures: dict[str, Any] = {"epoch": progress.best + 1}
     if recipe.held_out_part:
         figures["held_out"] = progress.history[progress.best]["accuracy"]
@@ -86,7 +98,7 @@ def train_model(
         for line in lines_of(figures["scenes_dev_float"]):
             console.print(f"split dev, {line}", highlight=False, soft_wrap=True)
     sources = [*gathered.sources, f"initial weights: {weights.name} (MobileNetV2 of Keras, ImageNet; Apache-2.0)"]
-    write_network(network, output, sources, figures, _command(data, weights, output, recipe))
+    write_network(network, output, sources, figures, _command(data, weights, output, recipe, teachers))
     SplitFile.of(gathered.split, data, recipe).write(output)
     if report:
         write_report(report, progress.history, recipe)
@@ -156,8 +168,14 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
     return Gathered(split, sources)
 
 
-def _trained(
-    network: keras.Model, split: Split, recipe: Recipe, state: TrainingState, console: Console
+def _trained(  # noqa: PLR0913 - what it works on, and what it tells
+    network: keras.Model,
+    split: Split,
+    recipe: Recipe,
+    state: TrainingState,
+    console: Console,
+    *,
+    teachers: Sequence[Path],
 ) -> tuple[Progress, dict[str, Any]]:
     """Train the network in place; how the epochs went, and the figures on the test part (none where there is none)."""
     if recipe.frozen_backbone:
@@ -172,7 +190,15 @@ def _trained(
     lower = QuantizedLowerHalf(halves.lower, calibration_batches(pictures))
     training = CropStream(pictures, recipe, lower)
     held_out = CropStream(with_found_boxes(split.held_out), recipe, lower)
-    progress = fit(halves.upper, training=training, held_out=held_out, recipe=recipe, state=state, console=console)
+    progress = fit(
+        halves.upper,
+        training=training,
+        held_out=held_out,
+        recipe=recipe,
+        state=state,
+        console=console,
+        teachers=Teachers(teachers, halves.lower) if teachers else None,
+    )
     if not split.test:
         return progress, {}
     test = CropStream(split.test, recipe, lower)
@@ -209,11 +235,12 @@ def write_network(
             raise OutputError(f"{output} cannot be written: {error.strerror}") from error
 
 
-def _command(data: Sequence[Path], weights: Path, output: Path, recipe: Recipe) -> str:
+def _command(data: Sequence[Path], weights: Path, output: Path, recipe: Recipe, teachers: Sequence[Path]) -> str:
     # Names only: another machine keeps its data elsewhere.
     parts = ["train-model", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
     parts += [f"--weights WEIGHTS/{weights.name}", f"--output models/{output.name}", f"--recipe {recipe.name}"]
     parts += [f"--split {recipe.split}", f"--test-part {recipe.test_part:g}"]
     parts += [f"--epochs {recipe.epochs}", f"--copies {recipe.copies}", f"--seed {recipe.seed}"]
+    parts += [f"--teacher models/{teacher.name}" for teacher in teachers]
     parts += [] if recipe.limit is None else [f"--limit {recipe.limit}"]
     return " ".join(parts)

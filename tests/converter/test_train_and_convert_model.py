@@ -10,11 +10,10 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter.classifier_network import BACKBONE, build_network, network_input
+from converter.classifier_network import BACKBONE, build_network, load_network, network_input
 from converter.convert_model import (
     check_dense_layers,
     convert_model,
-    load_network,
 )
 from converter.quantize import input_quantization
 from converter.recipes import DEFAULT
