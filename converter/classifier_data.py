@@ -21,6 +21,9 @@ from facemask_edge.values import Box, Image, Label
 LABELS = [str(Label.MASK), str(Label.NO_MASK)]
 """The order of the network's outputs; manifests carry it to the device."""
 
+NO_FACE = len(LABELS)
+"""In training, what only looks like a face: neither label is taught more than the other, see ``no_faces``."""
+
 SINGLE_FACES = {"with_mask": 0, "without_mask": 1}
 """The sub-folders of a folder of single faces, each with its label's place in ``LABELS``."""
 
@@ -43,7 +46,7 @@ class BoxedFace:
     box: Box | None
     """None when the whole picture is one tight face."""
     label: int
-    """Its place in ``LABELS``."""
+    """Its place in ``LABELS``; in training also ``NO_FACE``."""
     found: Box | None = None
     """Where the device's detector finds it; None when it does not, or was not asked."""
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
-from converter.classifier_data import LABELS
+from converter.classifier_data import LABELS, NO_FACE
 from converter.crop_stream import CropStream
 from converter.distillation import Teachers
 from converter.figures import in_words, share
@@ -17,6 +17,8 @@ from converter.training_state import Progress, TrainingState
 
 SMALLEST_PROBABILITY = 1 / 512
 """A loss clips probabilities to this: an int8 output cannot say less."""
+TRUTHS = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
+"""The probabilities that each label teaches; the last row is that of ``NO_FACE``."""
 HELD_OUT_COPIES = 2
 """Varied crops of each held-out face that the loss is taken from, beside the plain one."""
 
@@ -57,29 +59,23 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     rate: Any = recipe.learning_rate
     if not recipe.frozen_backbone:
         rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * recipe.epochs)
-    model.compile(
-        keras.optimizers.Adam(rate),
-        loss="categorical_crossentropy" if teachers else "sparse_categorical_crossentropy",
-        metrics=[
-            keras.metrics.CategoricalAccuracy(name="accuracy")
-            if teachers
-            else keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-        ],
-    )
-    weights = class_weights(training.labels) if not recipe.frozen_backbone else np.ones(len(LABELS), np.float32)
+    model.compile(keras.optimizers.Adam(rate), loss="categorical_crossentropy", metrics=[_Accuracy()])
+    weights = class_weights(training.labels) if not recipe.frozen_backbone else np.ones(NO_FACE + 1, np.float32)
+
+    def taught(features: Any, labels: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - TensorFlow tensors
+        truths = tf.gather(TRUTHS, labels)
+        targets = teachers.targets(features, truths) if teachers else truths
+        return features, targets, tf.gather(weights, labels)
+
     progress = state.restore(model)
     if progress.history:
         console.print(f"going on after epoch {len(progress.history)}", highlight=False)
     for epoch in range(len(progress.history), recipe.epochs):
         if epoch - progress.best > recipe.patience and progress.best >= 0:
             break
-        batches = training.epoch(epoch)
-        if teachers:
-            batches = batches.map(teachers.targets)
         with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
             told = model.fit(
-                batches,
-                class_weight=dict(enumerate(map(float, weights))),
+                training.epoch(epoch).map(taught),
                 shuffle=False,
                 verbose=0,
                 callbacks=[_Shown(bar, f"epoch {epoch + 1}", steps)],
@@ -103,9 +99,9 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
 
 
 def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Weights that make all classes count the same; float32, one a class, 1 on average over ``labels``."""
-    counts = np.bincount(labels, minlength=len(LABELS))
-    return (len(labels) / (len(LABELS) * np.maximum(counts, 1))).astype(np.float32)
+    """Weights that make both classes count the same: float32, one a class (on average 1 a face), and 1 for no face."""
+    counts = np.bincount(labels, minlength=NO_FACE)[:NO_FACE]
+    return np.append(counts.sum() / (len(LABELS) * np.maximum(counts, 1)), 1).astype(np.float32)
 
 
 def held_out_figures(
@@ -140,6 +136,16 @@ def held_out_figures(
         "loss": round(float(np.average(np.concatenate(losses), weights=np.concatenate(weighted))), 5),
         "accuracy": share(int(plain.sum()), len(plain)),
     }
+
+
+class _Accuracy(keras.metrics.CategoricalAccuracy):  # type: ignore[misc]
+    """The share judged rightly of what has a label."""
+
+    def __init__(self) -> None:
+        super().__init__(name="accuracy")
+
+    def update_state(self, targets: Any, given: Any, sample_weight: Any = None) -> None:  # noqa: ANN401, ARG002 - Keras' names
+        super().update_state(targets, given, tf.cast(tf.reduce_max(targets, axis=-1) > 0.5, tf.float32))  # noqa: PLR2004
 
 
 class _Shown(keras.callbacks.Callback):  # type: ignore[misc]

@@ -23,6 +23,7 @@ from converter.evaluate_classifier import (
 from converter.figures import in_words
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
 from converter.quantize import to_int8, write_model
+from converter.rounding import rounded
 from converter.split_file import read_split_file
 from converter.tensorflow_quietly import quietly, tf
 from converter.train_model import ensure_writable
@@ -52,7 +53,7 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
     calibration = calibration_batches(with_found_boxes(_trained_with(model, data)))
     faces = development_faces(data)
     console.print(f"quantizing {model.name} with {len(calibration)} pictures", highlight=False, soft_wrap=True)
-    content = to_int8(network, calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
+    content = to_int8(rounded(network, calibration), calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
     check_dense_layers(content)
     with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
         candidate = Path(folder) / output.name

@@ -25,11 +25,20 @@ def with_found_boxes(pictures: Iterable[Picture]) -> list[Picture]:
     Raises:
         ModelError: The packaged detector cannot be used.
     """
+    detector = training_detector(MIN_SCORE)
+    return [replace(picture, faces=_found(picture, detector)) for picture in pictures]
+
+
+def training_detector(min_score: float) -> YuNet:
+    """The packaged detector.
+
+    Raises:
+        ModelError: It cannot be used.
+    """
     try:
-        detector = YuNet(DETECTOR, min_score=MIN_SCORE)
+        return YuNet(DETECTOR, min_score=min_score)
     except ModelError as error:
         raise ModelError(f"the training cuts faces with the device's own detector: {error}") from error
-    return [replace(picture, faces=_found(picture, detector)) for picture in pictures]
 
 
 def _found(picture: Picture, detector: YuNet) -> tuple[BoxedFace, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from converter.classifier_data import LABELS, Split
+from converter.classifier_data import Split
 from converter.classifier_network import load_network, split_network
 from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, tf
@@ -43,11 +43,10 @@ class Teachers:
                 raise ModelError(f"{file} was trained from other initial weights, and cannot teach from these")
             self._uppers.append(halves.upper)
 
-    def targets(self, features: Any, labels: Any) -> tuple[Any, Any]:  # noqa: ANN401 - TensorFlow tensors
-        """Features as they are, and for n labels the probabilities to learn: float32, n x 2."""
+    def targets(self, features: Any, truths: Any) -> Any:  # noqa: ANN401 - TensorFlow tensors
+        """The probabilities to learn, float32, n x 2, for the features of n crops and what their labels say."""
         means = tf.add_n([upper(features, training=False) for upper in self._uppers]) / len(self._uppers)
-        truths = tf.one_hot(labels, len(LABELS))
-        return features, TAUGHT_SHARE * means + (1 - TAUGHT_SHARE) * truths
+        return TAUGHT_SHARE * means + (1 - TAUGHT_SHARE) * truths
 
 
 def ensure_untaught(files: Sequence[Path], split: Split) -> None:

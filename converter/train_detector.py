@@ -35,7 +35,7 @@ from converter.network_finder import network_finder
 from converter.quantize import Batch, to_int8, write_model
 from converter.tensorflow_quietly import keras, quietly
 from converter.training_state import identity_of, opened_state
-from converter.unlabelled_faces import CANDIDATE_SCORE, LOOK_SIZE, mark_unlabelled
+from converter.unlabelled_faces import CANDIDATE_SCORE, LOOK_SIZE, LOWEST_SCORE, mark_unlabelled
 from converter.yunet import build_yunet, load_onnx_weights
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.faces.yunet import YuNet
@@ -46,8 +46,6 @@ HELD_OUT = 0.15
 """Of the training scenes, to show what the training gained; what is reported comes from the split dev."""
 CALIBRATION = 160
 """Pictures the activations' ranges are taken from."""
-LOWEST_SCORE = 0.05
-"""Everything a second look is to know of."""
 SEARCH_SIZE = 160
 """Input in which the initial detector boxes the single faces."""
 REPORTED_ON = (

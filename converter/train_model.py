@@ -12,6 +12,7 @@ from rich.console import Console
 from converter.calibration import calibration_batches
 from converter.classifier_data import (
     LABELS,
+    NO_FACE,
     Picture,
     Split,
     describe_source,
@@ -28,6 +29,7 @@ from converter.duplicates import copies_of, near_duplicate_groups
 from converter.evaluate_classifier import development_faces, figures_by_height, judged_by_network, lines_of
 from converter.figures import in_words
 from converter.lower_half import QuantizedLowerHalf
+from converter.no_faces import with_no_faces
 from converter.quantize import write_model
 from converter.recipes import Recipe
 from converter.split_file import SplitFile
@@ -186,9 +188,12 @@ def _trained(  # noqa: PLR0913 - what it works on, and what it tells
         progress = fit(network, training=training, held_out=test, recipe=recipe, state=state, console=console)
         return progress, held_out_figures(network, test, np.ones(len(LABELS), np.float32), copies=0)
     pictures = with_found_boxes(split.training)
+    shown = with_no_faces(pictures)
+    count = sum(face.label == NO_FACE for picture in shown for face in picture.faces)
+    console.print(f"{count} things that only look like a face are taught as neither", highlight=False)
     halves = split_network(network)
     lower = QuantizedLowerHalf(halves.lower, calibration_batches(pictures))
-    training = CropStream(pictures, recipe, lower)
+    training = CropStream(shown, recipe, lower)
     held_out = CropStream(with_found_boxes(split.held_out), recipe, lower)
     progress = fit(
         halves.upper,

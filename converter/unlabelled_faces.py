@@ -24,6 +24,8 @@ most above are faces, most below are backs of heads, hands, clothes and blur; la
 95 of 100 cases."""
 BESIDE = 0.2
 """Intersection over union with a labelled face from which a detection is that face, badly placed."""
+LOWEST_SCORE = 0.05
+"""Everything a second look is to know of."""
 LOOK_SIZE = 320
 """Side of a second look in pixels."""
 LOOK_SIDES = (48, 80, 128)

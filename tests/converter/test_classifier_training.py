@@ -14,7 +14,7 @@ from rich.console import Console
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
 from converter.calibration import calibration_batches
-from converter.classifier_data import Picture, find_pictures
+from converter.classifier_data import NO_FACE, Picture, find_pictures
 from converter.classifier_network import network_input
 from converter.classifier_training import class_weights, fit
 from converter.crop_stream import CropStream
@@ -40,12 +40,18 @@ def _network() -> keras.Model:
     return keras.Sequential([keras.Input((224, 224, 3)), *layers])
 
 
-def _fit(pictures: list[Picture], recipe: Recipe, folder: Path, model: keras.Model | None = None) -> Any:
+def _fit(
+    pictures: list[Picture],
+    recipe: Recipe,
+    folder: Path,
+    model: keras.Model | None = None,
+    held_out: list[Picture] | None = None,
+) -> Any:
     model = model or _network()
-    stream = CropStream(pictures, recipe, None)
+    stream, held_out_stream = (CropStream(part, recipe, None) for part in (pictures, held_out or pictures))
     state = TrainingState(folder, identity_of(recipe, (picture.described() for picture in pictures)))
     quiet = Console(quiet=True)
-    return fit(model, training=stream, held_out=stream, recipe=recipe, state=state, console=quiet), model
+    return fit(model, training=stream, held_out=held_out_stream, recipe=recipe, state=state, console=quiet), model
 
 
 def test_it_learns_what_a_mask_is(pictures: list[Picture], tmp_path: Path) -> None:
@@ -102,9 +108,22 @@ def test_the_papers_recipe_keeps_the_last_epoch(pictures: list[Picture], tmp_pat
     assert [entry["epoch"] for entry in progress.history] == [1, 2]
 
 
-def test_classes_weigh_the_same() -> None:
-    weights = class_weights(np.array([0, 0, 0, 1]))
+def test_classes_weigh_the_same_whatever_else_is_shown() -> None:
+    weights = class_weights(np.array([0, 0, 0, 1, NO_FACE]))
     assert weights[0] * 3 == pytest.approx(weights[1])
+    assert weights[[0, 0, 0, 1]].mean() == pytest.approx(1)
+    assert weights[NO_FACE] == 1
+
+
+def test_what_is_no_face_is_taught_as_neither(pictures: list[Picture], tmp_path: Path) -> None:
+    """Shown faces of one kind, once as they are and once as no face, a network learns three to one."""
+    masked = [picture for picture in pictures if picture.faces[0].label == 0]
+    no_faces = [replace(picture, faces=(replace(picture.faces[0], label=NO_FACE),)) for picture in masked]
+    recipe = replace(QUICK, epochs=12, held_out_part=0.0, copies=1)
+    _, model = _fit([*masked, *no_faces], recipe, tmp_path / "state", held_out=masked)
+    crops = CropStream(masked, recipe, None).plain()
+    probabilities = np.concatenate([np.asarray(model(values)) for values, _ in crops.as_numpy_iterator()])
+    assert np.abs(probabilities[:, 0] - 0.75).max() < 0.1
 
 
 def test_a_stream_gives_every_face_in_each_epoch_differently(pictures: list[Picture]) -> None:

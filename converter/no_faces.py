@@ -1,0 +1,47 @@
+"""What the device's own detector takes for a face and is none: hoods, the backs of heads, hands, a cloud.
+
+The classifier is asked about these, too. Taught as neither ``mask`` nor ``no_mask``, they stay undetermined on the
+device and start no violation.
+"""
+
+from collections.abc import Iterable
+from dataclasses import astuple, replace
+
+import numpy as np
+
+from converter.classifier_data import NO_FACE, BoxedFace, Picture
+from converter.detector_data import NO_FACE as NO_FACE_NAME
+from converter.detector_data import BoxedPicture
+from converter.device_faces import training_detector
+from converter.unlabelled_faces import LOWEST_SCORE, mark_unlabelled
+from facemask_edge.values import Box
+
+CANDIDATE_SCORE = 0.3
+"""Half of the device's limit: in the pictures that the detector itself was trained with, it is surer than elsewhere."""
+SMALLEST = 16
+"""Height in pixels below which anything looks like anything."""
+
+
+def with_no_faces(pictures: Iterable[Picture]) -> list[Picture]:
+    """Boxed scenes with what the packaged detector finds beside their faces and does not confirm at a second look.
+
+    Pictures of a single face stay as they are: they do not say what else they show.
+
+    Raises:
+        ModelError: The packaged detector cannot be used.
+    """
+    find, look = (training_detector(score).detect for score in (CANDIDATE_SCORE, LOWEST_SCORE))
+    more = []
+    for picture in pictures:
+        boxes = [face.box for face in picture.faces if face.box is not None]
+        added: list[BoxedFace] = []
+        if boxes:
+            sides = np.array([astuple(box) for box in boxes], np.float32)
+            (marked,) = mark_unlabelled([BoxedPicture(picture.path, sides, ("face",) * len(boxes))], find, look)
+            added = [
+                BoxedFace(Box(*map(float, box)), NO_FACE)
+                for box, name in zip(marked.boxes, marked.labels, strict=True)
+                if name == NO_FACE_NAME and box[3] >= SMALLEST
+            ]
+        more.append(replace(picture, faces=(*picture.faces, *added)))
+    return more

@@ -1,0 +1,146 @@
+"""Rounding that makes up for its own errors: on the grid, and nearer to the float network than rounding one by one."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
+
+from converter.classifier_network import build_network, predicted
+from converter.quantize import Batch, to_int8
+from converter.rounding import LARGEST, flattened, rounded, rounded_problem
+from converter.tensorflow_quietly import keras, quietly, tf
+
+pytestmark = pytest.mark.converter
+
+
+def products_of(inputs: Any) -> Any:
+    """What ``rounded_problem`` wants to know of n x inputs values."""
+    with_one = np.append(inputs, np.ones((len(inputs), 1)), axis=1)
+    return (with_one.T @ with_one / len(inputs))[np.newaxis]
+
+
+def test_later_weights_and_the_bias_make_up_for_what_rounding_loses() -> None:
+    random = np.random.default_rng(0)
+    # Inputs that go together, as those of neighbouring pixels do, and are not zero on average.
+    inputs = 2 + random.normal(size=(500, 3)) @ random.normal(size=(3, 20)) + 0.1 * random.normal(size=(500, 20))
+    weights = random.normal(size=(1, 20, 4))
+    scales = np.abs(weights).max(axis=1) / 7
+    on_grid, biases = rounded_problem(weights, scales, products_of(inputs))
+    np.testing.assert_allclose(on_grid / scales[:, np.newaxis], np.rint(on_grid / scales[:, np.newaxis]), atol=1e-9)
+    one_by_one = np.rint(weights / scales[:, np.newaxis]) * scales[:, np.newaxis]
+    wanted = inputs @ weights[0]
+    lost, lost_one_by_one = (
+        np.linalg.norm(inputs @ given + bias - wanted) for given, bias in ((on_grid[0], biases[0]), (one_by_one[0], 0))
+    )
+    assert lost < 0.2 * lost_one_by_one
+
+
+def test_the_largest_weight_stays_so_that_the_converter_finds_the_same_grid() -> None:
+    random = np.random.default_rng(1)
+    weights = random.normal(size=(3, 9, 1))
+    scales = np.abs(weights).max(axis=1) / LARGEST
+    moments = np.concatenate([products_of(random.normal(size=(50, 9))) for _ in range(3)])
+    on_grid, _ = rounded_problem(weights, scales, moments)
+    np.testing.assert_allclose(np.abs(on_grid).max(axis=1), np.abs(weights).max(axis=1), rtol=1e-9)
+
+
+def test_inputs_that_are_always_zero_are_no_trouble() -> None:
+    weights = np.full((1, 4, 2), 0.3)
+    on_grid, biases = rounded_problem(
+        weights, np.full((1, 2), 0.3 / LARGEST), np.zeros((1, 5, 5)) + np.diag([0] * 4 + [1])
+    )
+    assert np.isfinite(on_grid).all()
+    assert np.isfinite(biases).all()
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    """Convolutions of all kinds the classifier has, each with its normalization, and a dense layer."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    picture = keras.Input((32, 32, 3))
+    x = picture
+    for layer in (
+        layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False),
+        layers.DepthwiseConv2D(3, padding="same", use_bias=False),
+        layers.Conv2D(8, 1, use_bias=False),
+        layers.ZeroPadding2D(1),
+        layers.DepthwiseConv2D(3, strides=2, padding="valid", use_bias=False),
+        layers.Conv2D(32, 1, use_bias=False),
+    ):
+        x = layer(x)
+        if not isinstance(layer, layers.ZeroPadding2D):
+            x = layers.BatchNormalization()(x)
+    x = layers.Dense(4, bias_initializer="normal")(layers.Flatten()(layers.AveragePooling2D(4)(x)))
+    model = keras.Model(picture, x)
+    random = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            shape = layer.gamma.shape
+            variance = random.uniform(0.5, 2, shape)
+            layer.set_weights(
+                [random.uniform(0.3, 2, shape), random.normal(size=shape), random.normal(size=shape), variance]
+            )
+    return model
+
+
+@pytest.fixture(scope="module")
+def calibration() -> list[Batch]:
+    random = np.random.default_rng(2)
+    pictures = [random.uniform(-1, 1, (1, 4, 4, 3)) for _ in range(40)]
+    smooth = [np.array(tf.image.resize(picture, (32, 32)), np.float32) for picture in pictures]
+    smooth[0][0, 0, 0], smooth[0][0, 0, 1] = -1, 1
+    return smooth
+
+
+def given_by(content: bytes, batches: list[Batch]) -> Any:
+    with quietly():
+        interpreter = tf.lite.Interpreter(model_content=content)
+        interpreter.allocate_tensors()
+    (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero_point = taken["quantization"]
+    outputs = []
+    for batch in batches:
+        interpreter.set_tensor(given["index"], np.clip(np.rint(batch * 127.5) - 1, -128, 127).astype(np.int8))
+        interpreter.invoke()
+        outputs.append((interpreter.get_tensor(taken["index"])[0].astype(np.float32) - zero_point) * scale)
+    return np.array(outputs)
+
+
+def test_the_int8_network_comes_nearer_to_the_float_one(network: keras.Model, calibration: list[Batch]) -> None:
+    wanted = np.concatenate([predicted(network, batch) for batch in calibration])
+    before = [np.array(weights) for weights in network.get_weights()]
+    quantized = {
+        name: to_int8(model, calibration, scale=1 / 127.5, zero_point=-1)
+        for name, model in (("one by one", network), ("together", rounded(network, calibration)))
+    }
+    lost = {name: np.linalg.norm(given_by(content, calibration) - wanted) for name, content in quantized.items()}
+    assert lost["together"] < 0.8 * lost["one by one"]
+    assert all(np.array_equal(*pair) for pair in zip(before, network.get_weights(), strict=True))
+
+
+def test_the_converter_takes_the_rounded_weights_over_without_an_error(
+    network: keras.Model, calibration: list[Batch]
+) -> None:
+    """Two steps of one channel's weights lie whole multiples of its scale apart, the normalization folded in."""
+    copy = rounded(network, calibration)
+    convolution, normalization = copy.layers[1], copy.layers[2]
+    factors = np.asarray(normalization.gamma) / np.sqrt(
+        np.asarray(normalization.moving_variance) + normalization.epsilon
+    )
+    for values in (np.asarray(convolution.kernel) * factors).reshape(-1, 16).T:
+        steps = np.sort(values) / (np.abs(values).max() / LARGEST)
+        assert all(abs(round(gap) - gap) < 1e-3 for gap in (second - first for first, second in pairwise(steps)))
+
+
+def test_the_classifier_lies_on_one_level() -> None:
+    keras.utils.set_random_seed(0)
+    network = build_network(None)
+    flat = flattened(network)
+    assert not any(isinstance(layer, keras.Model) for layer in flat.layers)
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
+    np.testing.assert_allclose(predicted(flat, picture), predicted(network, picture), atol=1e-6)
+    assert flattened(flat) is flat
