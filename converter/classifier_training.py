@@ -11,12 +11,11 @@ from converter.classifier_data import LABELS, NO_FACE
 from converter.crop_stream import CropStream
 from converter.distillation import Teachers
 from converter.figures import in_words, share
+from converter.metrics import SMALLEST_PROBABILITY
 from converter.recipes import Recipe
 from converter.tensorflow_quietly import keras, tf
 from converter.training_state import Progress, TrainingState
 
-SMALLEST_PROBABILITY = 1 / 512
-"""A loss clips probabilities to this: an int8 output cannot say less."""
 TRUTHS = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
 """The probabilities that each label teaches; the last row is that of ``NO_FACE``."""
 HELD_OUT_COPIES = 2

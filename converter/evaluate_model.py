@@ -179,13 +179,12 @@ def _print(
         if "agreement" in one.figures:
             console.print(f"int8 and float judge alike: {in_words(one.figures['agreement'])}", highlight=False)
     for name, figures in pipeline.items():
-        table = Table(
-            "faces", "recall mask", "recall no_mask", "precision", "F1 mask", "F1 no_mask", title=name, box=box.SIMPLE
-        )
+        columns = ("recall mask", "recall no_mask", "precision", "F1 mask", "at one look", "F1 no_mask", "at one look")
+        table = Table("faces", *columns, title=name, box=box.SIMPLE)
         for size in SIZES:
             part = figures[f"height_{size}"]
             found = [part["detector"][key] for key in ("recall_mask", "recall_no_mask", "precision")]
-            both = [part[label]["f1"] for label in LABELS]
+            both = [counted["f1"] for label in LABELS for counted in (part[label], part[label]["one_look"])]
             table.add_row(
                 f"px {size}", *("-" if one["value"] is None else f"{one['value']:.3f}" for one in found + both)
             )

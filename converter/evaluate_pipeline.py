@@ -11,9 +11,11 @@ from converter.classifier_data import LABELS
 from converter.detector_data import BoxedPicture, read_image
 from converter.evaluate_detector import Judged, match_faces
 from converter.figures import share
-from converter.metrics import bootstrapped_f1
+from converter.metrics import bootstrapped_f1, judged_labels
+from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.faces.yunet import YuNet
+from facemask_edge.values import Label
 
 SIZES = (16, 32, 64, 128)
 """Smallest face heights, in pixels of the original picture, that figures are given for."""
@@ -24,7 +26,9 @@ class JudgedPicture(Judged):
     """A scene's labels, and what detector and classifier made of it."""
 
     judged: NDArray[np.int64]
-    """The label of each detection, as its place in ``LABELS``."""
+    """The more probable label of each detection, as its place in ``LABELS``."""
+    decided: NDArray[np.bool_]
+    """Whether the device decides so at one look, at the default threshold; else it is undetermined."""
 
 
 def judge_picture(picture: BoxedPicture, detector: YuNet, classifier: MaskClassifier) -> JudgedPicture:
@@ -32,16 +36,17 @@ def judge_picture(picture: BoxedPicture, detector: YuNet, classifier: MaskClassi
     image = read_image(picture.path)
     faces = detector.detect(image)
     probabilities = np.array([classifier.probability(image, face.box) for face in faces], np.float64)
-    no_mask, mask = LABELS.index("no_mask"), LABELS.index("mask")
+    decided = [single_look(probability, 0.5) is not Label.UNDETERMINED for probability in probabilities]
     return JudgedPicture(
-        picture,
-        match_faces(picture.boxes, faces),
-        np.where(probabilities >= 0.5, no_mask, mask).astype(np.int64),  # noqa: PLR2004 - the more probable of two
+        picture, match_faces(picture.boxes, faces), judged_labels(probabilities), np.array(decided, np.bool_)
     )
 
 
 def pipeline_figures(pictures: Sequence[JudgedPicture]) -> dict[str, Any]:
-    """For each size: the detector's recall and precision, and both labels' F1 for detector and classifier together."""
+    """For each size: the detector's recall and precision, and both labels' F1 for detector and classifier together.
+
+    With ``one_look`` detections that stay undetermined at one look are judged neither: their faces are missed.
+    """
     return {f"height_{size}": _figures(pictures, size) for size in SIZES}
 
 
@@ -55,19 +60,26 @@ def _figures(pictures: Sequence[JudgedPicture], size: float) -> dict[str, Any]:
         seen = sum(int((one.match.found[part] > 0).sum()) for one, part in zip(pictures, faces, strict=True))
         figures["detector"][f"recall_{name}"] = share(seen, sum(int(part.sum()) for part in faces))
     for place, name in enumerate(LABELS):
-        counts = np.array([_counts(one, place, size) for one in pictures], np.int64).reshape(-1, 3)
-        right, wrong, missed = (int(column) for column in counts.sum(axis=0))
-        figures[name] = {
-            "precision": share(right, right + wrong),
-            "recall": share(right, right + missed),
-            "f1": bootstrapped_f1(counts),
-        }
+        figures[name] = _of_label([_counts(one, one.judged == place, place, size) for one in pictures])
+        figures[name]["one_look"] = _of_label(
+            [_counts(one, (one.judged == place) & one.decided, place, size) for one in pictures]
+        )
     return figures
 
 
-def _counts(one: JudgedPicture, place: int, size: float) -> tuple[int, int, int]:
+def _of_label(counts: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
+    by_picture = np.array(counts, np.int64).reshape(-1, 3)
+    right, wrong, missed = (int(column) for column in by_picture.sum(axis=0))
+    return {
+        "precision": share(right, right + wrong),
+        "recall": share(right, right + missed),
+        "f1": bootstrapped_f1(by_picture),
+    }
+
+
+def _counts(one: JudgedPicture, judged: NDArray[np.bool_], place: int, size: float) -> tuple[int, int, int]:
     """Detections judged this label that are right and wrong, and faces of the label that no such detection found."""
-    judged_so = one.counted_detections(size) & (one.judged == place)
+    judged_so = one.counted_detections(size) & judged
     labels = np.array([*one.picture.labels, ""])
     right = int((labels[one.match.faces[judged_so]] == LABELS[place]).sum())
     faces = int((one.counted_faces(size) & (labels[:-1] == LABELS[place])).sum())

@@ -12,13 +12,16 @@ pytestmark = pytest.mark.converter
 MASK, NO_MASK = 0, 1
 
 
-def _picture(labelled: list[tuple[Box, str]], found: list[tuple[Box, int]]) -> JudgedPicture:
+def _picture(
+    labelled: list[tuple[Box, str]], found: list[tuple[Box, int]], undetermined: tuple[int, ...] = ()
+) -> JudgedPicture:
     boxes = np.array([[box.x, box.y, box.width, box.height] for box, _ in labelled], np.float32).reshape(-1, 4)
     faces = [Face(box, 0.9 - 0.01 * number) for number, (box, _) in enumerate(found)]
     return JudgedPicture(
         BoxedPicture(Path("a.jpg"), boxes, tuple(label for _, label in labelled)),
         match_faces(boxes, faces),
         np.array([judged for _, judged in found], np.int64),
+        np.array([number not in undetermined for number in range(len(found))], np.bool_),
     )
 
 
@@ -38,6 +41,19 @@ def test_detector_and_classifier_are_counted_together() -> None:
     assert figures["detector"]["precision"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert figures["mask"]["f1"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert figures["no_mask"]["f1"]["value"] == 0
+
+
+def test_what_stays_undetermined_is_no_false_alarm_but_a_missed_face() -> None:
+    one = _picture(
+        [(FAR_LEFT, "mask"), (LEFT, "no_mask"), (RIGHT, "no_mask")],
+        [(FAR_LEFT, MASK), (LEFT, NO_MASK), (RIGHT, NO_MASK), (Box(500, 0, 40, 40), NO_MASK)],
+        undetermined=(2, 3),
+    )
+    figures = pipeline_figures([one])["height_32"]["no_mask"]
+    assert (figures["precision"]["value"], figures["recall"]["value"]) == (pytest.approx(2 / 3, abs=1e-4), 1)
+    assert (figures["one_look"]["precision"]["value"], figures["one_look"]["recall"]["value"]) == (1, 0.5)
+    assert figures["f1"]["value"] == pytest.approx(0.8)
+    assert figures["one_look"]["f1"]["value"] == pytest.approx(2 / 3, abs=1e-4)
 
 
 def test_what_does_not_count_is_neither_right_nor_wrong() -> None:
