@@ -25,6 +25,8 @@ from matplotlib.figure import Figure
 MOST_MISTAKES = 48
 THUMBNAIL = 128
 """Side in pixels of a mistake's picture."""
+GOOD_AREA = 0.95
+"""Under the ROC curve; from here on the plot shows its upper left corner only."""
 COLOURS = {"int8": "#1b7f5c", "float": "#b4572a"}
 
 
@@ -121,8 +123,9 @@ def _roc_plot(one: Evaluated) -> Figure:
         false, true = roc(one.truth, given)
         axes.plot(false, true, label=f"{kind}, area {one.figures[kind]['all']['auc']}", color=COLOURS[kind])
     axes.set(title="ROC of no_mask", xlabel="false positive rate", ylabel="true positive rate")
-    # The curve hugs the corner: only there it says something.
-    axes.set(xlim=(-0.005, 0.25), ylim=(0.75, 1.005))
+    if all((one.figures[kind]["all"]["auc"] or 0) > GOOD_AREA for kind in one.probabilities):
+        # The curves hug the corner: only there they say something.
+        axes.set(xlim=(-0.005, 0.25), ylim=(0.75, 1.005))
     return _finished(figure)
 
 

@@ -48,6 +48,9 @@ def classifier_figures(truth: Truth, probabilities: Probabilities) -> dict[str, 
             "precision": share(right, int(matrix[:, place].sum())),
             "recall": share(right, int(matrix[place].sum())),
             "f1": bootstrapped(partial(_f1_at_half, place), truth, probabilities),
+            "calibration_error": bootstrapped(
+                calibration_error, truth[judged == place], probabilities[judged == place]
+            ),
         }
     return figures
 
@@ -116,7 +119,9 @@ def area_under_roc(truth: Truth, probabilities: Probabilities) -> float | None:
 def bootstrapped(
     figure: Callable[[Truth, Probabilities], float], truth: Truth, probabilities: Probabilities
 ) -> dict[str, Any]:
-    """A figure with its count and the interval that holds 95 % of its values on resampled faces."""
+    """A figure with its count and the interval that holds 95 % of its values on resampled faces; of none, no value."""
+    if not len(truth):
+        return share(0, 0)
     random = np.random.default_rng(0)
     values = []
     for _ in range(RESAMPLES):

@@ -75,6 +75,16 @@ def test_nothing_and_one_label_are_no_error() -> None:
     figures = classifier_figures(np.zeros(4, np.int64), np.full(4, 0.1))
     assert figures["auc"] is None
     assert figures["no_mask"]["recall"]["value"] is None
+    assert figures["no_mask"]["calibration_error"]["value"] is None
+
+
+def test_each_label_has_its_own_calibration_error() -> None:
+    # All that is judged mask is so; what is judged no_mask with 0.8 is right half of the time.
+    truth, given = np.array([0, 0, 1, 0]), np.array([0.0, 0.0, 0.8, 0.8])
+    figures = classifier_figures(truth, given)
+    assert figures["mask"]["calibration_error"]["value"] == 0
+    assert figures["no_mask"]["calibration_error"]["value"] == pytest.approx(0.3)
+    assert figures["no_mask"]["calibration_error"]["count"] == 2
 
 
 def test_f1_of_detections_by_picture() -> None:
