@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.duplicates import Hashes, perceptual_hashes
+from converter.duplicates import HASHES_SHAPE, Hashes, perceptual_hashes
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Image, Label
 
@@ -57,6 +57,8 @@ class Picture:
 
     path: Path
     faces: tuple[BoxedFace, ...]
+    others: tuple[Box, ...] = ()
+    """Faces that teach nothing: too small, or neither masked nor bare."""
 
     def described(self) -> str:
         """Name and faces in one line: another line, another training."""
@@ -140,13 +142,14 @@ def _boxed_scenes(folder: Path, split: str) -> list[Picture]:
             width, height, path = int(scene["width"]), int(scene["height"]), folder / str(scene["image"])
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder / BOXES}, line {number}: is not a scene with image, split and faces") from error
-        faces = tuple(
-            BoxedFace(box, LABELS.index(label))
-            for box, label in labelled
-            if label in LABELS and box.height >= SMALLEST_FACE and box.clipped(width, height).width >= 1
-        )
+        faces, others = [], []
+        for box, label in labelled:
+            if label in LABELS and box.height >= SMALLEST_FACE and box.clipped(width, height).width >= 1:
+                faces.append(BoxedFace(box, LABELS.index(label)))
+            else:
+                others.append(box)
         if faces:
-            pictures.append(Picture(path, faces))
+            pictures.append(Picture(path, tuple(faces), tuple(others)))
     return pictures
 
 
@@ -164,7 +167,12 @@ def readable(pictures: Iterable[Picture]) -> tuple[list[Picture], Hashes, list[P
         else:
             good.append(picture)
             hashes.append(perceptual_hashes(image))
-    return good, np.array(hashes, dtype=np.uint8), bad
+    return good, np.array(hashes, dtype=np.uint8).reshape(-1, *HASHES_SHAPE), bad
+
+
+def reported_hashes(folders: Iterable[Path]) -> Hashes:
+    """The hashes of all pictures of split dev, which are reported on: no copy of them may be learnt from."""
+    return np.concatenate([readable(find_pictures(folder, split="dev"))[1] for folder in folders])
 
 
 def split_pictures(  # noqa: PLR0913 - each is one decision

@@ -69,7 +69,8 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
     copies: Annotated[
         int | None, typer.Option(min=1, help="Crops of each face in a round, all but one of them augmented.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides the held-out part and all variation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Decides the initial head and all variation.")] = 0,
+    split_seed: Annotated[int, typer.Option(min=0, help="Decides which pictures are tested with and held out.")] = 0,
     limit: Annotated[
         int | None, typer.Option(min=2, metavar="N", help="At most N pictures of each folder, for a quick try.")
     ] = None,
@@ -99,6 +100,7 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
         epochs=epochs or usual.epochs,
         copies=copies or usual.copies,
         seed=seed,
+        split_seed=split_seed,
         limit=limit,
     )
     train_model(

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches
-from converter.classifier_data import LABELS, Picture, find_pictures
+from converter.classifier_data import LABELS, Picture, find_pictures, readable, reported_hashes
 from converter.classifier_network import load_network
 from converter.device_faces import with_found_boxes
+from converter.duplicates import copies_of
 from converter.evaluate_classifier import (
     agreement,
     development_faces,
@@ -23,8 +24,8 @@ from converter.evaluate_classifier import (
 from converter.figures import in_words
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
 from converter.quantize import to_int8, write_model
-from converter.rounding import rounded
-from converter.split_file import read_split_file
+from converter.rounding import UnknownArchitectureError, rounded
+from converter.split_file import read_split_file, split_file_of
 from converter.tensorflow_quietly import quietly, tf
 from converter.train_model import ensure_writable
 from facemask_edge.errors import ModelError, OutputError
@@ -50,10 +51,15 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
     network = load_network(model)
     known = _entry_of(model)
     order = _label_order(model, known, labels)
-    calibration = calibration_batches(with_found_boxes(_trained_with(model, data)))
+    calibration = calibration_batches(with_found_boxes(_trained_with(model, data, console)))
     faces = development_faces(data)
     console.print(f"quantizing {model.name} with {len(calibration)} pictures", highlight=False, soft_wrap=True)
-    content = to_int8(rounded(network, calibration), calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
+    try:
+        rounded_network = rounded(network, calibration)
+    except UnknownArchitectureError:
+        console.print("this is another network than train-model's: its weights are rounded one by one")
+        rounded_network = network
+    content = to_int8(rounded_network, calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
     check_dense_layers(content)
     with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
         candidate = Path(folder) / output.name
@@ -92,13 +98,22 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
     console.print(f"wrote {output}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)
 
 
-def _trained_with(model: Path, data: Sequence[Path]) -> list[Picture]:
-    """The pictures that may calibrate: not those that the training left out to test with."""
+def _trained_with(model: Path, data: Sequence[Path], console: Console) -> list[Picture]:
+    """The pictures that may calibrate: not those that are tested with or reported on, nor copies of the latter."""
     known = read_split_file(model)
+    if known is None:
+        console.print(
+            f"{split_file_of(model)} is missing: pictures that the model was tested with may be among those that "
+            "calibrate it",
+            highlight=False,
+            soft_wrap=True,
+        )
+    reported = reported_hashes(data)
     pictures = []
     for folder in data:
         tested = known.test_pictures(folder) if known else set()
-        pictures += [picture for picture in find_pictures(folder) if picture.path not in tested]
+        good, hashes, _ = readable(picture for picture in find_pictures(folder) if picture.path not in tested)
+        pictures += [picture for picture, copy in zip(good, copies_of(hashes, reported), strict=True) if not copy]
     return pictures
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from converter.classifier_data import Split
 from converter.classifier_network import load_network, split_network
-from converter.split_file import read_split_file
+from converter.split_file import read_split_file, split_file_of
 from converter.tensorflow_quietly import keras, tf
 from facemask_edge.errors import InputError, ModelError
 
@@ -44,9 +44,13 @@ class Teachers:
             self._uppers.append(halves.upper)
 
     def targets(self, features: Any, truths: Any) -> Any:  # noqa: ANN401 - TensorFlow tensors
-        """The probabilities to learn, float32, n x 2, for the features of n crops and what their labels say."""
+        """The probabilities to learn, float32, n x 2, for the features of n crops and what their labels say.
+
+        On what is no face nobody teaches an opinion.
+        """
         means = tf.add_n([upper(features, training=False) for upper in self._uppers]) / len(self._uppers)
-        return TAUGHT_SHARE * means + (1 - TAUGHT_SHARE) * truths
+        is_face = tf.reduce_max(truths, axis=-1, keepdims=True) > 0.5  # noqa: PLR2004 - no label is taught as half of both
+        return tf.where(is_face, TAUGHT_SHARE * means + (1 - TAUGHT_SHARE) * truths, truths)
 
 
 def ensure_untaught(files: Sequence[Path], split: Split) -> None:
@@ -57,11 +61,16 @@ def ensure_untaught(files: Sequence[Path], split: Split) -> None:
     """
     for file in files:
         known = read_split_file(file)
+        if known is None and split.test:
+            raise InputError(
+                f"{split_file_of(file)} is missing, so nobody knows whether {file.name} was trained with pictures that "
+                "this training is tested with; copy it from where the teacher was trained"
+            )
         tested = {picture.path for picture in split.test}
         folders = {folder for path in tested for folder in path.parents}
         left_out = {path for folder in folders for path in known.test_pictures(folder)} if known else set()
         if tested - left_out:
             raise InputError(
-                f"{file} was trained with pictures that this training is tested with; train it with the same data, "
-                "split and seed"
+                f"{file} was trained with pictures that this training is tested with; train it with the same data "
+                "and --split-seed"
             )

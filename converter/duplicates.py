@@ -25,6 +25,9 @@ _BLOCK = 8
 """Pictures that are compared with all others at a time: 40 MB of distances for 40,000 pictures."""
 _BITS = FREQUENCIES**2 - 1
 
+HASHES_SHAPE = (2 * len(ANGLES), -(-_BITS // 8))
+"""Of one picture's hashes: variants x bytes."""
+
 Hashes = NDArray[np.uint8]
 """n x variants x 18: the bits, packed; variant 0 is the picture as it is."""
 

@@ -33,7 +33,7 @@ def with_no_faces(pictures: Iterable[Picture]) -> list[Picture]:
     find, look = (training_detector(score).detect for score in (CANDIDATE_SCORE, LOWEST_SCORE))
     more = []
     for picture in pictures:
-        boxes = [face.box for face in picture.faces if face.box is not None]
+        boxes = [*(face.box for face in picture.faces if face.box is not None), *picture.others]
         added: list[BoxedFace] = []
         if boxes:
             sides = np.array([astuple(box) for box in boxes], np.float32)

@@ -23,6 +23,9 @@ class Recipe:
     patience: int
     """Epochs without a better one on the held-out part after which training stops."""
     seed: int = 0
+    """Decides the initial head and all variation."""
+    split_seed: int = 0
+    """Decides the split."""
     limit: int | None = None
     """At most so many pictures of each folder, for a quick try."""
 

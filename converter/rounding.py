@@ -35,26 +35,43 @@ def rounded(network: keras.Model, calibration: Iterable[Batch]) -> keras.Model:
     Returns:
         A network of the same inputs and outputs, all layers on one level. Its kernels lie on the grid of the converter:
         per output channel with the batch normalization folded in, for a Dense layer one scale for the whole.
+
+    Raises:
+        UnknownArchitectureError: The network has layers of other kinds.
     """
     with quietly():
         copy = keras.models.clone_model(flattened(network))
     copy.set_weights(network.get_weights())
     layers = [layer for layer in copy.layers if isinstance(layer, KINDS)]
+    for layer in layers:
+        _ensure_known(layer)
     for layer, moments in zip(layers, _second_moments(copy, layers, calibration), strict=True):
         _round(layer, _normalization_after(layer), moments)
     return copy
 
 
+class UnknownArchitectureError(ValueError):
+    """The weights of such a network are rounded one by one, by the converter."""
+
+
 def flattened(network: keras.Model) -> keras.Model:
-    """The same layers on one level, where the network holds its backbone as one layer."""
-    x: Any = None
-    source: Any = None
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            source, x = layer.input, layer.output
-        elif source is not None:
-            x = layer(x)
-    return network if source is None else keras.Model(source, x, name=network.name)
+    """The same layers on one level, where the network holds its backbone as its first layer.
+
+    Raises:
+        UnknownArchitectureError: It holds one elsewhere, or its layers are no chain.
+    """
+    nested = [place for place, layer in enumerate(network.layers) if isinstance(layer, keras.Model)]
+    if not nested:
+        return network
+    backbone, *above = network.layers[nested[0] :]
+    before = network.layers[: nested[0]]
+    chained = all(len(layer._inbound_nodes) == 1 and not isinstance(layer.input, list) for layer in above)  # noqa: SLF001 - Keras has no other way to ask
+    if len(nested) > 1 or not all(isinstance(layer, keras.layers.InputLayer) for layer in before) or not chained:
+        raise UnknownArchitectureError(network.name)
+    x = backbone.output
+    for layer in above:
+        x = layer(x)
+    return keras.Model(backbone.input, x, name=network.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,16 @@ def _weights_of(layer: Any, normalization: Any) -> _Weights:  # noqa: ANN401 - K
         return _Weights(values, factors[:, np.newaxis, np.newaxis], whole=False)
     values = kernel.reshape(1, -1, outputs)
     return _Weights(values, factors[np.newaxis, np.newaxis], whole=isinstance(layer, keras.layers.Dense))
+
+
+def _ensure_known(layer: Any) -> None:  # noqa: ANN401 - a Keras layer
+    plain = isinstance(layer, keras.layers.Dense) or (
+        set(layer.dilation_rate) == {1}
+        and (getattr(layer, "depth_multiplier", 1), getattr(layer, "groups", 1)) == (1, 1)
+        and layer.data_format == "channels_last"
+    )
+    if not plain or not (layer.use_bias or _normalization_after(layer)):
+        raise UnknownArchitectureError(layer.name)
 
 
 def _normalization_after(layer: Any) -> Any:  # noqa: ANN401 - Keras layers

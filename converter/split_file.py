@@ -32,7 +32,7 @@ class SplitFile(BaseModel):
             inside = [picture.path for picture in split.test if picture.path.is_relative_to(folder)]
             if inside:
                 test[folder.resolve().name] = sorted(path.relative_to(folder).as_posix() for path in inside)
-        return cls(split=recipe.split, seed=recipe.seed, test_part=recipe.test_part, test=test)
+        return cls(split=recipe.split, seed=recipe.split_seed, test_part=recipe.test_part, test=test)
 
     def test_pictures(self, folder: Path) -> set[Path]:
         """The pictures of a data folder that were only tested with; none where the folder was not trained with."""

@@ -93,7 +93,7 @@ def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPO
     model = build_yunet(None)
     load_onnx_weights(model, weights)
     _make_folder(output)
-    pictures = gather(data, train, model, seed)
+    pictures = gather(data, train, development, model, seed)
     console.print(
         f"{len(pictures.scenes)} scenes and {len(pictures.singles)} single faces to train on, "
         f"{len(pictures.held_out)} scenes held out, {len(development)} only to report"
@@ -116,14 +116,16 @@ def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPO
     state.discard()
 
 
-def gather(data: Path, train: Sequence[BoxedPicture], model: keras.Model, seed: int) -> Pictures:
+def gather(
+    data: Path, train: Sequence[BoxedPicture], development: Sequence[BoxedPicture], model: keras.Model, seed: int
+) -> Pictures:
     """Cut the held-out part off the scenes; let the initial model box single faces and faces left without a label."""
     scenes, held_out = cut_held_out(train, HELD_OUT, seed)
     if not scenes:
         raise InputError(f"{data} has no boxed pictures of the split train; name a folder of boxed scenes")
     find, look = network_finder(model, max(SIZES), CANDIDATE_SCORE), network_finder(model, LOOK_SIZE, LOWEST_SCORE)
     singles = box_single_faces(single_face_files(data), network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
-    return Pictures(mark_unlabelled(scenes, find, look), singles, held_out)
+    return Pictures(mark_unlabelled(scenes, find, look), without_copies(singles, development), held_out)
 
 
 def calibration_inputs(pictures: Sequence[BoxedPicture], size: int, seed: int) -> Iterator[Batch]:

@@ -18,12 +18,13 @@ from converter.classifier_data import (
     describe_source,
     find_pictures,
     readable,
+    reported_hashes,
     split_pictures,
 )
 from converter.classifier_network import BACKBONE, build_network, ensure_exists, load_network, split_network
 from converter.classifier_training import fit, held_out_figures, strategy
 from converter.crop_stream import CropStream
-from converter.device_faces import with_found_boxes
+from converter.device_faces import DETECTOR, with_found_boxes
 from converter.distillation import Teachers, ensure_untaught
 from converter.duplicates import copies_of, near_duplicate_groups
 from converter.evaluate_classifier import development_faces, figures_by_height, judged_by_network, lines_of
@@ -37,7 +38,7 @@ from converter.tensorflow_quietly import keras, quietly
 from converter.training_report import write_report
 from converter.training_state import Progress, TrainingState, identity_of, opened_state
 from facemask_edge.errors import InputError, OutputError
-from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, read_manifest, sha256_of
+from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, find_model, read_manifest, sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,13 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
         load_network(teacher)
     keras.utils.set_random_seed(recipe.seed)
     gathered = gather(data, recipe, console)
+    if recipe.name == "paper":
+        ensure_papers(gathered.split)
     ensure_untaught(teachers, gathered.split)
     shown = (picture.described() for picture in gathered.split.training)
-    identity = identity_of(recipe, (*shown, *(sha256_of(file) for file in teachers)))
+    # The packaged detector decides the crops.
+    files = (weights, find_model(DETECTOR)[0], *teachers)
+    identity = identity_of(recipe, (*shown, *(sha256_of(file) for file in files)))
     state = opened_state(output.with_suffix(".training"), identity)
     with strategy().scope():
         network = build_network(weights)
@@ -127,15 +132,28 @@ def ensure_writable(output: Path, suffix: str) -> None:
         read_manifest(output.parent)
 
 
+def ensure_names_differ(data: Sequence[Path]) -> None:
+    """Folders are known by their names, in the manifest and in what is written down of the test part.
+
+    Raises:
+        InputError: Two have the same.
+    """
+    names = [folder.resolve().name for folder in data]
+    if len(set(names)) < len(names):
+        raise InputError(f"every --data folder needs a name of its own, these are {', '.join(names)}; rename one")
+
+
 def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
     """Read all folders and split their pictures.
 
     Raises:
-        InputError: A folder holds no usable picture, or the pictures are too few to split.
+        InputError: A folder holds no usable picture, two have the same name, or the pictures are too few to split.
     """
     pictures: list[Picture] = []
     sources = []
     hashes = []
+    ensure_names_differ(data)
+    reported = reported_hashes(data)
     for folder in data:
         good, found, bad = readable(find_pictures(folder, limit=recipe.limit))
         for path in bad:
@@ -145,10 +163,9 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
         if not good:
             raise InputError(f"{folder} holds no picture that can be read")
         # What is reported on must not be trained with, not even as a copy.
-        _, reported, _ = readable(find_pictures(folder, split="dev"))
         copies = copies_of(found, reported)
         if copies.any():
-            console.print(f"{copies.sum()} pictures of {folder} are copies of its split dev; left out", highlight=False)
+            console.print(f"{copies.sum()} pictures of {folder} are copies of split dev; left out", highlight=False)
         good = [picture for picture, copy in zip(good, copies, strict=True) if not copy]
         pictures += good
         hashes.append(found[~copies])
@@ -160,7 +177,7 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
         kind=recipe.split,
         test_part=recipe.test_part,
         held_out_part=recipe.held_out_part,
-        seed=recipe.seed,
+        seed=recipe.split_seed,
     )
     console.print(
         f"{len(split.training)} pictures to train with, {len(split.held_out)} held out, {len(split.test)} to test, "
@@ -168,6 +185,18 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
         highlight=False,
     )
     return Gathered(split, sources)
+
+
+def ensure_papers(split: Split) -> None:
+    """The paper's recipe knows only pictures of one face, and judges each epoch by its test part.
+
+    Raises:
+        InputError: There are others, or there is no test part.
+    """
+    if any(face.box for picture in split.training for face in picture.faces):
+        raise InputError("--recipe paper takes pictures of one face each; give it no folder of boxed scenes")
+    if not split.test:
+        raise InputError("--recipe paper needs pictures to test each epoch with; give --test-part 0.2")
 
 
 def _trained(  # noqa: PLR0913 - what it works on, and what it tells
@@ -244,7 +273,7 @@ def _command(data: Sequence[Path], weights: Path, output: Path, recipe: Recipe, 
     # Names only: another machine keeps its data elsewhere.
     parts = ["train-model", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
     parts += [f"--weights WEIGHTS/{weights.name}", f"--output models/{output.name}", f"--recipe {recipe.name}"]
-    parts += [f"--split {recipe.split}", f"--test-part {recipe.test_part:g}"]
+    parts += [f"--split {recipe.split}", f"--split-seed {recipe.split_seed}", f"--test-part {recipe.test_part:g}"]
     parts += [f"--epochs {recipe.epochs}", f"--copies {recipe.copies}", f"--seed {recipe.seed}"]
     parts += [f"--teacher models/{teacher.name}" for teacher in teachers]
     parts += [] if recipe.limit is None else [f"--limit {recipe.limit}"]

@@ -104,4 +104,5 @@ def identity_of(plan: Any, pictures: Iterable[str]) -> str:  # noqa: ANN401 - an
 
 
 def _variables(model: keras.Model) -> list[Any]:
-    return [*model.weights, *model.optimizer.variables]
+    # Not only the weights: a dropout's random state too, or a resumed epoch would drop what the first one did.
+    return [*model.variables, *model.optimizer.variables]

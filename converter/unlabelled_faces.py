@@ -57,9 +57,13 @@ def second_look(image: Image, box: Box, look: Finder) -> float:
     scores = []
     for side in LOOK_SIDES:
         scale, middle = side / max(box.width, box.height), LOOK_SIZE / 2
-        move = np.array([[scale, 0, middle - scale * box.centre[0]], [0, scale, middle - scale * box.centre[1]]])
-        smoothing = cv2.INTER_LINEAR if scale >= 1 else cv2.INTER_AREA
-        view: Any = cv2.warpAffine(image, move, (LOOK_SIZE, LOOK_SIZE), flags=smoothing)
+        # Shrinking is left to INTER_AREA, as on the device; warpAffine knows no such smoothing.
+        shrunk: Any = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
+        factor = max(scale, 1.0)
+        move = np.array(
+            [[factor, 0, middle - scale * box.centre[0]], [0, factor, middle - scale * box.centre[1]]], np.float32
+        )
+        view: Any = cv2.warpAffine(shrunk, move, (LOOK_SIZE, LOOK_SIZE), flags=cv2.INTER_LINEAR)
         # In the middle of the view, the box is its own mirror image.
         width, height = scale * box.width, scale * box.height
         seen = Box(middle - width / 2, middle - height / 2, width, height)

@@ -6,6 +6,7 @@ import pytest
 
 from converter import no_faces
 from converter.classifier_data import NO_FACE, BoxedFace, Picture
+from converter.device_faces import training_detector
 from converter.no_faces import with_no_faces
 from facemask_edge.values import Box, Face, Image
 from tests.converter.portraits import ASTRONAUT_FACE, astronaut
@@ -37,10 +38,24 @@ def test_only_what_a_second_look_does_not_confirm_is_no_face(tmp_path: Path, mon
         assert same == single
 
 
-def test_the_packaged_detector_takes_no_face_for_none(tmp_path: Path) -> None:
+def test_a_face_that_is_not_taught_is_still_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scene.png"
+    cv2.imwrite(str(path), np.zeros((200, 300, 3), np.uint8))
+    incorrect = Box(150, 80, 50, 50)
+    finder = Finder([Face(incorrect, 0.7)], [])
+    monkeypatch.setattr(no_faces, "training_detector", lambda _score: finder)
+    faces = (BoxedFace(Box(20, 20, 40, 40), 0),)
+    (known,) = with_no_faces([Picture(path, faces, (incorrect,))])
+    assert known.faces == faces
+    (unknown,) = with_no_faces([Picture(path, faces)])
+    assert len(unknown.faces) == 2
+
+
+def test_the_packaged_detector_knows_a_face_without_a_label(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "scene.png"), astronaut())
-    unlabelled = Picture(tmp_path / "scene.png", (BoxedFace(Box(0, 440, 40, 40), 0),))
-    labelled = Picture(tmp_path / "scene.png", (BoxedFace(ASTRONAUT_FACE, 1),))
-    for picture in with_no_faces([unlabelled, labelled]):
-        others = [face.box for face in picture.faces if face.label == NO_FACE]
-        assert all(abs(box.centre[0] - ASTRONAUT_FACE.centre[0]) > 30 for box in others if box)
+    picture = Picture(tmp_path / "scene.png", (BoxedFace(Box(0, 440, 40, 40), 0),))
+    (marked,) = with_no_faces([picture])
+    candidates = training_detector(no_faces.CANDIDATE_SCORE).detect(astronaut())
+    assert any(abs(face.box.centre[0] - ASTRONAUT_FACE.centre[0]) < 30 for face in candidates)
+    others = [face.box for face in marked.faces if face.label == NO_FACE]
+    assert all(abs(box.centre[0] - ASTRONAUT_FACE.centre[0]) > 30 for box in others if box)

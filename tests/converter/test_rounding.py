@@ -1,6 +1,5 @@
 """Rounding that makes up for its own errors: on the grid, and nearer to the float network than rounding one by one."""
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 
 from converter.classifier_network import build_network, predicted
 from converter.quantize import Batch, to_int8
-from converter.rounding import LARGEST, flattened, rounded, rounded_problem
+from converter.rounding import LARGEST, UnknownArchitectureError, flattened, rounded, rounded_problem
 from converter.tensorflow_quietly import keras, quietly, tf
 
 pytestmark = pytest.mark.converter
@@ -89,11 +88,15 @@ def network() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def calibration() -> list[Batch]:
-    random = np.random.default_rng(2)
-    pictures = [random.uniform(-1, 1, (1, 4, 4, 3)) for _ in range(40)]
-    smooth = [np.array(tf.image.resize(picture, (32, 32)), np.float32) for picture in pictures]
-    smooth[0][0, 0, 0], smooth[0][0, 0, 1] = -1, 1
-    return smooth
+    pictures = smooth_pictures(40, seed=2)
+    pictures[0][0, 0, 0], pictures[0][0, 0, 1] = -1, 1
+    return pictures
+
+
+def smooth_pictures(count: int, seed: int) -> list[Batch]:
+    random = np.random.default_rng(seed)
+    cells = [random.uniform(-1, 1, (1, 4, 4, 3)) for _ in range(count)]
+    return [np.array(tf.image.resize(each, (32, 32)), np.float32) for each in cells]
 
 
 def given_by(content: bytes, batches: list[Batch]) -> Any:
@@ -111,29 +114,70 @@ def given_by(content: bytes, batches: list[Batch]) -> Any:
 
 
 def test_the_int8_network_comes_nearer_to_the_float_one(network: keras.Model, calibration: list[Batch]) -> None:
-    wanted = np.concatenate([predicted(network, batch) for batch in calibration])
+    others = smooth_pictures(40, seed=3)
+    wanted = np.concatenate([predicted(network, batch) for batch in others])
     before = [np.array(weights) for weights in network.get_weights()]
     quantized = {
         name: to_int8(model, calibration, scale=1 / 127.5, zero_point=-1)
         for name, model in (("one by one", network), ("together", rounded(network, calibration)))
     }
-    lost = {name: np.linalg.norm(given_by(content, calibration) - wanted) for name, content in quantized.items()}
+    lost = {name: np.linalg.norm(given_by(content, others) - wanted) for name, content in quantized.items()}
     assert lost["together"] < 0.8 * lost["one by one"]
     assert all(np.array_equal(*pair) for pair in zip(before, network.get_weights(), strict=True))
+
+
+def weights_in(content: bytes) -> dict[tuple[int, ...], Any]:
+    """What the int8 kernels of a .tflite file stand for, by shape."""
+    with quietly():
+        interpreter = tf.lite.Interpreter(model_content=content, experimental_preserve_all_tensors=True)
+        interpreter.allocate_tensors()
+    kernels = {}
+    for details in interpreter.get_tensor_details():
+        scales = details["quantization_parameters"]["scales"]
+        if details["dtype"] is np.int8 and len(details["shape"]) in (2, 4) and details["name"] not in ("image", ""):
+            shape = np.ones(len(details["shape"]), int)
+            shape[details["quantization_parameters"]["quantized_dimension"]] = len(scales)
+            try:
+                values = interpreter.get_tensor(details["index"])
+            except ValueError:
+                continue
+            kernels[tuple(details["shape"])] = values * scales.reshape(shape)
+    return kernels
 
 
 def test_the_converter_takes_the_rounded_weights_over_without_an_error(
     network: keras.Model, calibration: list[Batch]
 ) -> None:
-    """Two steps of one channel's weights lie whole multiples of its scale apart, the normalization folded in."""
     copy = rounded(network, calibration)
-    convolution, normalization = copy.layers[1], copy.layers[2]
-    factors = np.asarray(normalization.gamma) / np.sqrt(
-        np.asarray(normalization.moving_variance) + normalization.epsilon
-    )
-    for values in (np.asarray(convolution.kernel) * factors).reshape(-1, 16).T:
-        steps = np.sort(values) / (np.abs(values).max() / LARGEST)
-        assert all(abs(round(gap) - gap) < 1e-3 for gap in (second - first for first, second in pairwise(steps)))
+    converted = weights_in(to_int8(copy, calibration, scale=1 / 127.5, zero_point=-1))
+    first, first_normalization = copy.layers[1], copy.layers[2]
+    depthwise, depthwise_normalization = copy.layers[3], copy.layers[4]
+    folded = np.asarray(first.kernel) * factors_of(first_normalization)
+    np.testing.assert_allclose(converted[16, 3, 3, 3], folded.transpose(3, 0, 1, 2), atol=1e-5)
+    folded = np.asarray(depthwise.kernel)[..., 0] * factors_of(depthwise_normalization)
+    np.testing.assert_allclose(converted[1, 3, 3, 16], folded[np.newaxis], atol=1e-5)
+    dense = np.asarray(copy.layers[-1].kernel).T
+    np.testing.assert_allclose(converted[dense.shape], dense, atol=1e-5)
+    # Rounded one by one, all of them lie elsewhere.
+    plain = weights_in(to_int8(network, calibration, scale=1 / 127.5, zero_point=-1))
+    assert all(np.abs(plain[shape] - converted[shape]).max() > 1e-3 for shape in ((16, 3, 3, 3), dense.shape))
+
+
+def factors_of(normalization: Any) -> Any:
+    return np.asarray(normalization.gamma) / np.sqrt(np.asarray(normalization.moving_variance) + normalization.epsilon)
+
+
+def test_networks_of_other_kinds_are_left_alone(calibration: list[Batch]) -> None:
+    layers = keras.layers
+    picture = keras.Input((32, 32, 3))
+    dilated = keras.Model(picture, layers.Conv2D(4, 3, dilation_rate=2)(picture))
+    without_bias = keras.Model(picture, layers.ReLU()(layers.Conv2D(4, 3, use_bias=False)(picture)))
+    inner = keras.Model(picture, layers.Conv2D(4, 3)(picture))
+    outer_picture = keras.Input((32, 32, 3))
+    rescaled = keras.Model(outer_picture, layers.Flatten()(inner(layers.Rescaling(2.0)(outer_picture))))
+    for other in (dilated, without_bias, rescaled):
+        with pytest.raises(UnknownArchitectureError):
+            rounded(other, calibration)
 
 
 def test_the_classifier_lies_on_one_level() -> None:

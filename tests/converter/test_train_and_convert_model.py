@@ -7,9 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
+from converter.classifier_data import BoxedFace, Picture, Split
 from converter.classifier_network import BACKBONE, build_network, load_network, network_input
 from converter.convert_model import (
     check_dense_layers,
@@ -19,9 +21,9 @@ from converter.quantize import input_quantization
 from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, quietly, tf
-from converter.train_model import ensure_writable, train_model
+from converter.train_model import ensure_papers, ensure_writable, gather, train_model
 from facemask_edge.classifier import MaskClassifier, cut_face
-from facemask_edge.errors import ModelError, OutputError
+from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.manifest import read_manifest
 from facemask_edge.values import Box
 from tests.converter.pictures import boxed_scenes, face, single_faces
@@ -158,6 +160,52 @@ def test_an_output_is_checked_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("")
     with pytest.raises(ModelError, match="manifest"):
         ensure_writable(tmp_path / "model.keras", ".keras")
+
+
+def test_folders_of_the_same_name_would_be_mixed_up(tmp_path: Path) -> None:
+    data = [single_faces(tmp_path / side / "faces", 2) for side in ("left", "right")]
+    with pytest.raises(InputError, match="a name of its own, these are faces, faces"):
+        gather(data, DEFAULT, Console(quiet=True))
+
+
+def test_a_copy_of_what_another_folder_reports_on_is_left_out(tmp_path: Path) -> None:
+    scenes = boxed_scenes(tmp_path / "scenes", train=1, dev=1)
+    mine = single_faces(tmp_path / "mine", 8)
+    (mine / "with_mask" / "copy.png").write_bytes((scenes / "images" / "1.png").read_bytes())
+    recipe = replace(DEFAULT, test_part=0.0, held_out_part=0.0)
+    split = gather([mine, scenes], recipe, Console(quiet=True)).split
+    assert len(split.training) == 17
+    assert all(picture.path.name != "copy.png" for picture in split.training)
+
+
+def test_the_papers_recipe_takes_single_faces_and_tests_with_some(tmp_path: Path) -> None:
+    single, scene = Picture(tmp_path, (BoxedFace(None, 0),)), Picture(tmp_path, (BoxedFace(Box(0, 0, 9, 9), 0),))
+    ensure_papers(Split([single], [], [single]))
+    with pytest.raises(InputError, match="no folder of boxed scenes"):
+        ensure_papers(Split([single, scene], [], [single]))
+    with pytest.raises(InputError, match="give --test-part"):
+        ensure_papers(Split([single], [], []))
+
+
+def test_another_network_is_converted_too_and_said_to_be_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = keras.layers
+    picture = keras.Input((224, 224, 3))
+    x = layers.Conv2D(4, 3, strides=4, use_bias=False)(picture)
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
+    other = tmp_path / "other.keras"
+    keras.Model(picture, layers.Dense(2, activation="softmax")(x)).save(other)
+    data = [single_faces(tmp_path / "faces", 2)]
+    convert_model(model=other, data=data, output=tmp_path / "other_int8.tflite", labels=["mask", "no_mask"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "its weights are rounded one by one" in told
+    assert "other.split.json is missing" in told
+    assert (
+        0
+        <= MaskClassifier(str(tmp_path / "other_int8.tflite")).probability(face(masked=True, seed=0), Box(0, 0, 9, 9))
+        <= 1
+    )
 
 
 @pytest.mark.shared_data

@@ -33,6 +33,25 @@ def test_a_second_look_finds_the_same_thing_larger_and_mirrored() -> None:
     assert [middle for _, middle in seen] == pytest.approx([LOOK_SIZE] * 6, abs=4)
 
 
+def test_what_is_large_is_shrunk_smoothly() -> None:
+    """Of a pattern finer than a view's pixels only its mean is left."""
+    stripes = np.zeros((400, 400, 3), np.uint8)
+    stripes[:, ::2] = 255
+    views: list[Image] = []
+
+    def look(view: Image) -> list[Face]:
+        views.append(view)
+        return []
+
+    second_look(stripes, Box(0, 0, 400, 400), look)
+    for side, view in zip(LOOK_SIDES, views[::2], strict=True):
+        middle = view[LOOK_SIZE // 2 - side // 4 : LOOK_SIZE // 2 + side // 4, LOOK_SIZE // 2 - side // 4 :][
+            :, : side // 2
+        ]
+        assert abs(float(middle.mean()) - 127.5) < 4
+        assert middle.std() < 45
+
+
 def test_a_candidate_is_judged_by_its_own_box_and_not_by_a_neighbour() -> None:
     image = np.zeros((100, 160, 3), np.uint8)
     cv2.rectangle(image, (20, 30), (43, 59), (255, 255, 255), -1)
