@@ -37,7 +37,7 @@ class Recipe:
 
 DEFAULT = Recipe(
     name="default",
-    epochs=8,
+    epochs=10,
     batch=64,
     learning_rate=3e-4,
     copies=4,

@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 from converter.calibration import calibration_batches
 from converter.classifier_data import NO_FACE, Picture, find_pictures
 from converter.classifier_network import network_input
-from converter.classifier_training import class_weights, fit
+from converter.classifier_training import NO_FACE_WEIGHT, class_weights, fit
 from converter.crop_stream import CropStream
 from converter.lower_half import QuantizedLowerHalf
 from converter.recipes import DEFAULT, PAPER, Recipe
@@ -112,18 +112,20 @@ def test_classes_weigh_the_same_whatever_else_is_shown() -> None:
     weights = class_weights(np.array([0, 0, 0, 1, NO_FACE]))
     assert weights[0] * 3 == pytest.approx(weights[1])
     assert weights[[0, 0, 0, 1]].mean() == pytest.approx(1)
-    assert weights[NO_FACE] == 1
+    assert weights[NO_FACE] == NO_FACE_WEIGHT
 
 
 def test_what_is_no_face_is_taught_as_neither(pictures: list[Picture], tmp_path: Path) -> None:
-    """Shown faces of one kind, once as they are and once as no face, a network learns three to one."""
+    """Shown faces of one kind, as they are and at half the weight as no face, a network learns the weighted mean."""
     masked = [picture for picture in pictures if picture.faces[0].label == 0]
     no_faces = [replace(picture, faces=(replace(picture.faces[0], label=NO_FACE),)) for picture in masked]
     recipe = replace(QUICK, epochs=12, held_out_part=0.0, copies=1)
     _, model = _fit([*masked, *no_faces], recipe, tmp_path / "state", held_out=masked)
     crops = CropStream(masked, recipe, None).plain()
     probabilities = np.concatenate([np.asarray(model(values)) for values, _ in crops.as_numpy_iterator()])
-    assert np.abs(probabilities[:, 0] - 0.75).max() < 0.1
+    labelled = class_weights(np.array([0] * len(masked)))[0]
+    wanted = (labelled + 0.5 * NO_FACE_WEIGHT) / (labelled + NO_FACE_WEIGHT)
+    assert np.abs(probabilities[:, 0] - wanted).max() < 0.1
 
 
 def test_a_stream_gives_every_face_in_each_epoch_differently(pictures: list[Picture]) -> None:
