@@ -4,7 +4,7 @@
 
 Each count is measured in a process of its own, on generated pictures: they are read and hashed, searched for
 near-duplicates and split by the code of ``train-model``, then the first batches of an epoch are streamed, as every
-batch costs the same. The larger count takes a quarter of an hour: it is the search that grows with the square.
+batch costs the same. The larger count takes ten minutes: it is the search that grows with the square.
 """
 
 import io

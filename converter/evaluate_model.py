@@ -75,7 +75,7 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
         if detector and is_boxed(folder)
     }
     result: dict[str, Any] = {
-        "models": {path.name: sha256_of(path) for path in (int8, network) if path},
+        "models": {path.name: sha256_of(path) for path in (int8, network) if path} | _detector_files(pipeline),
         "data": {one.name: one.figures for one in evaluated},
         "pipeline": pipeline,
     }
@@ -142,7 +142,12 @@ def _pipeline(folder: Path, model: str, detector: str, console: Console) -> dict
     scenes = [scene for scene in read_scenes(folder, "dev") if scene.path.is_relative_to(folder)]
     bar = track(scenes, "detector and classifier", console=console, transient=True, disable=not console.is_terminal)
     figures = pipeline_figures([judge_picture(scene, finder, classifier) for scene in bar])
-    return {"detector": finder.model.entry.file, "pictures": len(scenes)} | figures
+    entry = finder.model.entry
+    return {"detector": entry.file, "detector_sha256": entry.sha256, "pictures": len(scenes)} | figures
+
+
+def _detector_files(pipeline: dict[str, Any]) -> dict[str, str]:
+    return {figures["detector"]: figures["detector_sha256"] for figures in pipeline.values()}
 
 
 def _doubtful(one: Evaluated) -> list[Mistake]:

@@ -1,6 +1,7 @@
 import re
 
 from facemask_edge import __version__, errors
+from tests import make_evaluation_figures
 from tests.conftest import ROOT
 from tests.make_config_reference import REFERENCE, reference
 from tests.make_model_figures import CARD, card
@@ -12,6 +13,15 @@ def test_the_configuration_reference_is_generated_from_the_code() -> None:
 
 def test_the_model_card_holds_the_figures_of_the_manifest() -> None:
     assert CARD.read_text() == card(), "run: make docs"
+
+
+def test_the_evaluation_is_of_the_shipped_models_and_stands_in_the_documents() -> None:
+    evaluated = make_evaluation_figures.read_figures()["models"]
+    shipped = make_evaluation_figures.shipped()
+    assert len(evaluated) == 3
+    assert evaluated == {name: shipped[name] for name in evaluated}, "run evaluate-model as docs/evaluation.md says"
+    assert make_evaluation_figures.PAGE.read_text() == make_evaluation_figures.page(), "run: make docs"
+    assert make_evaluation_figures.README.read_text() == make_evaluation_figures.readme(), "run: make docs"
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -57,7 +57,7 @@ def result(model: Path, data: list[Path], tmp_path_factory: pytest.TempPathFacto
 def test_the_json_holds_what_is_returned(result: tuple[dict[str, Any], Path]) -> None:
     figures, output = result
     assert json.loads((output / "figures" / "all.json").read_text()) == json.loads(json.dumps(figures))
-    assert list(figures["models"]) == [INT8]
+    assert list(figures["models"]) == [INT8, "face_detector_320_int8.tflite"]
     assert set(figures["data"]) == {"faces", "scenes"}
     assert figures["pipeline"]["scenes"]["pictures"] == 3
 
