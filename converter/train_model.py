@@ -219,7 +219,8 @@ def _trained(  # noqa: PLR0913 - what it works on, and what it tells
     pictures = with_found_boxes(split.training)
     shown = with_no_faces(pictures)
     count = sum(face.label == NO_FACE for picture in shown for face in picture.faces)
-    console.print(f"{count} things that only look like a face are taught as neither", highlight=False)
+    if count:
+        console.print(f"{count} things that only look like a face are taught as neither", highlight=False)
     halves = split_network(network)
     lower = QuantizedLowerHalf(halves.lower, calibration_batches(pictures))
     training = CropStream(shown, recipe, lower)
