@@ -34,9 +34,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
     return find_pictures(single_faces(tmp_path_factory.mktemp("faces") / "faces", 8))
 
 
-def _network() -> keras.Model:
+def _network(dropout: float = 0.0) -> keras.Model:
     keras.utils.set_random_seed(0)
-    layers = [keras.layers.AveragePooling2D(56), keras.layers.Flatten(), keras.layers.Dropout(0.1)]
+    layers = [keras.layers.AveragePooling2D(56), keras.layers.Flatten(), keras.layers.Dropout(dropout)]
     return keras.Sequential([keras.Input((224, 224, 3)), *layers, keras.layers.Dense(2, activation="softmax")])
 
 
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_weights(pictures: list[Picture], tmp_path:
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
     pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, uninterrupted = _fit(pictures, QUICK, tmp_path / "whole")
+    whole, uninterrupted = _fit(pictures, QUICK, tmp_path / "whole", _network(dropout=0.3))
     save = TrainingState.save
 
     def interrupted(state: TrainingState, *arguments: Any) -> None:
@@ -79,8 +79,8 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     with monkeypatch.context() as patch:
         patch.setattr(TrainingState, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            _fit(pictures, QUICK, tmp_path / "cut")
-    resumed, model = _fit(pictures, QUICK, tmp_path / "cut")
+            _fit(pictures, QUICK, tmp_path / "cut", _network(dropout=0.3))
+    resumed, model = _fit(pictures, QUICK, tmp_path / "cut", _network(dropout=0.3))
     assert resumed.history == whole.history
     pairs = zip(model.get_weights(), uninterrupted.get_weights(), strict=True)
     assert all(np.array_equal(*pair) for pair in pairs)
