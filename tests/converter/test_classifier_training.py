@@ -119,7 +119,7 @@ def test_what_is_no_face_is_taught_as_neither(pictures: list[Picture], tmp_path:
     """Shown faces of one kind, as they are and at half the weight as no face, a network learns the weighted mean."""
     masked = [picture for picture in pictures if picture.faces[0].label == 0]
     no_faces = [replace(picture, faces=(replace(picture.faces[0], label=NO_FACE),)) for picture in masked]
-    recipe = replace(QUICK, epochs=12, held_out_part=0.0, copies=1)
+    recipe = replace(QUICK, epochs=60, held_out_part=0.0, copies=1)
     _, model = _fit([*masked, *no_faces], recipe, tmp_path / "state", held_out=masked)
     crops = CropStream(masked, recipe, None).plain()
     probabilities = np.concatenate([np.asarray(model(values)) for values, _ in crops.as_numpy_iterator()])
