@@ -128,7 +128,7 @@ def compressed(image: Image, quality: int) -> Image:
 def _turned(crop: Image, random: np.random.Generator) -> Image:
     centre = (SIZE[0] / 2, SIZE[1] / 2)
     # One head in three is tilted as far as heads go.
-    widest = 55 if random.random() < 0.33 else 15  # noqa: PLR2004
+    widest = 55 if random.random() < 0.33 else 15  # noqa: PLR2004 - how often stands above
     turn = cv2.getRotationMatrix2D(centre, random.uniform(-widest, widest), random.uniform(0.95, 1.15))
     return np.asarray(cv2.warpAffine(crop, turn, SIZE, borderMode=cv2.BORDER_REFLECT_101), dtype=np.uint8)
 

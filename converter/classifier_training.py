@@ -139,14 +139,14 @@ def held_out_figures(
     }
 
 
-class _Accuracy(keras.metrics.CategoricalAccuracy):  # type: ignore[misc]
+class _Accuracy(keras.metrics.CategoricalAccuracy):  # type: ignore[misc]  # Keras has no type information
     """The share judged rightly of what has a label."""
 
     def __init__(self) -> None:
         super().__init__(name="accuracy")
 
     def update_state(self, targets: Any, given: Any, sample_weight: Any = None) -> None:  # noqa: ANN401, ARG002 - Keras' names
-        super().update_state(targets, given, tf.cast(tf.reduce_max(targets, axis=-1) > 0.5, tf.float32))  # noqa: PLR2004
+        super().update_state(targets, given, tf.cast(tf.reduce_max(targets, axis=-1) > 0.5, tf.float32))  # noqa: PLR2004 - no label is half of both
 
 
 class _Shown(keras.callbacks.Callback):  # type: ignore[misc]

@@ -124,8 +124,8 @@ def rounded_problem(weights: Array, scales: Array, moments: Array) -> tuple[Arra
 
 def _round(layer: Any, normalization: Any, moments: Array) -> None:  # noqa: ANN401 - Keras layers
     weights = _weights_of(layer, normalization)
-    used = weights.scales > 0
-    scales = np.where(used, weights.scales, 1.0)
+    scales = weights.scales
+    scales[scales == 0] = 1.0
     values, biases = rounded_problem(weights.values * weights.factors, scales, moments)
     factors = np.where(weights.factors == 0, 1.0, weights.factors)
     kernel = values / factors

@@ -13,10 +13,11 @@ from typing import Any
 
 from facemask_edge.manifest import packaged_models, read_manifest
 from tests.conftest import ROOT
+from tests.make_model_figures import filled
 
 FIGURES = ROOT / "docs" / "evaluation.json"
 PAGE, README = ROOT / "docs" / "evaluation.md", ROOT / "README.md"
-BEGIN, END = "<!-- figures from docs/evaluation.json: make docs -->\n", "<!-- end of the figures -->\n"
+BEGIN = "<!-- figures from docs/evaluation.json: make docs -->\n"
 SINGLE, SCENES = "masks4095", "scenes"
 
 
@@ -126,8 +127,7 @@ def shipped() -> dict[str, str]:
 
 
 def _filled(path: Path, lines: list[str]) -> str:
-    before, _, rest = path.read_text().partition(BEGIN)
-    return before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + rest.partition(END)[2]
+    return filled(path, BEGIN, "\n" + "\n".join(lines) + "\n\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Writes the figures of models/manifest.json into models/MODEL_CARD.md: ``python -m tests.make_model_figures``."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from facemask_edge.manifest import packaged_models, read_manifest
@@ -9,10 +10,15 @@ CARD = packaged_models() / "MODEL_CARD.md"
 BEGIN, END = "<!-- figures from manifest.json: make docs -->\n", "<!-- end of the figures -->\n"
 
 
+def filled(page: Path, begin: str, figures: str) -> str:
+    """A page's text with figures between the line ``begin`` and ``END``."""
+    before, _, rest = page.read_text().partition(begin)
+    return before + begin + figures + END + rest.partition(END)[2]
+
+
 def card() -> str:
     """The card with the figures of the manifest."""
-    before, _, rest = CARD.read_text().partition(BEGIN)
-    return before + BEGIN + "".join(_tables()) + END + rest.partition(END)[2]
+    return filled(CARD, BEGIN, "".join(_tables()))
 
 
 def _tables() -> Iterator[str]:
