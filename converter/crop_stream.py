@@ -3,6 +3,7 @@
 Nothing is kept: a data set may be larger than memory, and every epoch sees its faces differently.
 """
 
+import zlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -105,8 +106,9 @@ class CropStream:
         if copy == 0:
             example = self._plain(image, face)
         else:
-            # Seeded by face, so that one more picture does not change all the others.
-            example = self._varied(image, face, np.random.default_rng([self._recipe.seed, epoch, number, place, copy]))
+            # Seeded by name, not by number: one more picture does not change the variation of all the others.
+            name = zlib.crc32(f"{picture.path.parent.name}/{picture.path.name}".encode())
+            example = self._varied(image, face, np.random.default_rng([self._recipe.seed, epoch, name, place, copy]))
         if self._lower:
             values = self._lower.features(example.crop, exact=copy % EXACT == EXACT - 1)
         else:

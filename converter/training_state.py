@@ -35,11 +35,12 @@ class TrainingState:
 
     Args:
         folder: Made when missing.
-        identity: Names recipe and pictures, see ``identity_of``; a state of another one is not gone on from.
+        identity: Names recipe and pictures, see ``identity_of``. Each has a file of its own: trying another recipe
+            does not cost the training that was interrupted.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
-        self._file = folder / "state.npz"
+        self._file = folder / f"{identity[:16]}.npz"
         self._identity = identity
         folder.mkdir(parents=True, exist_ok=True)
 

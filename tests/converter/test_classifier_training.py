@@ -86,13 +86,21 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     assert all(np.array_equal(*pair) for pair in pairs)
 
 
-def test_another_recipe_or_a_broken_file_starts_anew(pictures: list[Picture], tmp_path: Path) -> None:
-    _fit(pictures, replace(QUICK, epochs=1), tmp_path / "state")
-    progress, _ = _fit(pictures, replace(QUICK, epochs=1, seed=1), tmp_path / "state")
+def test_a_broken_file_starts_anew(pictures: list[Picture], tmp_path: Path) -> None:
+    recipe = replace(QUICK, epochs=1)
+    _fit(pictures, recipe, tmp_path)
+    (state,) = tmp_path.iterdir()
+    state.write_bytes(b"PK\x03\x04 cut off")
+    progress, _ = _fit(pictures, recipe, tmp_path)
     assert len(progress.history) == 1
-    (tmp_path / "state" / "state.npz").write_bytes(b"PK\x03\x04 cut off")
-    progress, _ = _fit(pictures, replace(QUICK, epochs=1), tmp_path / "state")
-    assert len(progress.history) == 1
+
+
+def test_another_recipe_starts_anew_and_leaves_the_unfinished_training(pictures: list[Picture], tmp_path: Path) -> None:
+    first, _ = _fit(pictures, replace(QUICK, epochs=1), tmp_path)
+    other, _ = _fit(pictures, replace(QUICK, epochs=1, seed=1), tmp_path)
+    assert other.history != first.history
+    again, _ = _fit(pictures, replace(QUICK, epochs=1), tmp_path)
+    assert again.history == first.history
 
 
 def test_it_stops_when_nothing_gets_better(pictures: list[Picture], tmp_path: Path) -> None:
@@ -147,6 +155,12 @@ def test_a_picture_that_vanishes_is_named(pictures: list[Picture], tmp_path: Pat
     gone = replace(pictures[0], path=tmp_path / "gone.png")
     with pytest.raises(Exception, match=r"gone\.png was readable a moment ago"):
         list(CropStream([gone], QUICK, None).plain().as_numpy_iterator())
+
+
+def test_one_more_picture_leaves_the_variation_of_the_others(pictures: list[Picture]) -> None:
+    few, more = (CropStream(shown, QUICK, None).varied(1, epoch=0) for shown in (pictures[1:], pictures))
+    (alone, _), (beside, _) = (next(stream.unbatch().batch(100).as_numpy_iterator()) for stream in (few, more))
+    assert np.array_equal(alone, beside[1:])
 
 
 def test_the_quantized_lower_half_is_near_the_float_one(pictures: list[Picture]) -> None:
