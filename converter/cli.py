@@ -126,10 +126,12 @@ def _train_detector(
     train_detector(data=data, weights=weights, output=output, epochs=EPOCHS if epochs is None else epochs, seed=seed)
 
 
-def _convert_model(
+def _convert_model(  # noqa: PLR0913 - one parameter an option
     *,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="The .keras file that train-model wrote.")],
-    data: Data,
+    model: Annotated[
+        Path | None, typer.Argument(metavar="MODEL", help="The .keras file that train-model wrote.", show_default=False)
+    ] = None,
+    data: Data = [],  # noqa: B006 - as in _train_model
     more_data: MoreData = [],  # noqa: B006 - as in _train_model
     output: Annotated[Path, typer.Option(metavar="FILE", help="The .tflite file to write.")] = Path(
         "models/mask_classifier_int8.tflite"
@@ -137,8 +139,28 @@ def _convert_model(
     labels: Annotated[
         str | None, typer.Option(metavar="A,B", help="Order of the outputs; otherwise the manifest beside MODEL says.")
     ] = None,
+    check: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only explain this .tflite file, and where it would run.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --check: print one JSON object.")] = False,
 ) -> None:
-    """Quantize a trained mask classifier to int8 and evaluate it with the device's own code."""
+    """Quantize a trained mask classifier to int8 and evaluate it with the device's own code.
+
+    Or explain any .tflite file: convert-model --check FILE.
+    """
+    if check:
+        from converter.check_model import check_model  # noqa: PLC0415 - as in _train_model
+
+        if model or data:
+            raise typer.BadParameter("it explains one file, and converts none", param_hint="--check")
+        check_model(check, as_json=as_json)
+        return
+    if as_json:
+        raise typer.BadParameter("it belongs to --check", param_hint="--json")
+    if model is None:
+        raise typer.BadParameter("name the .keras file that train-model wrote", param_hint="MODEL")
+    if not data:
+        raise typer.BadParameter("name the folders that calibrate and evaluate", param_hint="--data")
     from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model
 
     order = None if labels is None else [label.strip() for label in labels.split(",")]
