@@ -106,6 +106,47 @@ def split_network(network: keras.Model) -> SplitNetwork:
     return SplitNetwork(lower, keras.Model(features, x, name="upper"))
 
 
+class UnknownArchitectureError(ValueError):
+    """The weights of such a network are rounded one by one, by the converter."""
+
+
+def flattened(network: keras.Model) -> keras.Model:
+    """The same layers on one level, where the network holds its backbone as its first layer.
+
+    Raises:
+        UnknownArchitectureError: It holds one elsewhere, or its layers are no chain.
+    """
+    nested = [place for place, layer in enumerate(network.layers) if isinstance(layer, keras.Model)]
+    if not nested:
+        return network
+    backbone, *above = network.layers[nested[0] :]
+    before = network.layers[: nested[0]]
+    chained = all(len(layer._inbound_nodes) == 1 and not isinstance(layer.input, list) for layer in above)  # noqa: SLF001 - Keras has no other way to ask
+    if len(nested) > 1 or not all(isinstance(layer, keras.layers.InputLayer) for layer in before) or not chained:
+        raise UnknownArchitectureError(network.name)
+    x = backbone.output
+    for layer in above:
+        x = layer(x)
+    return keras.Model(backbone.input, x, name=network.name)
+
+
+def with_feature_map(network: keras.Model) -> keras.Model:
+    """The network with a second output: the last feature map, from which its judgement can be explained.
+
+    Raises:
+        ModelError: It has none, or its layers are no chain.
+    """
+    try:
+        flat = flattened(network)
+    except UnknownArchitectureError as error:
+        raise ModelError("--explain knows only networks whose backbone is followed by a chain of layers") from error
+    above = [layer for layer in flat.layers if not isinstance(layer, keras.layers.InputLayer)]
+    maps = [layer for layer in above if len(layer.output.shape) == 4 and layer.output.shape[1] > 1]  # noqa: PLR2004 - batch, height, width, channels
+    if not maps:
+        raise ModelError("--explain needs a convolutional network; this one has no feature map")
+    return keras.Model(flat.input, [flat.output, maps[-1].output], name=network.name)
+
+
 def predicted(model: keras.Model, values: NDArray[np.float32]) -> NDArray[np.float32]:
     """What a model says of one batch; Keras' ``predict_on_batch`` would repeat it for each accelerator."""
     return np.asarray(model(values, training=False), np.float32)

@@ -139,6 +139,9 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
     labels: Annotated[
         str | None, typer.Option(metavar="A,B", help="Order of the outputs; otherwise the manifest beside MODEL says.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the feature map that facemask-edge explain needs; costs no time.")
+    ] = False,
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only explain this .tflite file, and where it would run.")
     ] = None,
@@ -164,7 +167,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
     from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model
 
     order = None if labels is None else [label.strip() for label in labels.split(",")]
-    convert_model(model=model, data=[*data, *more_data], output=output, labels=order)
+    convert_model(model=model, data=[*data, *more_data], output=output, labels=order, explain=explain)
 
 
 def _evaluate_model(  # noqa: PLR0913 - one parameter an option

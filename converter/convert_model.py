@@ -10,7 +10,7 @@ from rich.console import Console
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches
 from converter.classifier_data import LABELS, Picture, find_pictures, readable, reported_hashes
-from converter.classifier_network import load_network
+from converter.classifier_network import UnknownArchitectureError, load_network, with_feature_map
 from converter.device_faces import with_found_boxes
 from converter.duplicates import copies_of
 from converter.evaluate_classifier import (
@@ -24,7 +24,7 @@ from converter.evaluate_classifier import (
 from converter.figures import in_words
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
 from converter.quantize import to_int8, write_model
-from converter.rounding import UnknownArchitectureError, rounded
+from converter.rounding import rounded
 from converter.split_file import read_split_file, split_file_of
 from converter.tensorflow_quietly import quietly, tf
 from converter.train_model import ensure_writable
@@ -32,7 +32,14 @@ from facemask_edge.errors import ModelError, OutputError
 from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, Quantization, read_manifest, sha256_of
 
 
-def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None = None) -> None:
+def convert_model(
+    *,
+    model: Path,
+    data: Sequence[Path],
+    output: Path,
+    labels: Sequence[str] | None = None,
+    explain: bool = False,
+) -> None:
     """Quantize a Keras classifier to int8, write it with its manifest entry and report what it is worth.
 
     Args:
@@ -40,10 +47,11 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
         data: Folders of the kinds train-model takes; their training part calibrates, split dev evaluates.
         output: The ``.tflite`` file to write.
         labels: The order of the outputs; None for that of the entry in the manifest beside ``model``.
+        explain: Whether the last feature map becomes a second output, which ``facemask-edge explain`` needs.
 
     Raises:
         InputError: The data cannot be read.
-        ModelError: ``model`` is no such classifier, or its labels' order is unknown.
+        ModelError: ``model`` is no such classifier, its labels' order is unknown, or it has no feature map to explain.
         OutputError: The output cannot be written.
     """
     console = Console()
@@ -59,6 +67,8 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
     except UnknownArchitectureError:
         console.print("this is another network than train-model's: its weights are rounded one by one")
         rounded_network = network
+    if explain:
+        rounded_network = with_feature_map(rounded_network)
     content = to_int8(rounded_network, calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
     check_dense_layers(content)
     with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
@@ -78,7 +88,7 @@ def convert_model(*, model: Path, data: Sequence[Path], output: Path, labels: Se
             ),
             training_data=known.training_data if known else [],
             licence="Apache-2.0",
-            command=_command(model, data, output, labels),
+            command=_command(model, data, output, labels, explain=explain),
         )
         # The device loads no model without a manifest entry, so a preliminary one stands beside the candidate.
         write_model(candidate, content, entry)
@@ -163,9 +173,10 @@ def _describe_calibration(data: Sequence[Path], count: int) -> str:
     )
 
 
-def _command(model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None) -> str:
+def _command(model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None, *, explain: bool) -> str:
     # Names only: another machine keeps its data elsewhere.
     parts = [f"convert-model models/{model.name}", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
     parts += [f"--output models/{output.name}"]
     parts += [] if labels is None else [f"--labels {','.join(labels)}"]
+    parts += ["--explain"] if explain else []
     return " ".join(parts)

@@ -51,7 +51,7 @@ class QuantizedLowerHalf:
             exact: Whether they are to be those of the float model.
 
         Returns:
-            float32, 14 x 14 x 96.
+            float32, ``shape``.
         """
         pair = self._idle.get()
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from converter.classifier_network import UnknownArchitectureError, flattened
 from converter.quantize import Batch
 from converter.tensorflow_quietly import keras, quietly, tf
 
@@ -48,30 +49,6 @@ def rounded(network: keras.Model, calibration: Iterable[Batch]) -> keras.Model:
     for layer, moments in zip(layers, _second_moments(copy, layers, calibration), strict=True):
         _round(layer, _normalization_after(layer), moments)
     return copy
-
-
-class UnknownArchitectureError(ValueError):
-    """The weights of such a network are rounded one by one, by the converter."""
-
-
-def flattened(network: keras.Model) -> keras.Model:
-    """The same layers on one level, where the network holds its backbone as its first layer.
-
-    Raises:
-        UnknownArchitectureError: It holds one elsewhere, or its layers are no chain.
-    """
-    nested = [place for place, layer in enumerate(network.layers) if isinstance(layer, keras.Model)]
-    if not nested:
-        return network
-    backbone, *above = network.layers[nested[0] :]
-    before = network.layers[: nested[0]]
-    chained = all(len(layer._inbound_nodes) == 1 and not isinstance(layer.input, list) for layer in above)  # noqa: SLF001 - Keras has no other way to ask
-    if len(nested) > 1 or not all(isinstance(layer, keras.layers.InputLayer) for layer in before) or not chained:
-        raise UnknownArchitectureError(network.name)
-    x = backbone.output
-    for layer in above:
-        x = layer(x)
-    return keras.Model(backbone.input, x, name=network.name)
 
 
 @dataclass(frozen=True, slots=True)

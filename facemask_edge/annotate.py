@@ -38,9 +38,15 @@ def annotate(sources: Sequence[Path], output: Path, config: Config) -> Path:
         OutputError: The folder cannot be written.
         ModelError: A model cannot be used.
     """
-    work = list(_expanded(sources))
+    return write_results(list(expanded(sources)), output, Annotator(config))
+
+
+def write_results(work: Sequence[Path], output: Path, annotator: "Annotator") -> Path:
+    """Let ``annotator`` judge pictures and videos, and write down what it yields.
+
+    Returns, and raises: as ``annotate``.
+    """
     results = output / RESULTS
-    annotator = Annotator(config)
     console = Console(stderr=True)
     try:
         targets = _targets(work, output)
@@ -61,7 +67,7 @@ class Annotator:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._models = Models(config)
+        self.models = Models(config)
         self._camera = config.cameras[0]
         self._zones = Zones(self._camera.zones, self._camera.ignore_zones)
 
@@ -76,7 +82,7 @@ class Annotator:
     def video(self, source: Path, target: Path) -> Iterator[dict[str, Any]]:
         """Judge one video with tracking and write its annotated copy."""
         recording = Recording(source)
-        pipeline = Pipeline(self._config, self._camera, self._models)
+        pipeline = Pipeline(self._config, self._camera, self.models)
         with video_writer(target, recording.fps) as write:
             for frame in recording:
                 pipeline.process(frame)
@@ -89,7 +95,7 @@ class Annotator:
     def judge(self, image: Image) -> list[Verdict]:
         """The verdicts on the faces of one uint8 height x width x 3 BGR picture."""
         height, width = image.shape[:2]
-        faces = self._models.detector(width, height).detect(image)
+        faces = self.models.detector(width, height).detect(image)
         compliance = self._config.compliance
         verdicts = []
         for face in self._zones.counting(faces, width, height):
@@ -99,7 +105,7 @@ class Annotator:
             if face.box.height < compliance.min_face_height:
                 verdicts.append(Verdict(track, Label.UNDETERMINED, None, 0))
                 continue
-            probability = self._models.classifier.probability(image, face.box)
+            probability = self.models.classifier.probability(image, face.box)
             verdicts.append(Verdict(track, single_look(probability, compliance.threshold), probability, 1))
         return verdicts
 
@@ -147,7 +153,12 @@ def _frames_in(source: Path) -> int | None:
     return recording.frames or None
 
 
-def _expanded(sources: Sequence[Path]) -> Iterator[Path]:
+def expanded(sources: Sequence[Path]) -> Iterator[Path]:
+    """The files named, and the pictures in the folders named.
+
+    Raises:
+        InputError: There is no such file or folder.
+    """
     for source in sources:
         try:
             if source.is_dir():

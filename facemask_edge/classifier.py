@@ -24,14 +24,20 @@ def cut_face(image: Image, box: Box, size: tuple[int, int]) -> Image:
     Returns:
         uint8, ``size[1]`` x ``size[0]`` x 3, in the channel order of ``image``.
     """
+    left, top, side = face_square(image, box)
+    # INTER_AREA averages what falls together when shrinking; INTER_LINEAR is right, and faster, when enlarging.
+    interpolation = cv2.INTER_AREA if side > size[0] else cv2.INTER_LINEAR
+    return cv2.resize(image[top : top + side, left : left + side], size, interpolation=interpolation)  # type: ignore[return-value]
+
+
+def face_square(image: Image, box: Box) -> tuple[int, int, int]:
+    """Left, top and side in pixels of the square that is cut out around a face."""
     height, width = image.shape[:2]
     side = max(round(min(CROP_MARGIN * max(box.width, box.height), height, width)), 1)
     centre_x, centre_y = box.centre
     left = round(min(max(centre_x - side / 2, 0), width - side))
     top = round(min(max(centre_y - side / 2, 0), height - side))
-    # INTER_AREA averages what falls together when shrinking; INTER_LINEAR is right, and faster, when enlarging.
-    interpolation = cv2.INTER_AREA if side > size[0] else cv2.INTER_LINEAR
-    return cv2.resize(image[top : top + side, left : left + side], size, interpolation=interpolation)  # type: ignore[return-value]
+    return left, top, side
 
 
 class MaskClassifier:

@@ -82,6 +82,24 @@ def annotate(
 
 
 @app.command()
+def explain(
+    *,
+    pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures, and folders of pictures.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the explained copies and results.jsonl.")],
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Draw over each face what speaks for its verdict, and write the verdicts to results.jsonl."""
+    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.explain import explain as explain_pictures  # noqa: PLC0415 - as in run
+
+    results = explain_pictures(pictures, output, load_config(config, overrides))
+    typer.echo(f"{results}")
+
+
+@app.command()
 def demo(
     *,
     output: Annotated[

@@ -5,6 +5,7 @@ set-ups look.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ def _interpreter_class() -> Any:  # noqa: ANN401 - two runtimes without type inf
         except ImportError as error:
             raise ModelError("no TFLite runtime is installed; run: pip install ai-edge-litert") from error
     return Interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class DenseLayer:
+    """A dense layer's weights as the numbers they stand for."""
+
+    weights: NDArray[np.float32]
+    """outputs x inputs."""
+    bias: NDArray[np.float32]
+    """outputs."""
 
 
 class QuantizedOutput:
@@ -91,6 +102,20 @@ class Model:
     def output(self, output: QuantizedOutput) -> NDArray[np.int8]:
         """A copy of an output's int8 values after ``invoke``, in the output's shape."""
         return self._interpreter.get_tensor(output.index)  # type: ignore[no-any-return]
+
+    def dense_layers(self) -> list[DenseLayer]:
+        """The dense layers in the order they run; empty for a model compiled for an Edge TPU, which hides them."""
+        details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
+
+        def value(index: int) -> NDArray[np.float32]:
+            scale, zero_point = details[index]["quantization"]
+            values: NDArray[Any] = self._interpreter.get_tensor(index)
+            return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+
+        # Both runtimes name the operations only here.
+        operations = self._interpreter._get_ops_details()  # noqa: SLF001
+        dense = [operation["inputs"] for operation in operations if operation["op_name"] == "FULLY_CONNECTED"]
+        return [DenseLayer(value(weights), value(bias)) for _, weights, bias in dense]
 
     def _checked_input(self, path: Path) -> int:
         inputs = self._interpreter.get_input_details()

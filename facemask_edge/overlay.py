@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from facemask_edge.values import Image, Label, Verdict
 
@@ -13,6 +15,8 @@ COLOURS = {
 }
 """BGR."""
 TEXTS = {Label.MASK: "Mask", Label.NO_MASK: "No Mask", Label.UNDETERMINED: "Undetermined"}
+HEAT_COVERS = 0.5
+"""How much of the picture the hottest place covers."""
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -33,6 +37,22 @@ def draw(image: Image, verdicts: Iterable[Verdict]) -> None:
         start = max(min(left, image.shape[1] - width), 0)
         cv2.rectangle(image, (start, base - height - baseline), (start + width, base + baseline), colour, cv2.FILLED)
         cv2.putText(image, text, (start, base), FONT, 0.8 * scale, (255, 255, 255), thickness, cv2.LINE_AA)
+
+
+def draw_heat(image: Image, square: tuple[int, int, int], heat: NDArray[np.float32]) -> None:
+    """Tint a square of ``image`` (uint8, height x width x 3, BGR) where ``heat`` is high.
+
+    Args:
+        image: Is drawn into.
+        square: Left, top and side in pixels.
+        heat: float32, any height x width, not negative; the hottest place is tinted most.
+    """
+    left, top, side = square
+    part = image[top : top + side, left : left + side]
+    spread = cv2.resize(heat / max(float(heat.max()), 1e-9), (part.shape[1], part.shape[0]))
+    shade = np.clip(spread, 0, 1)[..., np.newaxis]
+    colours = cv2.applyColorMap((255 * shade).astype(np.uint8), cv2.COLORMAP_TURBO)
+    part[:] = (part * (1 - HEAT_COVERS * shade) + colours * (HEAT_COVERS * shade)).astype(np.uint8)
 
 
 def caption(verdict: Verdict) -> str:

@@ -7,9 +7,9 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter.classifier_network import build_network, predicted
+from converter.classifier_network import UnknownArchitectureError, build_network, flattened, predicted
 from converter.quantize import Batch, to_int8
-from converter.rounding import LARGEST, UnknownArchitectureError, flattened, rounded, rounded_problem
+from converter.rounding import LARGEST, rounded, rounded_problem
 from converter.tensorflow_quietly import keras, quietly, tf
 
 pytestmark = pytest.mark.converter

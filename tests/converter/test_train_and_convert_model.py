@@ -12,7 +12,7 @@ from rich.console import Console
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
 from converter.classifier_data import BoxedFace, Picture, Split
-from converter.classifier_network import BACKBONE, build_network, load_network, network_input
+from converter.classifier_network import BACKBONE, build_network, load_network, network_input, with_feature_map
 from converter.convert_model import (
     check_dense_layers,
     convert_model,
@@ -22,10 +22,11 @@ from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, quietly, tf
 from converter.train_model import ensure_papers, ensure_writable, gather, train_model
+from facemask_edge.activation_maps import ActivationMaps
 from facemask_edge.classifier import MaskClassifier, cut_face
 from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.manifest import read_manifest
-from facemask_edge.values import Box
+from facemask_edge.values import Box, Label
 from tests.converter.pictures import boxed_scenes, face, single_faces
 
 pytestmark = pytest.mark.converter
@@ -55,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
             patch.setattr("sys.stdout", output)
             recipe = replace(DEFAULT, epochs=1, copies=1, limit=16)
             train_model(data=data, weights=weights, output=network, recipe=recipe, report=folder / "report")
-            convert_model(model=network, data=data, output=converted)
+            convert_model(model=network, data=data, output=converted, explain=True)
     return Trained(data, network, converted, (folder / "output.txt").read_text())
 
 
@@ -109,6 +110,20 @@ def test_the_device_judges_like_the_network(trained: Trained) -> None:
         box = Box(20, 20, 180, 180)
         (expected,) = network.predict_on_batch(network_input([cut_face(image, box, (224, 224))]))
         assert classifier.probability(image, box) == pytest.approx(float(expected[1]), abs=0.05)
+
+
+def test_its_feature_map_explains_it(trained: Trained) -> None:
+    classifier = MaskClassifier(str(trained.converted))
+    maps = ActivationMaps(classifier.model)
+    classifier.probability(face(masked=False, seed=1, side=224), Box(20, 20, 180, 180))
+    assert maps.of(Label.NO_MASK).shape == (7, 7)
+    assert read_manifest(trained.network.parent).models[1].command.endswith(" --explain")
+
+
+def test_a_network_without_a_feature_map_cannot_be_explained() -> None:
+    picture = keras.Input((8, 8, 3))
+    with pytest.raises(ModelError, match="no feature map"):
+        with_feature_map(keras.Model(picture, keras.layers.Dense(2)(keras.layers.Flatten()(picture))))
 
 
 def test_the_converted_model_is_what_the_edge_tpu_takes(trained: Trained) -> None:
