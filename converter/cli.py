@@ -142,6 +142,13 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the feature map that facemask-edge explain needs; costs no time.")
     ] = False,
+    edgetpu: Annotated[
+        bool, typer.Option("--edgetpu", help="Refuse what an Edge TPU does not run, and compile for it.")
+    ] = False,
+    together_with: Annotated[
+        list[Path],
+        typer.Option(metavar="FILE", help="With --edgetpu: another int8 model that shares the Edge TPU; repeatable."),
+    ] = [],  # noqa: B006 - as in _train_model
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only explain this .tflite file, and where it would run.")
     ] = None,
@@ -167,7 +174,17 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
     from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model
 
     order = None if labels is None else [label.strip() for label in labels.split(",")]
-    convert_model(model=model, data=[*data, *more_data], output=output, labels=order, explain=explain)
+    if together_with and not edgetpu:
+        raise typer.BadParameter("it belongs to --edgetpu", param_hint="--together-with")
+    convert_model(
+        model=model,
+        data=[*data, *more_data],
+        output=output,
+        labels=order,
+        explain=explain,
+        edgetpu=edgetpu,
+        together_with=together_with,
+    )
 
 
 def _evaluate_model(  # noqa: PLR0913 - one parameter an option

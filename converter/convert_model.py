@@ -1,5 +1,6 @@
 """``convert-model``: quantizes a trained mask classifier to the int8 model that the device runs, and proves it."""
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from converter.classifier_data import LABELS, Picture, find_pictures, readable, 
 from converter.classifier_network import UnknownArchitectureError, load_network, with_feature_map
 from converter.device_faces import with_found_boxes
 from converter.duplicates import copies_of
+from converter.edgetpu_compiler import INSTALLATION, SUFFIX, compiled, find_compiler
+from converter.edgetpu_operations import ensure_taken
 from converter.evaluate_classifier import (
     agreement,
     development_faces,
@@ -29,16 +32,26 @@ from converter.split_file import read_split_file, split_file_of
 from converter.tensorflow_quietly import quietly, tf
 from converter.train_model import ensure_writable
 from facemask_edge.errors import ModelError, OutputError
-from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, Quantization, read_manifest, sha256_of
+from facemask_edge.manifest import (
+    MANIFEST,
+    ModelEntry,
+    ModelInput,
+    Quantization,
+    find_model,
+    read_manifest,
+    sha256_of,
+)
 
 
-def convert_model(
+def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     *,
     model: Path,
     data: Sequence[Path],
     output: Path,
     labels: Sequence[str] | None = None,
     explain: bool = False,
+    edgetpu: bool = False,
+    together_with: Sequence[Path] = (),
 ) -> None:
     """Quantize a Keras classifier to int8, write it with its manifest entry and report what it is worth.
 
@@ -48,6 +61,8 @@ def convert_model(
         output: The ``.tflite`` file to write.
         labels: The order of the outputs; None for that of the entry in the manifest beside ``model``.
         explain: Whether the last feature map becomes a second output, which ``facemask-edge explain`` needs.
+        edgetpu: Whether the result must run on an Edge TPU whole; then it is compiled, where the compiler is installed.
+        together_with: Other int8 models that share the Edge TPU with this one, compiled in the same go.
 
     Raises:
         InputError: The data cannot be read.
@@ -61,6 +76,8 @@ def convert_model(
     order = _label_order(model, known, labels)
     calibration = calibration_batches(with_found_boxes(_trained_with(model, data, console)))
     faces = development_faces(data)
+    for other in together_with:
+        ensure_taken(find_model(str(other.absolute()))[0])
     console.print(f"quantizing {model.name} with {len(calibration)} pictures", highlight=False, soft_wrap=True)
     try:
         rounded_network = rounded(network, calibration)
@@ -90,6 +107,8 @@ def convert_model(
             licence="Apache-2.0",
             command=_command(model, data, output, labels, explain=explain),
         )
+        if edgetpu:
+            ensure_taken(candidate)
         # The device loads no model without a manifest entry, so a preliminary one stands beside the candidate.
         write_model(candidate, content, entry)
         figures: dict[str, Any] = {}
@@ -106,6 +125,8 @@ def convert_model(
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}") from error
     console.print(f"wrote {output}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)
+    if edgetpu:
+        compile_for_edgetpu([output, *together_with], output.parent, console)
 
 
 def _trained_with(model: Path, data: Sequence[Path], console: Console) -> list[Picture]:
@@ -125,6 +146,33 @@ def _trained_with(model: Path, data: Sequence[Path], console: Console) -> list[P
         good, hashes, _ = readable(picture for picture in find_pictures(folder) if picture.path not in tested)
         pictures += [picture for picture, copy in zip(good, copies_of(hashes, reported), strict=True) if not copy]
     return pictures
+
+
+def compile_for_edgetpu(models: Sequence[Path], folder: Path, console: Console) -> None:
+    """Write models compiled for an Edge TPU together, with manifest entries; without a compiler, say how to get it.
+
+    Args:
+        models: Fully int8 .tflite files, each with its manifest entry.
+        folder: Where ``<name>_edgetpu.tflite`` of each is written.
+        console: Told what was written, or what is missing.
+
+    Raises:
+        ModelError: The compiler fails or leaves operations to the CPU.
+        OutputError: A file cannot be written.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        console.print(f"not compiled for the Edge TPU: {INSTALLATION}", highlight=False, soft_wrap=True)
+        return
+    for model, content in zip(models, compiled(compiler, models), strict=True):
+        target = folder / f"{model.stem}{SUFFIX}.tflite"
+        entry = find_model(str(model.absolute()))[1]
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            write_model(target, content, entry.model_copy(update={"file": target.name, "sha256": digest}))
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+        console.print(f"wrote {target}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)
 
 
 def check_dense_layers(content: bytes) -> None:

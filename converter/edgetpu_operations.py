@@ -7,11 +7,14 @@ newer ones the compiler's log says "Operation version not supported". The compil
 otherwise, believe the log.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
-from converter.tflite_file import COMPILED, Graph, Operation, Tensor, TfliteFile
+from converter.tflite_file import COMPILED, Graph, Operation, Tensor, TfliteFile, read_tflite
+from facemask_edge.errors import ModelError
 
 QUANTIZED = ("int8", "uint8")
 LARGEST_SOFTMAX = 16_000
@@ -51,6 +54,21 @@ def mapped_operations(file: TfliteFile) -> Iterator[Mapped]:
         elif (from_tpu | left_tpu).intersection(operation.inputs):
             left_tpu.update(operation.outputs)
         yield Mapped(operation, reason)
+
+
+def ensure_taken(path: Path) -> None:
+    """Make sure that a whole .tflite file would run on an Edge TPU, or does.
+
+    Raises:
+        InputError: The file cannot be read.
+        ModelError: It is damaged, or operations would stay on the CPU; says which and why.
+    """
+    left = Counter((one.operation.name, one.reason) for one in mapped_operations(read_tflite(path)) if one.reason)
+    if left:
+        reasons = "; ".join(f"{count} {name}: {reason}" for (name, reason), count in left.items())
+        raise ModelError(
+            f"{path.name} would not run on an Edge TPU whole ({reasons}); change the network or leave out --edgetpu"
+        )
 
 
 def reason_against(graph: Graph, operation: Operation) -> str | None:

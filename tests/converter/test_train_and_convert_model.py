@@ -1,5 +1,6 @@
 """The whole way on a few generated pictures and random weights: train, convert, judge with the device's code."""
 
+import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,21 +14,21 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 
 from converter.classifier_data import BoxedFace, Picture, Split
 from converter.classifier_network import BACKBONE, build_network, load_network, network_input, with_feature_map
-from converter.convert_model import (
-    check_dense_layers,
-    convert_model,
-)
+from converter.convert_model import check_dense_layers, compile_for_edgetpu, convert_model
 from converter.quantize import input_quantization
 from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, quietly, tf
+from converter.tflite_file import read_tflite
 from converter.train_model import ensure_papers, ensure_writable, gather, train_model
 from facemask_edge.activation_maps import ActivationMaps
 from facemask_edge.classifier import MaskClassifier, cut_face
 from facemask_edge.errors import InputError, ModelError, OutputError
-from facemask_edge.manifest import read_manifest
+from facemask_edge.inference import Model
+from facemask_edge.manifest import find_model, packaged_models, read_manifest
 from facemask_edge.values import Box, Label
 from tests.converter.pictures import boxed_scenes, face, single_faces
+from tests.fakes import edgetpu_compiler
 
 pytestmark = pytest.mark.converter
 
@@ -234,3 +235,25 @@ def test_the_shipped_classifier_knows_a_mask(shared: Path) -> None:
             height, width = image.shape[:2]
             right += round(classifier.probability(image, Box(0, 0, width, height))) == expected
         assert right >= 18
+
+
+def test_models_are_compiled_where_there_is_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = edgetpu_compiler(tmp_path / "bin", "maps")
+    monkeypatch.setenv("PATH", str(compiler.parent), prepend=":")
+    models = [packaged_models() / name for name in ("mask_classifier_int8.tflite", "face_detector_320_int8.tflite")]
+    compile_for_edgetpu(models, tmp_path / "models", Console(quiet=True))
+    for model in models:
+        path, entry = find_model(str(tmp_path / "models" / f"{model.stem}_edgetpu.tflite"))
+        assert read_tflite(path).compiled
+        assert entry.labels == find_model(str(model))[1].labels
+        with pytest.raises(ModelError, match="compiled for an Edge TPU; name the one without _edgetpu, or use a Coral"):
+            Model(str(path))
+
+
+def test_without_a_compiler_it_is_said_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = io.StringIO()
+    compile_for_edgetpu([packaged_models() / "mask_classifier_int8.tflite"], tmp_path, Console(file=told, width=400))
+    assert "not compiled for the Edge TPU: edgetpu_compiler is not installed" in told.getvalue()
+    assert "coral.ai/docs/edgetpu/compiler" in told.getvalue()
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Small .tflite files, written by the flatbuffer schema: a chain of operations, each on the last one's output."""
 
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from converter.tflite_file import COMPILED, IDENTIFIER
 
 SHAPE = (1, 8, 8, 4)
+BYTES = {"INT8": 1, "INT16": 2, "FLOAT32": 4}
 
 
 def chain(path: Path, operations: Sequence[tuple[str, int]], dtype: str = "INT8") -> Path:
@@ -19,7 +21,7 @@ def chain(path: Path, operations: Sequence[tuple[str, int]], dtype: str = "INT8"
     """
     model = schema.ModelT()
     model.version = 3
-    model.buffers = [schema.BufferT(), _buffer(bytes(64))]
+    model.buffers = [schema.BufferT(), _buffer(bytes(prod(SHAPE) * BYTES[dtype]))]
     model.operatorCodes = [_code(*operation) for operation in operations]
     graph = schema.SubGraphT()
     graph.tensors = [_tensor("picture", dtype, 0), _tensor("constant", dtype, 1)]

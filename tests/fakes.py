@@ -1,0 +1,77 @@
+"""Stand-ins for what no machine of this project has."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+_COMPILER = '''#!{python}
+"""Prints what edgetpu_compiler 16.0 prints (see tests/converter/edgetpu_logs), and writes what it would write."""
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, {root!r})
+from converter.edgetpu_operations import mapped_operations
+from converter.tflite_file import COMPILED, read_tflite
+from tests.converter.tflite_files import chain
+
+HOW = {how!r}
+arguments = sys.argv[1:]
+assert arguments[:2] == ["-s", "-o"], arguments
+folder, models = Path(arguments[2]), [Path(model) for model in arguments[3:]]
+print("Edge TPU Compiler version 16.0.384591198")
+print("Started a compilation timeout timer of 180 seconds.")
+if HOW == "hangs":
+    time.sleep(600)
+if HOW == "fails":
+    print("ERROR: Restored original execution plan after delegate application failure.")
+    print("Compilation failed: Compilation failed due to large activation tensors in model.")
+    print("Compilation child process completed within timeout period.")
+    print("Compilation failed! ")
+    sys.exit(1)
+for model in models:
+    operations = [one.operation.name for one in mapped_operations(read_tflite(model))]
+    left = len(operations) if HOW == "maps nothing" else 0
+    result = folder / (model.stem + "_edgetpu.tflite")
+    chain(result, [(COMPILED, 1)])
+    print()
+    print("Model compiled successfully in 2499 ms.")
+    print()
+    print(f"Input model: {{model}}")
+    print("Input size: 2.75MiB")
+    print(f"Output model: {{result}}")
+    print("Output size: 3.02MiB")
+    print("On-chip memory used for caching model parameters: 2.60MiB")
+    print("On-chip memory remaining for caching model parameters: 5.00MiB")
+    print("Off-chip memory used for streaming uncached model parameters: 0.00B")
+    print(f"Number of Edge TPU subgraphs: {{0 if left else 1}}")
+    print(f"Total number of operations: {{len(operations)}}")
+    print(f"Operation log: {{result.with_suffix('.log')}}")
+    print()
+    if left:
+        print("Model successfully compiled but not all operations are supported by the Edge TPU.")
+        print(f"Number of operations that will run on Edge TPU: {{len(operations) - left}}")
+        print(f"Number of operations that will run on CPU: {{left}}")
+        print()
+    print("Operator                       Count      Status")
+    print()
+    status = "Operation is otherwise supported, but not mapped due to some unspecified limitation"
+    for name in dict.fromkeys(operations):
+        print(f"{{name:<30}} {{operations.count(name):<10}} {{status if left else 'Mapped to Edge TPU'}}")
+print("Compilation child process completed within timeout period.")
+print("Compilation succeeded! ")
+'''
+
+
+def edgetpu_compiler(folder: Path, how: Literal["maps", "maps nothing", "fails", "hangs"]) -> Path:
+    """Write an executable ``edgetpu_compiler`` into a folder.
+
+    It takes the real one's options, prints what the real one prints and writes files of the real one's names, whose
+    content is a model with the real one's custom operation.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "edgetpu_compiler"
+    root = str(Path(__file__).parent.parent)
+    program.write_text(_COMPILER.format(python=sys.executable, root=root, how=how))
+    program.chmod(0o755)
+    return program
