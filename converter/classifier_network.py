@@ -1,6 +1,5 @@
 """The paper's mask classifier, and its cut into a part that stays as it is and a part that is trained."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,25 +47,6 @@ def build_network(weights: Path | None) -> keras.Model:
     x = keras.layers.Dropout(0.5, name="dropout")(x)
     x = keras.layers.Dense(len(LABELS), activation="softmax", name="dense_1")(x)
     return keras.Model(picture, x, name="mask_classifier")
-
-
-def load_network(path: Path) -> keras.Model:
-    """Load a trained classifier.
-
-    Raises:
-        ModelError: There is no such file, or it holds no network of one 224 x 224 picture and two outputs.
-    """
-    if not path.is_file():
-        raise ModelError(f"model {path} does not exist; make it with train-model")
-    with quietly():
-        try:
-            network = keras.models.load_model(path, compile=False)
-        except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
-            raise ModelError(f"model {path} is no Keras model; name the .keras file that train-model wrote") from error
-    wanted = ((None, SIZE[1], SIZE[0], 3), (None, len(LABELS)))
-    if (network.input_shape, network.output_shape) != wanted:
-        raise ModelError(f"model {path} does not judge one picture of {SIZE[0]}x{SIZE[1]} by {len(LABELS)} outputs")
-    return network
 
 
 def ensure_exists(weights: Path) -> None:

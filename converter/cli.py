@@ -129,7 +129,8 @@ def _train_detector(
 def _convert_model(  # noqa: PLR0913 - one parameter an option
     *,
     model: Annotated[
-        Path | None, typer.Argument(metavar="MODEL", help="The .keras file that train-model wrote.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="MODEL", help="A trained network: .keras, .h5, or a SavedModel.", show_default=False),
     ] = None,
     data: Data = [],  # noqa: B006 - as in _train_model
     more_data: MoreData = [],  # noqa: B006 - as in _train_model
@@ -168,7 +169,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
     if as_json:
         raise typer.BadParameter("it belongs to --check", param_hint="--json")
     if model is None:
-        raise typer.BadParameter("name the .keras file that train-model wrote", param_hint="MODEL")
+        raise typer.BadParameter("name a trained network: .keras, .h5 or a SavedModel folder", param_hint="MODEL")
     if not data:
         raise typer.BadParameter("name the folders that calibrate and evaluate", param_hint="--data")
     from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model

@@ -11,7 +11,7 @@ from rich.console import Console
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches
 from converter.classifier_data import LABELS, Picture, find_pictures, readable, reported_hashes
-from converter.classifier_network import UnknownArchitectureError, load_network, with_feature_map
+from converter.classifier_network import UnknownArchitectureError, with_feature_map
 from converter.device_faces import with_found_boxes
 from converter.duplicates import copies_of
 from converter.edgetpu_compiler import INSTALLATION, SUFFIX, compiled, find_compiler
@@ -26,6 +26,7 @@ from converter.evaluate_classifier import (
 )
 from converter.figures import in_words
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
+from converter.network_file import load_network
 from converter.quantize import to_int8, write_model
 from converter.rounding import rounded
 from converter.split_file import read_split_file, split_file_of
@@ -56,7 +57,7 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     """Quantize a Keras classifier to int8, write it with its manifest entry and report what it is worth.
 
     Args:
-        model: The ``.keras`` file that train-model wrote.
+        model: What ``load_network`` takes: the ``.keras`` file that train-model wrote, an ``.h5``, a SavedModel folder.
         data: Folders of the kinds train-model takes; their training part calibrates, split dev evaluates.
         output: The ``.tflite`` file to write.
         labels: The order of the outputs; None for that of the entry in the manifest beside ``model``.
@@ -195,7 +196,7 @@ def check_dense_layers(content: bytes) -> None:
 
 def _entry_of(model: Path) -> ModelEntry | None:
     # An entry of another SHA-256 speaks of another training.
-    if not (model.parent / MANIFEST).exists():
+    if model.is_dir() or not (model.parent / MANIFEST).exists():
         return None
     digest = sha256_of(model)
     entries = read_manifest(model.parent).models

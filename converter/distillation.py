@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from converter.classifier_data import Split
-from converter.classifier_network import load_network, split_network
+from converter.classifier_network import split_network
+from converter.network_file import load_network
 from converter.split_file import read_split_file, split_file_of
 from converter.tensorflow_quietly import keras, tf
 from facemask_edge.errors import InputError, ModelError

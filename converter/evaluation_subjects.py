@@ -99,7 +99,8 @@ def network_judge(model: Path) -> Judge:
         ModelError: The file holds no such network.
     """
     # Imported here: a .tflite alone is evaluated without TensorFlow.
-    from converter.classifier_network import load_network, network_input, predicted  # noqa: PLC0415
+    from converter.classifier_network import network_input, predicted  # noqa: PLC0415
+    from converter.network_file import load_network  # noqa: PLC0415
     from converter.tensorflow_quietly import tf  # noqa: PLC0415
 
     network = load_network(model)

@@ -40,8 +40,11 @@ def rounded(network: keras.Model, calibration: Iterable[Batch]) -> keras.Model:
     Raises:
         UnknownArchitectureError: The network has layers of other kinds.
     """
+    flat = flattened(network)
+    if not any(isinstance(layer, KINDS) for layer in flat.layers):
+        raise UnknownArchitectureError(network.name)
     with quietly():
-        copy = keras.models.clone_model(flattened(network))
+        copy = keras.models.clone_model(flat)
     copy.set_weights(network.get_weights())
     layers = [layer for layer in copy.layers if isinstance(layer, KINDS)]
     for layer in layers:

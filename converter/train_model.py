@@ -21,7 +21,7 @@ from converter.classifier_data import (
     reported_hashes,
     split_pictures,
 )
-from converter.classifier_network import BACKBONE, build_network, ensure_exists, load_network, split_network
+from converter.classifier_network import BACKBONE, build_network, ensure_exists, split_network
 from converter.classifier_training import fit, held_out_figures, strategy
 from converter.crop_stream import CropStream
 from converter.device_faces import DETECTOR, with_found_boxes
@@ -30,6 +30,7 @@ from converter.duplicates import copies_of, near_duplicate_groups
 from converter.evaluate_classifier import development_faces, figures_by_height, judged_by_network, lines_of
 from converter.figures import in_words
 from converter.lower_half import QuantizedLowerHalf
+from converter.network_file import load_network
 from converter.no_faces import with_no_faces
 from converter.quantize import write_model
 from converter.recipes import Recipe

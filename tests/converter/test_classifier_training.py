@@ -13,7 +13,7 @@ from rich.console import Console
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter.calibration import calibration_batches
+from converter.calibration import calibration_batches, faces_in_turn, sha256_of_batches
 from converter.classifier_data import NO_FACE, Picture, find_pictures
 from converter.classifier_network import network_input
 from converter.classifier_training import NO_FACE_WEIGHT, class_weights, fit
@@ -23,6 +23,7 @@ from converter.recipes import DEFAULT, PAPER, Recipe
 from converter.tensorflow_quietly import keras
 from converter.training_state import TrainingState, identity_of
 from facemask_edge.errors import InputError
+from facemask_edge.values import Box
 from tests.converter.pictures import single_faces
 
 pytestmark = pytest.mark.converter
@@ -182,6 +183,23 @@ def test_calibration_holds_both_classes_and_the_extremes(pictures: list[Picture]
     assert all(batch.shape == (1, 224, 224, 3) and batch.dtype == np.float32 for batch in batches)
     assert batches[-1].min() == -1.0
     assert batches[-1].max() == 1.0
+
+
+def test_calibration_takes_small_faces_as_often_as_large_ones(pictures: list[Picture]) -> None:
+    heights = (20, 40, 40, 40, 40, 80, 80)
+    face = pictures[0].faces[0]
+    boxed = replace(pictures[0], faces=tuple(replace(face, box=Box(0, 0, 10, height)) for height in heights))
+    taken = list(faces_in_turn([boxed, pictures[0]], face.label, np.random.default_rng(0)))
+    boxes = [picture.faces[place].box for picture, place in taken]
+    assert [box and box.height for box in boxes] == [None, 20, 40, 80, 40, 80, 40, 40]
+
+
+def test_another_face_takes_the_place_of_one_that_may_not_calibrate(pictures: list[Picture]) -> None:
+    refused = {picture.path for picture in pictures if picture.faces[0].label == 0}
+    refused.pop()
+    batches = calibration_batches(pictures, 8, lambda picture, _: None if picture.path in refused else picture)
+    assert len(batches) == 1 + 4 + 1
+    assert sha256_of_batches(batches) != sha256_of_batches(calibration_batches(pictures, 8))
 
 
 def test_calibration_without_a_readable_picture_is_one_sentence(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
 from converter.classifier_data import BoxedFace, Picture, Split
-from converter.classifier_network import BACKBONE, build_network, load_network, predicted, split_network
+from converter.classifier_network import BACKBONE, build_network, predicted, split_network
 from converter.distillation import TAUGHT_SHARE, Teachers, ensure_untaught
+from converter.network_file import load_network
 from converter.recipes import DEFAULT
 from converter.split_file import SplitFile, read_split_file
 from converter.tensorflow_quietly import keras, quietly

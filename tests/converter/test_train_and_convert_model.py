@@ -13,8 +13,9 @@ from rich.console import Console
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
 from converter.classifier_data import BoxedFace, Picture, Split
-from converter.classifier_network import BACKBONE, build_network, load_network, network_input, with_feature_map
+from converter.classifier_network import BACKBONE, build_network, network_input, with_feature_map
 from converter.convert_model import check_dense_layers, compile_for_edgetpu, convert_model
+from converter.network_file import load_network
 from converter.quantize import input_quantization
 from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
@@ -161,7 +162,7 @@ def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not exist"):
         load_network(path)
     path.write_bytes(b"no model")
-    with pytest.raises(ModelError, match="no Keras model"):
+    with pytest.raises(ModelError, match="cannot be loaded"):
         load_network(path)
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
     with pytest.raises(ModelError, match="224x224"):
