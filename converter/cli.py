@@ -150,12 +150,13 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
         list[Path],
         typer.Option(metavar="FILE", help="With --edgetpu: another int8 model that shares the Edge TPU; repeatable."),
     ] = [],  # noqa: B006 - as in _train_model
+    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there already.")] = False,
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only explain this .tflite file, and where it would run.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print one JSON object.")] = False,
 ) -> None:
-    """Quantize a trained mask classifier to int8 and evaluate it with the device's own code.
+    """Quantize a trained mask classifier to int8, and prove that it judges as before.
 
     Or explain any .tflite file: convert-model --check FILE.
     """
@@ -185,6 +186,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
         explain=explain,
         edgetpu=edgetpu,
         together_with=together_with,
+        force=force,
     )
 
 

@@ -1,38 +1,39 @@
 """``convert-model``: quantizes a trained mask classifier to the int8 model that the device runs, and proves it."""
 
 import hashlib
+import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from converter.augmentation import SIZE
-from converter.calibration import calibration_batches
-from converter.classifier_data import LABELS, Picture, find_pictures, readable, reported_hashes
+from converter.calibration import calibration_batches, sha256_of_batches
+from converter.check_model import checked
+from converter.classifier_data import LABELS, Picture, find_pictures, reported_hashes
 from converter.classifier_network import UnknownArchitectureError, with_feature_map
-from converter.device_faces import with_found_boxes
-from converter.duplicates import copies_of
-from converter.edgetpu_compiler import INSTALLATION, SUFFIX, compiled, find_compiler
+from converter.conversion_report import write_conversion_report
+from converter.device_faces import found_boxes
+from converter.duplicates import copies_of, perceptual_hashes
+from converter.edgetpu_compiler import compile_for_edgetpu
 from converter.edgetpu_operations import ensure_taken
-from converter.evaluate_classifier import (
-    agreement,
-    development_faces,
-    figures_by_height,
-    judged_by_device,
-    judged_by_network,
-    lines_of,
-)
-from converter.figures import in_words
+from converter.evaluate_classifier import agreement, figures_by_height, lines_of
+from converter.evaluation_subjects import Subject, device_judge, float_judge, judge_all, subjects_of
+from converter.gates import Gate, ensure_passed, judgement_gates, structure_gates
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
-from converter.network_file import load_network
-from converter.quantize import to_int8, write_model
+from converter.metrics import Probabilities
+from converter.network_file import files_of, load_network
+from converter.outputs import Files, Steps, ensure_absent, ensure_writable
+from converter.quantize import Batch, to_float, to_int8, write_model
 from converter.rounding import rounded
 from converter.split_file import read_split_file, split_file_of
-from converter.tensorflow_quietly import quietly, tf
-from converter.train_model import ensure_writable
-from facemask_edge.errors import ModelError, OutputError
+from converter.tflite_file import read_tflite
+from facemask_edge import __version__
+from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.manifest import (
     MANIFEST,
     ModelEntry,
@@ -42,6 +43,12 @@ from facemask_edge.manifest import (
     read_manifest,
     sha256_of,
 )
+from facemask_edge.values import Image
+
+MOST_HELD_OUT = 1200
+"""Faces of each folder that are judged by both models: a few seconds."""
+TOOLS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
+"""Packages whose versions decide the result."""
 
 
 def convert_model(  # noqa: PLR0913 - one parameter an option of the command
@@ -53,145 +60,195 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     explain: bool = False,
     edgetpu: bool = False,
     together_with: Sequence[Path] = (),
+    force: bool = False,
 ) -> None:
-    """Quantize a Keras classifier to int8, write it with its manifest entry and report what it is worth.
+    """Quantize a classifier to int8, make it prove itself, and write it with its manifest entry and a report.
+
+    Beside ``<name>_int8.tflite`` it writes ``<name>_float32.tflite`` and ``<name>_int8.html``.
 
     Args:
         model: What ``load_network`` takes: the ``.keras`` file that train-model wrote, an ``.h5``, a SavedModel folder.
-        data: Folders of the kinds train-model takes; their training part calibrates, split dev evaluates.
+        data: Folders of the kinds train-model takes. Their training part calibrates; split dev of boxed scenes, and
+            the single faces that the model was only tested with, prove.
         output: The ``.tflite`` file to write.
         labels: The order of the outputs; None for that of the entry in the manifest beside ``model``.
         explain: Whether the last feature map becomes a second output, which ``facemask-edge explain`` needs.
         edgetpu: Whether the result must run on an Edge TPU whole; then it is compiled, where the compiler is installed.
         together_with: Other int8 models that share the Edge TPU with this one, compiled in the same go.
+        force: Whether files that are there already are overwritten.
 
     Raises:
         InputError: The data cannot be read.
-        ModelError: ``model`` is no such classifier, its labels' order is unknown, or it has no feature map to explain.
-        OutputError: The output cannot be written.
+        ModelError: ``model`` is no such classifier, its labels' order is unknown, it has no feature map to explain, or
+            the converted model does not pass its gates.
+        OutputError: The output cannot be written, or is there already.
     """
     console = Console()
+    files = Files(output)
     ensure_writable(output, ".tflite")
+    ensure_absent(files.written(compiled=edgetpu), force=force)
+    for other in together_with:
+        ensure_taken(find_model(str(other.absolute()))[0])
+    step = Steps(console, 6 if edgetpu else 5)
+    step("loading the network and the pictures")
     network = load_network(model)
     known = _entry_of(model)
     order = _label_order(model, known, labels)
-    calibration = calibration_batches(with_found_boxes(_trained_with(model, data, console)))
-    faces = development_faces(data)
-    for other in together_with:
-        ensure_taken(find_model(str(other.absolute()))[0])
-    console.print(f"quantizing {model.name} with {len(calibration)} pictures", highlight=False, soft_wrap=True)
-    try:
-        rounded_network = rounded(network, calibration)
-    except UnknownArchitectureError:
-        console.print("this is another network than train-model's: its weights are rounded one by one")
-        rounded_network = network
-    if explain:
-        rounded_network = with_feature_map(rounded_network)
-    content = to_int8(rounded_network, calibration, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT)
-    check_dense_layers(content)
+    calibration, used = _calibration(model, data, console)
+    step(f"rounding the weights of {model.name} with {len(calibration)} pictures")
+    rounded_network = _rounded(network, calibration, console)
+    step("quantizing")
+    content = to_int8(
+        with_feature_map(rounded_network) if explain else rounded_network,
+        calibration,
+        scale=INPUT_SCALE,
+        zero_point=INPUT_ZERO_POINT,
+    )
+    float_content = to_float(network)
+    entry = ModelEntry(
+        name=known.name if known else output.stem.removesuffix("_int8"),
+        file=output.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        input=ModelInput(width=SIZE[0], height=SIZE[1], channels="RGB"),
+        labels=order,
+        quantization=Quantization(
+            type="int8",
+            scale=INPUT_SCALE,
+            zero_point=INPUT_ZERO_POINT,
+            calibration=_describe_calibration(data, len(calibration)),
+        ),
+        training_data=known.training_data if known else [],
+        licence="Apache-2.0",
+        command=_command(model, data, output, labels, explain=explain, edgetpu=edgetpu),
+        recipe=recipe_of(model, calibration),
+    )
+    step("judging held-out faces by both")
+    held_out = held_out_faces(model, data, used, console)
     with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
-        candidate = Path(folder) / output.name
-        candidate.write_bytes(content)
-        entry = ModelEntry(
-            name=known.name if known else output.stem.removesuffix("_int8"),
-            file=output.name,
-            sha256=sha256_of(candidate),
-            input=ModelInput(width=SIZE[0], height=SIZE[1], channels="RGB"),
-            labels=order,
-            quantization=Quantization(
-                type="int8",
-                scale=INPUT_SCALE,
-                zero_point=INPUT_ZERO_POINT,
-                calibration=_describe_calibration(data, len(calibration)),
-            ),
-            training_data=known.training_data if known else [],
-            licence="Apache-2.0",
-            command=_command(model, data, output, labels, explain=explain),
-        )
-        if edgetpu:
-            ensure_taken(candidate)
         # The device loads no model without a manifest entry, so a preliminary one stands beside the candidate.
+        candidate = Path(folder) / output.name
         write_model(candidate, content, entry)
-        figures: dict[str, Any] = {}
-        if faces:
-            by_device, by_network = judged_by_device(candidate, faces), judged_by_network(network, faces, order)
-            figures["scenes_dev_int8"] = figures_by_height(faces, by_device)
-            figures["int8_and_float"] = agreement(by_device, by_network)
-            for line in lines_of(figures["scenes_dev_int8"]):
-                console.print(f"split dev, int8, {line}", highlight=False, soft_wrap=True)
-            same = in_words(figures["int8_and_float"]["same_label"])
-            console.print(f"int8 and float give the same label: {same}", highlight=False, soft_wrap=True)
+        check = checked(candidate)
+        gates = structure_gates(read_tflite(candidate), scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT, edgetpu=edgetpu)
+        # What is built otherwise cannot be judged by the device's code.
+        ensure_passed(gates)
+        by_device = judge_all(device_judge(candidate), held_out, "int8", console)
+    by_float = judge_all(float_judge(float_content, order), held_out, "float", console)
+    gates += judgement_gates(np.array([face.label for face in held_out], np.int64), by_device, by_float)
+    ensure_passed(gates)
+    step("writing")
+    entry = entry.model_copy(update={"figures": _figures(held_out, by_device, by_float)})
     try:
-        write_model(output, content, entry.model_copy(update={"figures": figures}))
+        write_model(output, content, entry)
+        write_model(files.float32, float_content, _float_entry(entry, files.float32, float_content))
+        write_conversion_report(files.report, entry, check, gates, _verdict(gates))
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}") from error
-    console.print(f"wrote {output}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)
+    _tell(entry.figures, gates, console)
+    written = f"wrote {output}, {len(content) >> 10} kB, {files.float32.name} and {files.report.name}"
+    console.print(written, highlight=False, soft_wrap=True)
     if edgetpu:
+        step("compiling for the Edge TPU")
         compile_for_edgetpu([output, *together_with], output.parent, console)
 
 
-def _trained_with(model: Path, data: Sequence[Path], console: Console) -> list[Picture]:
-    """The pictures that may calibrate: not those that are tested with or reported on, nor copies of the latter."""
+def recipe_of(model: Path, calibration: Sequence[Batch]) -> dict[str, dict[str, str]]:
+    """What a conversion is made of: SHA-256 sums of its inputs, versions of its tools."""
+    inputs = {file.relative_to(model.parent).as_posix(): sha256_of(file) for file in files_of(model)}
+    installed = {package.metadata["Name"]: package.version for package in metadata.distributions()}
+    return {
+        "inputs": {**inputs, "calibration pictures": sha256_of_batches(calibration)},
+        "tools": {
+            "facemask-edge": __version__,
+            "python": platform.python_version(),
+            **{name: installed[name] for name in TOOLS if name in installed},
+        },
+    }
+
+
+def held_out_faces(model: Path, data: Sequence[Path], used: Collection[Path], console: Console) -> list[Subject]:
+    """Faces that neither trained nor calibrated the model, as far as that is known.
+
+    Args:
+        model: Whose split file says what it was only tested with.
+        data: Folders of single faces and of boxed scenes, of which split dev is taken.
+        used: Pictures that calibrated.
+        console: Told what is left out.
+    """
+    held_out: list[Subject] = []
+    for folder in data:
+        try:
+            subjects = subjects_of(folder, model, console, all_pictures=False)
+        except InputError:
+            # Boxed scenes without a split dev.
+            continue
+        subjects = [one for one in subjects if one.path not in used]
+        if len(subjects) > MOST_HELD_OUT:
+            chosen = np.random.default_rng(0).choice(len(subjects), MOST_HELD_OUT, replace=False)
+            subjects = [subjects[place] for place in sorted(chosen)]
+        held_out += subjects
+    return held_out
+
+
+def _calibration(model: Path, data: Sequence[Path], console: Console) -> tuple[list[Batch], set[Path]]:
+    """The inputs that calibrate, and the pictures they are of: none that was tested with or is reported on."""
     known = read_split_file(model)
     if known is None:
-        console.print(
-            f"{split_file_of(model)} is missing: pictures that the model was tested with may be among those that "
-            "calibrate it",
-            highlight=False,
-            soft_wrap=True,
-        )
+        missing = f"{split_file_of(model)} is missing: which pictures the model was tested with is not known"
+        console.print(missing, highlight=False, soft_wrap=True)
+    tested = {path for folder in data for path in (known.test_pictures(folder) if known else set())}
+    pictures = [one for folder in data for one in find_pictures(folder) if one.path not in tested]
     reported = reported_hashes(data)
-    pictures = []
-    for folder in data:
-        tested = known.test_pictures(folder) if known else set()
-        good, hashes, _ = readable(picture for picture in find_pictures(folder) if picture.path not in tested)
-        pictures += [picture for picture, copy in zip(good, copies_of(hashes, reported), strict=True) if not copy]
-    return pictures
+    with_found = found_boxes()
+    used: set[Path] = set()
+
+    def prepare(picture: Picture, image: Image) -> Picture | None:
+        # Only what is drawn is looked at: all of a large data set would take minutes.
+        if copies_of(perceptual_hashes(image)[np.newaxis], reported).any():
+            return None
+        used.add(picture.path)
+        return with_found(picture, image)
+
+    return calibration_batches(pictures, prepare=prepare), used
 
 
-def compile_for_edgetpu(models: Sequence[Path], folder: Path, console: Console) -> None:
-    """Write models compiled for an Edge TPU together, with manifest entries; without a compiler, say how to get it.
-
-    Args:
-        models: Fully int8 .tflite files, each with its manifest entry.
-        folder: Where ``<name>_edgetpu.tflite`` of each is written.
-        console: Told what was written, or what is missing.
-
-    Raises:
-        ModelError: The compiler fails or leaves operations to the CPU.
-        OutputError: A file cannot be written.
-    """
-    compiler = find_compiler()
-    if compiler is None:
-        console.print(f"not compiled for the Edge TPU: {INSTALLATION}", highlight=False, soft_wrap=True)
-        return
-    for model, content in zip(models, compiled(compiler, models), strict=True):
-        target = folder / f"{model.stem}{SUFFIX}.tflite"
-        entry = find_model(str(model.absolute()))[1]
-        digest = hashlib.sha256(content).hexdigest()
-        try:
-            write_model(target, content, entry.model_copy(update={"file": target.name, "sha256": digest}))
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
-        console.print(f"wrote {target}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)
+def _rounded(network: Any, calibration: Sequence[Batch], console: Console) -> Any:  # noqa: ANN401 - Keras models
+    try:
+        return rounded(network, calibration)
+    except UnknownArchitectureError:
+        console.print("this is another network than train-model's: its weights are rounded one by one")
+        return network
 
 
-def check_dense_layers(content: bytes) -> None:
-    """Make sure that every dense layer's weights have one scale.
+def _figures(held_out: Sequence[Subject], by_device: Probabilities, by_float: Probabilities) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    boxed = np.array([face.box is not None for face in held_out], np.bool_)
+    if boxed.any():
+        scenes = [face for face in held_out if face.box is not None]
+        figures["scenes_dev_int8"] = figures_by_height(scenes, by_device[boxed])
+    if held_out:
+        figures["int8_and_float"] = agreement(by_device, by_float)
+    return figures
 
-    Args:
-        content: The bytes of a .tflite file.
 
-    Raises:
-        ModelError: One has a scale for each channel, which the Edge TPU compiler refuses, or there is none at all.
-    """
-    with quietly():
-        interpreter = tf.lite.Interpreter(model_content=content)
-        operations = interpreter._get_ops_details()  # noqa: SLF001 - there is no public list of operations
-        tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    weights = [operation["inputs"][1] for operation in operations if operation["op_name"] == "FULLY_CONNECTED"]
-    if not weights or any(len(tensors[index]["quantization_parameters"]["scales"]) != 1 for index in weights):
-        raise ModelError("TensorFlow did not quantize the dense layers per tensor; install TensorFlow 2.21")
+def _float_entry(entry: ModelEntry, file: Path, content: bytes) -> ModelEntry:
+    digest = hashlib.sha256(content).hexdigest()
+    return entry.model_copy(update={"file": file.name, "sha256": digest, "quantization": None, "figures": {}})
+
+
+def _verdict(gates: Sequence[Gate]) -> str:
+    if any(gate.passed is None for gate in gates):
+        return "Converted, but not proven: there are too few held-out faces to compare int8 with float."
+    return "Converted and proven: int8 judges as float does."
+
+
+def _tell(figures: dict[str, Any], gates: Sequence[Gate], console: Console) -> None:
+    sizes = [f"split dev, int8, {line}" for line in lines_of(figures.get("scenes_dev_int8", {}))]
+    proven = [
+        f"{'ok' if gate.passed else 'not proven'}: {gate.name}: {gate.found} (wanted: {gate.wanted})" for gate in gates
+    ]
+    for line in (*sizes, *proven, _verdict(gates)):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _entry_of(model: Path) -> ModelEntry | None:
@@ -222,10 +279,13 @@ def _describe_calibration(data: Sequence[Path], count: int) -> str:
     )
 
 
-def _command(model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None, *, explain: bool) -> str:
+def _command(  # noqa: PLR0913 - one parameter an option of the command
+    model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None, *, explain: bool, edgetpu: bool
+) -> str:
     # Names only: another machine keeps its data elsewhere.
     parts = [f"convert-model models/{model.name}", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
     parts += [f"--output models/{output.name}"]
     parts += [] if labels is None else [f"--labels {','.join(labels)}"]
     parts += ["--explain"] if explain else []
+    parts += ["--edgetpu"] if edgetpu else []
     return " ".join(parts)

@@ -1,6 +1,6 @@
 """The faces of training pictures as the device's own detector finds them, beside the labelled boxes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,8 +25,20 @@ def with_found_boxes(pictures: Iterable[Picture]) -> list[Picture]:
     Raises:
         ModelError: The packaged detector cannot be used.
     """
+    with_found = found_boxes()
+    return [
+        picture if (image := read_picture(picture.path)) is None else with_found(picture, image) for picture in pictures
+    ]
+
+
+def found_boxes() -> Callable[[Picture, Image], Picture]:
+    """A function that gives a picture, with its image, the boxes that the packaged detector finds for its faces.
+
+    Raises:
+        ModelError: The packaged detector cannot be used.
+    """
     detector = training_detector(MIN_SCORE)
-    return [replace(picture, faces=_found(picture, detector)) for picture in pictures]
+    return lambda picture, image: replace(picture, faces=_found(picture, image, detector))
 
 
 def training_detector(min_score: float) -> YuNet:
@@ -41,10 +53,7 @@ def training_detector(min_score: float) -> YuNet:
         raise ModelError(f"the training cuts faces with the device's own detector: {error}") from error
 
 
-def _found(picture: Picture, detector: YuNet) -> tuple[BoxedFace, ...]:
-    image = read_picture(picture.path)
-    if image is None:
-        return picture.faces
+def _found(picture: Picture, image: Image, detector: YuNet) -> tuple[BoxedFace, ...]:
     detections = detector.detect(image)
     return tuple(replace(face, found=_matching(face, detections, image)) for face in picture.faces)
 

@@ -4,6 +4,7 @@ The compiler is closed; the last one is 16.0 (2021). With ``-s`` it prints, for 
 operations with their counts and what became of them.
 """
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -12,7 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facemask_edge.errors import ModelError
+from rich.console import Console
+
+from converter.quantize import write_model
+from facemask_edge.errors import ModelError, OutputError
+from facemask_edge.manifest import find_model
 
 COMPILER = "edgetpu_compiler"
 MAPPED = "Mapped to Edge TPU"
@@ -141,3 +146,30 @@ def _ensure_mapped(model: Path, log: CompilerLog | None, version: str) -> None:
         f"{COMPILER} {version} maps {log.mapped} of {log.mapped + log.left} operations of {model.name}; the rest would "
         f"run on the CPU ({reasons or 'it names none'}); see convert-model --check"
     )
+
+
+def compile_for_edgetpu(models: Sequence[Path], folder: Path, console: Console) -> None:
+    """Write models compiled for an Edge TPU together, with manifest entries; without a compiler, say how to get it.
+
+    Args:
+        models: Fully int8 .tflite files, each with its manifest entry.
+        folder: Where ``<name>_edgetpu.tflite`` of each is written.
+        console: Told what was written, or what is missing.
+
+    Raises:
+        ModelError: The compiler fails or leaves operations to the CPU.
+        OutputError: A file cannot be written.
+    """
+    compiler = find_compiler()
+    if compiler is None:
+        console.print(f"not compiled for the Edge TPU: {INSTALLATION}", highlight=False, soft_wrap=True)
+        return
+    for model, content in zip(models, compiled(compiler, models), strict=True):
+        target = folder / f"{model.stem}{SUFFIX}.tflite"
+        entry = find_model(str(model.absolute()))[1]
+        digest = hashlib.sha256(content).hexdigest()
+        try:
+            write_model(target, content, entry.model_copy(update={"file": target.name, "sha256": digest}))
+        except OSError as error:
+            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+        console.print(f"wrote {target}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ The int8 figures come from the device's own code, so they measure what the devic
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,18 @@ HEIGHTS = (16, 32, 64)
 
 _NO_MASK = LABELS.index(Label.NO_MASK)
 _BATCH = 32
+
+
+class Boxed(Protocol):
+    """A labelled face with its box."""
+
+    @property
+    def box(self) -> Any:  # noqa: ANN401 - a Box; None in classes that also stand for pictures of one face
+        """In its picture."""
+
+    @property
+    def label(self) -> int:
+        """Its place in ``LABELS``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +89,7 @@ def judged_by_device(model: Path, faces: Sequence[DevelopmentFace]) -> NDArray[n
         return np.array([classifier.probability(face.image, face.box) for face in faces], dtype=np.float64)
 
 
-def figures_by_height(faces: Sequence[DevelopmentFace], probabilities: NDArray[np.float64]) -> dict[str, Any]:
+def figures_by_height(faces: Sequence[Boxed], probabilities: NDArray[np.float64]) -> dict[str, Any]:
     """The shares judged rightly at a threshold of 0.5: for each smallest height over all faces and for each class."""
     heights = np.array([face.box.height for face in faces], dtype=np.float64)
     labels = np.array([face.label for face in faces], dtype=np.int64)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import markupsafe
 import matplotlib as mpl
 
@@ -16,6 +15,7 @@ from converter.augmentation import plain_crop
 from converter.classifier_data import LABELS, read_picture
 from converter.evaluate_pipeline import SIZES
 from converter.metrics import Probabilities, Truth, reliability, roc
+from converter.pages import page_template
 from facemask_edge.values import Box
 
 mpl.use("Agg")
@@ -69,15 +69,7 @@ def write_report(
     Returns:
         The path of the page.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("converter", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["figure"] = _in_html
-    page = environment.get_template("report.html.j2").render(
+    page = page_template("report.html.j2", figure=_in_html).render(
         models=result["models"],
         pipeline=result["pipeline"],
         labels=LABELS,

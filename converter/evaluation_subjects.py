@@ -1,5 +1,6 @@
 """Whom an evaluation judges, and by which of a model's files."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,30 @@ def network_judge(model: Path) -> Judge:
     compiled = tf.function(lambda values: predicted(network, values) if tf.executing_eagerly() else network(values))
     no_mask = LABELS.index(Label.NO_MASK)
     return lambda image, box: float(np.asarray(compiled(network_input([plain_crop(image, box)])))[0, no_mask])
+
+
+def float_judge(content: bytes, labels: Sequence[str]) -> Judge:
+    """Judge by a float32 TFLite model that takes what a Keras network takes.
+
+    Args:
+        content: The bytes of the .tflite file.
+        labels: The order of its outputs.
+    """
+    from converter.classifier_network import network_input  # noqa: PLC0415 - as above
+    from converter.tensorflow_quietly import quietly, tf  # noqa: PLC0415
+
+    with quietly():
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+    (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
+    no_mask = list(labels).index(Label.NO_MASK)
+
+    def judge(image: Image, box: Box | None) -> float:
+        interpreter.set_tensor(given["index"], network_input([plain_crop(image, box)]))
+        interpreter.invoke()
+        return float(interpreter.get_tensor(taken["index"])[0, no_mask])
+
+    return judge
 
 
 def judge_all(judge: Judge, subjects: Sequence[Subject], name: str, console: Console) -> Probabilities:

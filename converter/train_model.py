@@ -32,6 +32,7 @@ from converter.figures import in_words
 from converter.lower_half import QuantizedLowerHalf
 from converter.network_file import load_network
 from converter.no_faces import with_no_faces
+from converter.outputs import ensure_writable
 from converter.quantize import write_model
 from converter.recipes import Recipe
 from converter.split_file import SplitFile
@@ -39,7 +40,7 @@ from converter.tensorflow_quietly import keras, quietly
 from converter.training_report import write_report
 from converter.training_state import Progress, TrainingState, identity_of, opened_state
 from facemask_edge.errors import InputError, OutputError
-from facemask_edge.manifest import MANIFEST, ModelEntry, ModelInput, find_model, read_manifest, sha256_of
+from facemask_edge.manifest import ModelEntry, ModelInput, find_model, sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +113,6 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
         write_report(report, progress.history, recipe)
     state.discard()
     console.print(f"wrote {output}", highlight=False, soft_wrap=True)
-
-
-def ensure_writable(output: Path, suffix: str) -> None:
-    """Find out before the work, not after it, that a file cannot be written.
-
-    Raises:
-        OutputError: Its name does not end in ``suffix``, or its folder cannot be written.
-        ModelError: The manifest beside it is malformed.
-    """
-    if output.suffix != suffix or output.is_dir():
-        raise OutputError(f"{output} is no name for the model; --output names a {suffix} file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
-    if (output.parent / MANIFEST).exists():
-        read_manifest(output.parent)
 
 
 def ensure_names_differ(data: Sequence[Path]) -> None:

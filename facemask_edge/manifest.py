@@ -53,6 +53,8 @@ class ModelEntry(BaseModel):
     licence: str
     command: str
     """How the file was made."""
+    recipe: dict[str, dict[str, str]] = {}
+    """What it was made of: SHA-256 sums of the inputs, versions of the tools."""
 
 
 class Manifest(BaseModel):

@@ -14,19 +14,21 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 
 from converter.classifier_data import BoxedFace, Picture, Split
 from converter.classifier_network import BACKBONE, build_network, network_input, with_feature_map
-from converter.convert_model import check_dense_layers, compile_for_edgetpu, convert_model
+from converter.convert_model import convert_model
+from converter.edgetpu_compiler import compile_for_edgetpu
+from converter.gates import structure_gates
 from converter.network_file import load_network
-from converter.quantize import input_quantization
+from converter.outputs import ensure_writable
 from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
-from converter.tensorflow_quietly import keras, quietly, tf
+from converter.tensorflow_quietly import keras, quietly
 from converter.tflite_file import read_tflite
-from converter.train_model import ensure_papers, ensure_writable, gather, train_model
+from converter.train_model import ensure_papers, gather, train_model
 from facemask_edge.activation_maps import ActivationMaps
 from facemask_edge.classifier import MaskClassifier, cut_face
 from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.inference import Model
-from facemask_edge.manifest import find_model, packaged_models, read_manifest
+from facemask_edge.manifest import ModelEntry, find_model, packaged_models, read_manifest, sha256_of
 from facemask_edge.values import Box, Label
 from tests.converter.pictures import boxed_scenes, face, single_faces
 from tests.fakes import edgetpu_compiler
@@ -62,6 +64,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(data, network, converted, (folder / "output.txt").read_text())
 
 
+def _entries(trained: Trained) -> dict[str, ModelEntry]:
+    return {entry.file: entry for entry in read_manifest(trained.network.parent).models}
+
+
 def test_training_tells_what_it_does(trained: Trained) -> None:
     lines = trained.output.splitlines()
     assert any("cannot read" in line and "0broken.jpg" in line for line in lines)
@@ -72,7 +78,8 @@ def test_training_tells_what_it_does(trained: Trained) -> None:
 
 
 def test_the_manifest_says_how_both_were_made(trained: Trained) -> None:
-    network, converted = read_manifest(trained.network.parent).models
+    entries = _entries(trained)
+    network, converted = entries["small.keras"], entries["small_int8.tflite"]
     assert network.file == "small.keras"
     assert network.quantization is None
     assert network.labels == converted.labels == ["mask", "no_mask"]
@@ -95,7 +102,7 @@ def test_what_was_tested_with_is_written_down(trained: Trained) -> None:
     assert tested
     assert all(path.is_file() for path in tested)
     assert not known.test_pictures(trained.data[1])
-    assert len(read_manifest(trained.network.parent).models[0].figures["test"]["accuracy"]["interval_95"]) == 2
+    assert len(_entries(trained)["small.keras"].figures["test"]["accuracy"]["interval_95"]) == 2
 
 
 def test_nothing_of_the_training_is_left_behind(trained: Trained) -> None:
@@ -119,7 +126,7 @@ def test_its_feature_map_explains_it(trained: Trained) -> None:
     maps = ActivationMaps(classifier.model)
     classifier.probability(face(masked=False, seed=1, side=224), Box(20, 20, 180, 180))
     assert maps.of(Label.NO_MASK).shape == (7, 7)
-    assert read_manifest(trained.network.parent).models[1].command.endswith(" --explain")
+    assert _entries(trained)["small_int8.tflite"].command.endswith(" --explain")
 
 
 def test_a_network_without_a_feature_map_cannot_be_explained() -> None:
@@ -129,23 +136,37 @@ def test_a_network_without_a_feature_map_cannot_be_explained() -> None:
 
 
 def test_the_converted_model_is_what_the_edge_tpu_takes(trained: Trained) -> None:
-    content = trained.converted.read_bytes()
-    scale, zero_point = input_quantization(content)
-    assert scale == pytest.approx(1 / 127.5, rel=1e-3)
-    assert zero_point == -1
-    check_dense_layers(content)
+    file = read_tflite(trained.converted)
+    assert all(gate.passed for gate in structure_gates(file, scale=1 / 127.5, zero_point=-1, edgetpu=True))
 
 
-def test_dense_layers_with_a_scale_a_channel_are_refused() -> None:
-    model = keras.Sequential([keras.Input((8,), batch_size=1), keras.layers.Dense(4)])
+def test_a_conversion_leaves_with_its_recipe_and_a_report(trained: Trained) -> None:
+    entries = _entries(trained)
+    recipe = entries["small_int8.tflite"].recipe
+    assert recipe["inputs"]["small.keras"] == sha256_of(trained.network)
+    assert set(recipe["inputs"]) == {"small.keras", "calibration pictures"}
+    assert {"facemask-edge", "python", "keras", "numpy"} <= set(recipe["tools"])
+    assert entries["small_float32.tflite"].sha256 == sha256_of(trained.converted.with_name("small_float32.tflite"))
+    page = trained.converted.with_suffix(".html").read_text()
+    for wanted in ("Converted, but not proven", entries["small_int8.tflite"].sha256, "DEPTHWISE_CONV_2D", "--explain"):
+        assert wanted in page
+    assert "Converted, but not proven" in trained.output
+
+
+def test_nothing_is_overwritten_unasked(trained: Trained) -> None:
+    before = trained.converted.read_bytes()
+    with pytest.raises(OutputError, match="is there already; name another --output, or overwrite it with --force"):
+        convert_model(model=trained.network, data=trained.data, output=trained.converted)
+    assert trained.converted.read_bytes() == before
+
+
+def test_the_same_inputs_give_the_same_bytes(trained: Trained) -> None:
+    before = trained.converted.read_bytes()
     with quietly():
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        samples = np.random.default_rng(0).uniform(-1, 1, (8, 1, 8)).astype(np.float32)
-        converter.representative_dataset = lambda: ([sample] for sample in samples)
-        content = converter.convert()
-    with pytest.raises(ModelError, match="per tensor"):
-        check_dense_layers(content)
+        convert_model(
+            model=trained.network, data=trained.data, output=trained.converted, explain=True, edgetpu=True, force=True
+        )
+    assert trained.converted.read_bytes() == before
 
 
 def test_a_network_without_an_entry_needs_labels(trained: Trained, tmp_path: Path) -> None:

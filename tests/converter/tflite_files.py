@@ -14,17 +14,17 @@ SHAPE = (1, 8, 8, 4)
 BYTES = {"INT8": 1, "INT16": 2, "FLOAT32": 4}
 
 
-def chain(path: Path, operations: Sequence[tuple[str, int]], dtype: str = "INT8") -> Path:
+def chain(path: Path, operations: Sequence[tuple[str, int]], dtype: str = "INT8", *, channels: int = 1) -> Path:
     """Write a model whose operations (name, version) follow one another on tensors of one type.
 
-    The second input of each is a constant, quantized as a whole.
+    The second input of each is a constant, with one scale or as many as ``channels``.
     """
     model = schema.ModelT()
     model.version = 3
     model.buffers = [schema.BufferT(), _buffer(bytes(prod(SHAPE) * BYTES[dtype]))]
     model.operatorCodes = [_code(*operation) for operation in operations]
     graph = schema.SubGraphT()
-    graph.tensors = [_tensor("picture", dtype, 0), _tensor("constant", dtype, 1)]
+    graph.tensors = [_tensor("picture", dtype, 0), _tensor("constant", dtype, 1, channels)]
     graph.operators = []
     for place, _ in enumerate(operations):
         graph.tensors.append(_tensor(f"after {place}", dtype, 0))
@@ -60,11 +60,11 @@ def _code(name: str, version: int) -> Any:
     return code
 
 
-def _tensor(name: str, dtype: str, buffer: int) -> Any:
+def _tensor(name: str, dtype: str, buffer: int, channels: int = 1) -> Any:
     tensor = schema.TensorT()
     tensor.name, tensor.shape, tensor.buffer = name, list(SHAPE), buffer
     tensor.type = getattr(schema.TensorType, dtype)
     quantization = schema.QuantizationParametersT()
-    quantization.scale, quantization.zeroPoint = [0.5], [0]
+    quantization.scale, quantization.zeroPoint = [0.5] * channels, [0] * channels
     tensor.quantization = quantization
     return tensor

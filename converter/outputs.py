@@ -1,0 +1,87 @@
+"""What a command writes: found out before the work whether it can, and said while it works how far it is."""
+
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from converter.edgetpu_compiler import SUFFIX
+from facemask_edge.errors import OutputError
+from facemask_edge.manifest import MANIFEST, read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a conversion writes."""
+
+    int8: Path
+
+    @property
+    def float32(self) -> Path:
+        """The model before it is quantized; the device does not run it."""
+        return self.int8.with_name(f"{self.int8.stem.removesuffix('_int8')}_float32.tflite")
+
+    @property
+    def report(self) -> Path:
+        """One page."""
+        return self.int8.with_suffix(".html")
+
+    def written(self, *, compiled: bool) -> list[Path]:
+        """All of them."""
+        files = [self.int8, self.float32, self.report]
+        return [*files, self.int8.with_name(f"{self.int8.stem}{SUFFIX}.tflite")] if compiled else files
+
+
+class Steps:
+    """Says what is being done, and since when.
+
+    Args:
+        console: Told a line a step.
+        count: How many there are.
+    """
+
+    def __init__(self, console: Console, count: int) -> None:
+        self._console = console
+        self._count = count
+        self._done = 0
+        self._start = time.monotonic()
+
+    def __call__(self, what: str) -> None:
+        """Begin the next step."""
+        self._done += 1
+        seconds = time.monotonic() - self._start
+        line = f"[{self._done}/{self._count}] {seconds:3.0f} s  {what}"
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def ensure_absent(files: Iterable[Path], *, force: bool) -> None:
+    """Overwrite nothing that nobody asked to overwrite.
+
+    Raises:
+        OutputError: One of the files is there already.
+    """
+    there = [file for file in files if file.exists()]
+    if there and not force:
+        raise OutputError(f"{there[0]} is there already; name another --output, or overwrite it with --force")
+
+
+def ensure_writable(output: Path, suffix: str) -> None:
+    """Find out before the work, not after it, that a file cannot be written.
+
+    Raises:
+        OutputError: Its name does not end in ``suffix``, or its folder cannot be written.
+        ModelError: The manifest beside it is malformed.
+    """
+    if output.suffix != suffix or output.is_dir():
+        raise OutputError(f"{output} is no name for the model; --output names a {suffix} file")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+    if (output.parent / MANIFEST).exists():
+        read_manifest(output.parent)
