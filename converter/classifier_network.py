@@ -13,7 +13,7 @@ from facemask_edge.errors import InputError, ModelError
 from facemask_edge.values import Image
 
 BACKBONE = "mobilenetv2_1.00_224"
-BORDER = "block_12_add"
+BORDER = "block_9_add"
 """The last layer that keeps its ImageNet weights; training all that lies above it is what small faces need."""
 
 
@@ -64,7 +64,7 @@ class SplitNetwork:
     """The network in two halves that share its layers: training ``upper`` trains the whole."""
 
     lower: keras.Model
-    """From the picture to the output of ``BORDER``: float32, n x 14 x 14 x 96. Never trained."""
+    """From the picture to the output of ``BORDER``: float32, n x 14 x 14 x 64. Never trained."""
     upper: keras.Model
     """From there to the probabilities; batch normalisation is frozen, its statistics are ImageNet's."""
 
