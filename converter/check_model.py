@@ -12,6 +12,7 @@ from converter.edgetpu_operations import QUANTIZED, mapped_operations
 from converter.tflite_file import Tensor, TfliteFile, read_tflite
 
 EDGE_TPU, CPU = "Edge TPU", "CPU"
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 CACHE_BYTES = 8 << 20
 """The Edge TPU's memory, parameters and program together; what does not fit is sent over USB at every inference."""
 
@@ -62,9 +63,11 @@ def check_model(path: Path, *, as_json: bool = False) -> Check:
     """
     check = checked(path)
     if as_json:
-        Console().print_json(json.dumps(asdict(check)))
+        # Numbers that JSON has no word for can only stand in a broken file.
+        print(json.dumps(asdict(check), indent=2, allow_nan=False))  # noqa: T201 - this is what the command is asked for
     else:
-        _show(check, Console(highlight=False))
+        # The names in a file are not ours: they must not be taken for markup.
+        _show(check, Console(highlight=False, markup=False, emoji=False))
     return check
 
 
@@ -82,7 +85,7 @@ def checked(path: Path) -> Check:
         size=file.size,
         kind=kind_of(file),
         compiled=file.compiled,
-        weights=sum(tensor.size for one in file.graphs for tensor in one.tensors),
+        weights=sum({tensor.buffer: tensor.size for one in file.graphs for tensor in one.tensors}.values()),
         inputs=[graph.tensors[place] for place in graph.inputs],
         outputs=[graph.tensors[place] for place in graph.outputs],
         operations=rows,
@@ -94,22 +97,25 @@ def checked(path: Path) -> Check:
 def kind_of(file: TfliteFile) -> str:
     """How a file's numbers are stored, in words."""
     graph = file.main
-    ends = {graph.tensors[place].dtype for place in (*graph.inputs, *graph.outputs)}
-    worked_on = {tensor.dtype for tensor in graph.tensors if not tensor.constant}
-    # Biases, shapes and axes are int32 or int64 in every kind.
-    weights = {tensor.dtype for tensor in graph.tensors if tensor.constant} - {"int32", "int64"}
+    # Shapes, axes, biases and results such as classes are integers in every kind.
+    numbers = [tensor for tensor in graph.tensors if not tensor.dtype.startswith(("int32", "int64", "bool"))]
+    worked_on = {tensor.dtype for tensor in numbers if not tensor.constant}
+    weights = {tensor.dtype for tensor in numbers if tensor.constant}
+    quantized = set(QUANTIZED)
+    weighted = [graph.given(operation) for operation in graph.operations if operation.name in WEIGHTED]
+    hybrid = any(len(given) > 1 and given[0].dtype == "float32" and given[1].dtype in quantized for given in weighted)
     if file.compiled:
         kind = "compiled for the Edge TPU"
-    elif worked_on <= set(QUANTIZED):
+    elif worked_on <= quantized:
         kind = f"fully quantized to {' and '.join(sorted(worked_on))}"
-    elif "float32" in ends and weights <= set(QUANTIZED) and worked_on & set(QUANTIZED):
-        kind = "quantized inside, with float32 at its inputs or outputs"
-    elif weights & set(QUANTIZED):
+    elif hybrid:
         kind = "dynamic range: quantized weights, float32 between the operations"
     elif "float16" in weights:
         kind = "float16 weights, float32 between the operations"
-    elif worked_on | weights <= {"float32", "int32", "int64", "bool"}:
+    elif worked_on | weights <= {"float32"}:
         kind = "float32"
+    elif worked_on <= {"float32", *quantized} and worked_on & quantized:
+        kind = "quantized inside, with float32 at its inputs or outputs"
     else:
         kind = f"mixed: {', '.join(sorted(worked_on | weights))}"
     return kind
@@ -119,8 +125,8 @@ def _verdict(file: TfliteFile, rows: list[Row]) -> str:
     left = sum(row.count for row in rows if row.runs_on == CPU)
     total = sum(row.count for row in rows)
     if file.compiled:
-        rest = f"; {left} of {total} operations stay on the CPU" if left else ", whole"
-        return f"It is compiled: it runs on an Edge TPU{rest}, and on nothing else."
+        rest = f", but for {left} of {total} operations that stay on the CPU" if left else " whole"
+        return f"It is compiled: it runs on an Edge TPU{rest}. Without an Edge TPU it does not run."
     if not left:
         return f"All {total} operations would run on an Edge TPU, once edgetpu_compiler has compiled it."
     if left == total:

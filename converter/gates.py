@@ -118,7 +118,7 @@ def judgement_gates(truth: Truth, by_int8: Probabilities, by_float: Probabilitie
         Gate(
             "share judged rightly, from float to int8",
             f"at most {LARGEST_DROP:.2%} less",
-            f"{-drop:+.2%}, to {in_words(right)}" + few,
+            f"{0.0 - drop:+.2%}, to {in_words(right)}" + few,
             drop <= LARGEST_DROP if enough else None,
             HINT,
         ),

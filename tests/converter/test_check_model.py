@@ -34,7 +34,8 @@ def test_a_compiled_model_runs_nowhere_else(tmp_path: Path) -> None:
     assert check.compiled
     assert check.kind == "compiled for the Edge TPU"
     assert check.verdict == (
-        "It is compiled: it runs on an Edge TPU; 1 of 2 operations stay on the CPU, and on nothing else."
+        "It is compiled: it runs on an Edge TPU, but for 1 of 2 operations that stay on the CPU. Without an Edge TPU "
+        "it does not run."
     )
 
 
@@ -66,6 +67,50 @@ def test_it_says_why(operation: tuple[str, int], dtype: str, reason: str, tmp_pa
     (mapped,) = mapped_operations(read_tflite(chain(tmp_path / "model.tflite", [operation], dtype)))
     assert mapped.reason is not None
     assert reason in mapped.reason
+
+
+@pytest.mark.parametrize(
+    ("operation", "options", "fields", "constant", "reason"),
+    [
+        (("RESIZE_BILINEAR", 2), "ResizeBilinear", {"halfPixelCenters": True}, (), "half-pixel centres"),
+        (("RESIZE_BILINEAR", 2), "ResizeBilinear", {"alignCorners": True}, (), None),
+        (("MAX_POOL_2D", 2), "Pool2D", {"fusedActivationFunction": 1}, (), "an activation is fused"),
+        (("CONV_2D", 3), "Conv2D", {"dilationWFactor": 2, "dilationHFactor": 1}, (), "its dilation differs"),
+        (("CONV_2D", 3), "Conv2D", {"dilationWFactor": 2, "dilationHFactor": 2}, (), None),
+        (("STRIDED_SLICE", 2), "StridedSlice", {"newAxisMask": 1}, (), "a new axis"),
+        (("STRIDED_SLICE", 2), "StridedSlice", {}, (1, 1, 2, 1), "its strides are not all 1"),
+        (("MEAN", 2), "Reducer", {}, (1, 2), None),
+        (("MEAN", 2), "Reducer", {}, (0,), "reduces over the pictures"),
+        (("SUM", 2), "Reducer", {}, (-4,), "reduces over the pictures"),
+        (("PAD", 2), "Pad", {}, (0, 0, 1, 1, 1, 1, 0, 0), None),
+        (("PAD", 2), "Pad", {}, (1, 0, 0, 0, 0, 0, 0, 0), "pads the pictures"),
+        (("PACK", 2), "Pack", {"axis": 0}, (), "along the pictures"),
+        (("SOFTMAX", 2), "Softmax", {}, (), "more than one dimension"),
+        (("FULLY_CONNECTED", 4), "FullyConnected", {}, (), "more than one dimension"),
+        (("PRELU", 1), None, {}, (), "its alpha has more than one dimension"),
+    ],
+)
+def test_every_limit_is_told(  # noqa: PLR0913, PLR0917 - what the case is made of
+    operation: tuple[str, int],
+    options: str | None,
+    fields: dict[str, int],
+    constant: tuple[int, ...],
+    reason: str | None,
+    tmp_path: Path,
+) -> None:
+    path = chain(tmp_path / "model.tflite", [operation], options=options, fields=fields, constant=constant)
+    (mapped,) = mapped_operations(read_tflite(path))
+    if reason is None:
+        assert mapped.reason is None
+    else:
+        assert reason in (mapped.reason or "")
+
+
+def test_names_in_a_file_are_not_taken_for_markup(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    check_model(chain(tmp_path / "model.tflite", [("a[/x]", 1)], name="[bold]:smile:\x1b[31m"))
+    told = capsys.readouterr().out
+    assert "a[/x]" in told
+    assert "[bold]:smile:?[31m" in told
 
 
 def test_json_is_the_whole_of_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -4,14 +4,18 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
+from converter.check_model import checked
 from converter.tflite_file import COMPILED, read_tflite
 from facemask_edge.errors import InputError, ModelError
 from facemask_edge.manifest import packaged_models
-from tests.converter.tflite_files import chain, compiled
+from tests.converter.tflite_files import chain, compiled, endless
 
 CLASSIFIER = packaged_models() / "mask_classifier_int8.tflite"
 DETECTOR = packaged_models() / "face_detector_320_int8.tflite"
@@ -20,11 +24,11 @@ MEMORY = 1 << 30
 READ_ALL = """
 import sys
 from pathlib import Path
-from converter.tflite_file import read_tflite
+from converter.check_model import checked
 from facemask_edge.errors import ModelError
 for path in sorted(Path(sys.argv[1]).iterdir()):
     try:
-        read_tflite(path)
+        checked(path)
         print(path.name, "read")
     except ModelError:
         print(path.name, "refused")
@@ -46,7 +50,7 @@ def test_the_classifier_is_what_it_is() -> None:
     assert weights.constant
     assert len(weights.scales) == weights.shape[0]
     assert bias.dtype == "int32"
-    assert (convolution.version, convolution.options.StrideH()) == (3, 2)
+    assert (convolution.version, convolution.options["StrideH"]) == (3, 2)
 
 
 def test_a_custom_operation_has_its_own_name(tmp_path: Path) -> None:
@@ -87,6 +91,32 @@ def test_a_file_cut_off_in_its_weights_says_so(tmp_path: Path) -> None:
             read_tflite(path)
 
 
+@pytest.mark.parametrize(
+    ("what", "value"), [("opcodeIndex", 7), ("outputs", [9]), ("outputs", [-1]), ("inputs", [-2]), ("buffer", 5)]
+)
+def test_an_index_outside_its_table_is_damage(what: str, value: Any, tmp_path: Path) -> None:
+    path = chain(tmp_path / "model.tflite", [("ADD", 2)])
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
+    (graph,) = model.subgraphs
+    setattr(graph.tensors[0] if what == "buffer" else graph.operators[0], what, value)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(builder.Output())
+    with pytest.raises(ModelError, match="damaged or cut off"):
+        read_tflite(path)
+
+
+def test_an_operation_without_its_inputs_is_still_explained(tmp_path: Path) -> None:
+    for name, version in (("FULLY_CONNECTED", 4), ("STRIDED_SLICE", 2), ("MEAN", 2), ("PRELU", 1), ("SPLIT", 2)):
+        path = chain(tmp_path / "model.tflite", [(name, version)])
+        model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
+        model.subgraphs[0].operators[0].inputs = []
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        path.write_bytes(builder.Output())
+        assert checked(path).operations[0].operation == name
+
+
 def test_no_damaged_file_takes_memory_or_ends_in_a_traceback(tmp_path: Path) -> None:
     """Cut off anywhere it is refused; with any bytes changed it is read or refused, in bounded memory."""
     whole = DETECTOR.read_bytes()
@@ -99,6 +129,8 @@ def test_no_damaged_file_takes_memory_or_ends_in_a_traceback(tmp_path: Path) -> 
         for place in random.integers(0, 40_000, random.integers(1, 30)):
             changed[place] = random.choice([0, 0x7F, 0x80, 0xFF])
         (tmp_path / f"changed-{number}").write_bytes(changed)
+    endless(tmp_path / "endless-shape", tensors=50_000, sides=100_000, letters=1)
+    endless(tmp_path / "endless-name", tensors=50_000, sides=1, letters=1_000_000)
     ended = subprocess.run(
         [sys.executable, "-c", READ_ALL, str(tmp_path)],
         check=True,
@@ -110,4 +142,5 @@ def test_no_damaged_file_takes_memory_or_ends_in_a_traceback(tmp_path: Path) -> 
     outcomes = dict(line.split() for line in ended.stdout.splitlines())
     assert len(outcomes) == len(list(tmp_path.iterdir()))
     assert {outcome for name, outcome in outcomes.items() if name.startswith("cut")} == {"refused"}
+    assert {outcome for name, outcome in outcomes.items() if name.startswith("endless")} == {"refused"}
     assert {outcome for name, outcome in outcomes.items() if name.startswith("changed")} == {"read", "refused"}
