@@ -4,6 +4,7 @@ import hashlib
 import platform
 import tempfile
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from rich.console import Console
 
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches, sha256_of_batches
-from converter.check_model import checked
+from converter.check_model import Check, checked
 from converter.classifier_data import LABELS, Picture, find_pictures, reported_hashes
 from converter.classifier_network import UnknownArchitectureError, with_feature_map
 from converter.conversion_report import write_conversion_report
 from converter.device_faces import found_boxes
 from converter.duplicates import copies_of, perceptual_hashes
-from converter.edgetpu_compiler import compile_for_edgetpu
+from converter.edgetpu_compiler import INSTALLATION, compiled, find_compiler
 from converter.edgetpu_operations import ensure_taken
 from converter.evaluate_classifier import agreement, figures_by_height, lines_of
 from converter.evaluation_subjects import Subject, device_judge, float_judge, judge_all, subjects_of
@@ -86,10 +87,15 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     console = Console()
     files = Files(output)
     ensure_writable(output, ".tflite")
-    ensure_absent(files.written(compiled=edgetpu), force=force)
-    for other in together_with:
-        ensure_taken(find_model(str(other.absolute()))[0])
-    step = Steps(console, 6 if edgetpu else 5)
+    others = [find_model(str(other))[0] for other in together_with]
+    for other in others:
+        ensure_taken(other)
+    compiler = find_compiler() if edgetpu else None
+    targets = [files.compiled(one) for one in (output, *others)] if compiler else []
+    if len(set(targets)) < len(targets):
+        raise InputError("--together-with names a model of the name of another one; rename one")
+    ensure_absent([output, files.float32, files.report, *targets], force=force)
+    step = Steps(console, 6 if compiler else 5)
     step("loading the network and the pictures")
     network = load_network(model)
     known = _entry_of(model)
@@ -119,37 +125,103 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
         ),
         training_data=known.training_data if known else [],
         licence="Apache-2.0",
-        command=_command(model, data, output, labels, explain=explain, edgetpu=edgetpu),
+        command=_command(model, data, output, labels, explain=explain, edgetpu=edgetpu, together_with=together_with),
         recipe=recipe_of(model, calibration),
     )
     step("judging held-out faces by both")
     held_out = held_out_faces(model, data, used, console)
+    proof = proven(content, float_content, entry, held_out, edgetpu=edgetpu, console=console)
+    entry = entry.model_copy(update={"figures": proof.figures})
+    made = [
+        Made(output, content, entry),
+        Made(files.float32, float_content, _float_entry(entry, files.float32, float_content)),
+    ]
+    if compiler:
+        step("compiling for the Edge TPU")
+        made += _compiled(compiler, made[0], others, targets)
+    step("writing")
+    try:
+        for one in made:
+            write_model(one.file, one.content, one.entry)
+        write_conversion_report(files.report, entry, proof.check, proof.gates, proof.verdict)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+    lines = [*proof.lines(), *(f"wrote {one.file}, {len(one.content) >> 10} kB" for one in made)]
+    if edgetpu and not compiler:
+        lines.append(f"not compiled for the Edge TPU: {INSTALLATION}")
+    for line in (*lines, f"wrote {files.report}"):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A model to write."""
+
+    file: Path
+    content: bytes
+    entry: ModelEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is known of a converted model that passed its gates."""
+
+    check: Check
+    gates: list[Gate]
+    figures: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if any(gate.passed is None for gate in self.gates):
+            return "Converted, but not proven: see what is not."
+        return "Converted and proven: int8 judges as float does."
+
+    def lines(self) -> list[str]:
+        """All of it for a terminal."""
+        sizes = [f"split dev, int8, {line}" for line in lines_of(self.figures.get("scenes_dev_int8", {}))]
+        gates = [
+            f"{'ok' if gate.passed else 'not proven'}: {gate.name}: {gate.found} (wanted: {gate.wanted})"
+            for gate in self.gates
+        ]
+        return [*sizes, *gates, self.verdict]
+
+
+def proven(  # noqa: PLR0913 - what is proven, and by what
+    content: bytes,
+    float_content: bytes,
+    entry: ModelEntry,
+    held_out: Sequence[Subject],
+    *,
+    edgetpu: bool,
+    console: Console,
+) -> Proof:
+    """Let a converted model prove itself.
+
+    Args:
+        content: The int8 .tflite file's.
+        float_content: The float32 .tflite file's.
+        entry: The manifest entry of the former.
+        held_out: Faces to judge by both.
+        edgetpu: Whether all of it must run on an Edge TPU.
+        console: Shows the progress when it is a terminal.
+
+    Raises:
+        ModelError: It does not pass a gate.
+    """
     with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
         # The device loads no model without a manifest entry, so a preliminary one stands beside the candidate.
-        candidate = Path(folder) / output.name
+        candidate = Path(folder) / entry.file
         write_model(candidate, content, entry)
         check = checked(candidate)
         gates = structure_gates(read_tflite(candidate), scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT, edgetpu=edgetpu)
         # What is built otherwise cannot be judged by the device's code.
         ensure_passed(gates)
         by_device = judge_all(device_judge(candidate), held_out, "int8", console)
-    by_float = judge_all(float_judge(float_content, order), held_out, "float", console)
+    by_float = judge_all(float_judge(float_content, entry.labels), held_out, "float", console)
     gates += judgement_gates(np.array([face.label for face in held_out], np.int64), by_device, by_float)
     ensure_passed(gates)
-    step("writing")
-    entry = entry.model_copy(update={"figures": _figures(held_out, by_device, by_float)})
-    try:
-        write_model(output, content, entry)
-        write_model(files.float32, float_content, _float_entry(entry, files.float32, float_content))
-        write_conversion_report(files.report, entry, check, gates, _verdict(gates))
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
-    _tell(entry.figures, gates, console)
-    written = f"wrote {output}, {len(content) >> 10} kB, {files.float32.name} and {files.report.name}"
-    console.print(written, highlight=False, soft_wrap=True)
-    if edgetpu:
-        step("compiling for the Edge TPU")
-        compile_for_edgetpu([output, *together_with], output.parent, console)
+    return Proof(check, gates, _figures(held_out, by_device, by_float))
 
 
 def recipe_of(model: Path, calibration: Sequence[Batch]) -> dict[str, dict[str, str]]:
@@ -231,24 +303,26 @@ def _figures(held_out: Sequence[Subject], by_device: Probabilities, by_float: Pr
     return figures
 
 
+def _compiled(compiler: str, made: Made, others: Sequence[Path], targets: Sequence[Path]) -> list[Made]:
+    """A model and the others that share the Edge TPU with it, compiled together."""
+    with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
+        candidate = Path(folder) / made.file.name
+        candidate.write_bytes(made.content)
+        contents = compiled(compiler, [candidate, *others])
+    entries = [made.entry, *(find_model(str(other.absolute()))[1] for other in others)]
+    together = ", ".join(entry.file for entry in entries)
+    models = []
+    for target, content, entry in zip(targets, contents, entries, strict=True):
+        # The figures are those of the model that was compiled; nobody measured the compiled one.
+        known = {"file": target.name, "sha256": hashlib.sha256(content).hexdigest(), "figures": {}}
+        recipe = {**entry.recipe, "edgetpu_compiler": {"compiled together": together}}
+        models.append(Made(target, content, entry.model_copy(update={**known, "recipe": recipe})))
+    return models
+
+
 def _float_entry(entry: ModelEntry, file: Path, content: bytes) -> ModelEntry:
     digest = hashlib.sha256(content).hexdigest()
     return entry.model_copy(update={"file": file.name, "sha256": digest, "quantization": None, "figures": {}})
-
-
-def _verdict(gates: Sequence[Gate]) -> str:
-    if any(gate.passed is None for gate in gates):
-        return "Converted, but not proven: there are too few held-out faces to compare int8 with float."
-    return "Converted and proven: int8 judges as float does."
-
-
-def _tell(figures: dict[str, Any], gates: Sequence[Gate], console: Console) -> None:
-    sizes = [f"split dev, int8, {line}" for line in lines_of(figures.get("scenes_dev_int8", {}))]
-    proven = [
-        f"{'ok' if gate.passed else 'not proven'}: {gate.name}: {gate.found} (wanted: {gate.wanted})" for gate in gates
-    ]
-    for line in (*sizes, *proven, _verdict(gates)):
-        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _entry_of(model: Path) -> ModelEntry | None:
@@ -280,7 +354,14 @@ def _describe_calibration(data: Sequence[Path], count: int) -> str:
 
 
 def _command(  # noqa: PLR0913 - one parameter an option of the command
-    model: Path, data: Sequence[Path], output: Path, labels: Sequence[str] | None, *, explain: bool, edgetpu: bool
+    model: Path,
+    data: Sequence[Path],
+    output: Path,
+    labels: Sequence[str] | None,
+    *,
+    explain: bool,
+    edgetpu: bool,
+    together_with: Sequence[Path],
 ) -> str:
     # Names only: another machine keeps its data elsewhere.
     parts = [f"convert-model models/{model.name}", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
@@ -288,4 +369,5 @@ def _command(  # noqa: PLR0913 - one parameter an option of the command
     parts += [] if labels is None else [f"--labels {','.join(labels)}"]
     parts += ["--explain"] if explain else []
     parts += ["--edgetpu"] if edgetpu else []
+    parts += [f"--together-with models/{other.name}" for other in together_with]
     return " ".join(parts)

@@ -4,25 +4,22 @@ The compiler is closed; the last one is 16.0 (2021). With ``-s`` it prints, for 
 operations with their counts and what became of them.
 """
 
-import hashlib
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
-from converter.quantize import write_model
-from facemask_edge.errors import ModelError, OutputError
-from facemask_edge.manifest import find_model
+from facemask_edge.errors import ModelError
 
 COMPILER = "edgetpu_compiler"
 MAPPED = "Mapped to Edge TPU"
-TIME_LIMIT = 180
-"""Seconds. The classifier takes a few; some models never end."""
+TIME_LIMIT = 200
+"""Seconds. The classifier takes a few; the compiler itself gives up after 180, and says so."""
 SUFFIX = "_edgetpu"
 INSTALLATION = (
     "edgetpu_compiler is not installed here. It is a Debian package for x86-64 of Google's Coral archive: see "
@@ -30,11 +27,12 @@ INSTALLATION = (
 )
 
 _VERSION = re.compile(r"^Edge TPU Compiler version (\S+)", re.MULTILINE)
-_SECTION = re.compile(r"^(?=Model compiled successfully)", re.MULTILINE)
-_MODEL = re.compile(r"^Input model: (.+)$", re.MULTILINE)
+_SECTION = re.compile(r"^(?=Input model: )", re.MULTILINE)
+_MODEL = re.compile(r"^Input model: (.+?)\s*$", re.MULTILINE)
 _TOTAL = re.compile(r"^Total number of operations: (\d+)", re.MULTILINE)
 _ON_TPU = re.compile(r"^Number of operations that will run on Edge TPU: (\d+)", re.MULTILINE)
 _ON_CPU = re.compile(r"^Number of operations that will run on CPU: (\d+)", re.MULTILINE)
+_RESULT = re.compile(r"^Output model: (.+?)\s*$", re.MULTILINE)
 _ROW = re.compile(r"^([A-Z][A-Za-z0-9_]*) +(\d+) +(\S.*?)\s*$", re.MULTILINE)
 _REASON = re.compile(r"^(?:ERROR: (.+)|Compilation failed: (.+)|(Internal compiler error).*)$", re.MULTILINE)
 
@@ -59,6 +57,8 @@ class CompilerLog:
 
     model: str
     """The path it was given; empty when it does not say."""
+    result: str
+    """The path of the compiled model; likewise."""
     mapped: int
     """How many operations run on the Edge TPU."""
     left: int
@@ -90,13 +90,14 @@ def failure(printed: str) -> str:
 def parsed_section(section: str) -> CompilerLog:
     """What one model's part of the output says, or a piece of it."""
     rows = tuple(LogRow(name, int(count), status) for name, count, status in _ROW.findall(section))
-    model, total, on_tpu, on_cpu = (pattern.search(section) for pattern in (_MODEL, _TOTAL, _ON_TPU, _ON_CPU))
+    patterns = (_MODEL, _RESULT, _TOTAL, _ON_TPU, _ON_CPU)
+    model, result, total, on_tpu, on_cpu = (pattern.search(section) for pattern in patterns)
     # The summary has these two lines only when something stays on the CPU.
     left = int(on_cpu[1]) if on_cpu else sum(row.count for row in rows if not row.mapped)
-    mapped = (
-        int(on_tpu[1]) if on_tpu else int(total[1]) - left if total else sum(row.count for row in rows if row.mapped)
-    )
-    return CompilerLog(model[1] if model else "", mapped, max(left, int(total[1]) - mapped if total else 0), rows)
+    count = int(total[1]) if total else sum(row.count for row in rows)
+    mapped = int(on_tpu[1]) if on_tpu else count - left
+    names = model[1] if model else "", result[1] if result else ""
+    return CompilerLog(*names, mapped, max(left, count - mapped), rows)
 
 
 def find_compiler() -> str | None:
@@ -119,26 +120,45 @@ def compiled(compiler: str, models: Sequence[Path], *, time_limit: float = TIME_
         ModelError: The compiler fails, takes too long, or leaves operations to the CPU; says which and why.
     """
     with tempfile.TemporaryDirectory(prefix="edgetpu-") as folder:
-        command = [compiler, "-s", "-o", folder, *(str(model.resolve()) for model in models)]
-        try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=time_limit, check=False)  # noqa: S603 - the program that the user installed, and no shell
-        except subprocess.TimeoutExpired as error:
-            raise ModelError(f"{COMPILER} did not end within {time_limit:g} s; it is stopped") from error
-        except OSError as error:
-            raise ModelError(f"{compiler} cannot be run: {error.strerror}") from error
-        printed = ended.stdout + ended.stderr
-        files = [Path(folder) / f"{model.stem}{SUFFIX}.tflite" for model in models]
-        if ended.returncode or not all(file.is_file() for file in files):
-            raise ModelError(f"{COMPILER} {compiler_version(printed)} failed: {failure(printed)}")
+        # Under names of our own: equal names of different folders, and links, would meet in one result.
+        named = [Path(folder) / f"{place}.tflite" for place in range(len(models))]
+        for name, model in zip(named, models, strict=True):
+            name.symlink_to(model.resolve())
+        printed, code = _run([compiler, "-s", "-o", folder, *map(str, named)], time_limit)
         logs = {Path(log.model).name: log for log in parsed_logs(printed)}
-        for model in models:
-            _ensure_mapped(model, logs.get(model.name), compiler_version(printed))
-        return [file.read_bytes() for file in files]
+        contents = []
+        for name, model in zip(named, models, strict=True):
+            log = logs.get(name.name)
+            result = Path(folder) / Path(log.result).name if log and log.result else name
+            if code or log is None or not result.is_file() or result == name:
+                raise ModelError(f"{COMPILER} {compiler_version(printed)} failed: {failure(printed)}")
+            _ensure_mapped(model, log, compiler_version(printed))
+            contents.append(result.read_bytes())
+        return contents
 
 
-def _ensure_mapped(model: Path, log: CompilerLog | None, version: str) -> None:
-    if log is None:
-        raise ModelError(f"{COMPILER} {version} does not say what became of {model.name}")
+def _run(command: list[str], time_limit: float) -> tuple[str, int]:
+    """What a program prints, and its exit code; it and what it started are stopped when it takes too long."""
+    try:
+        program = subprocess.Popen(  # noqa: S603 - the program that the user installed, and no shell
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        raise ModelError(f"{command[0]} cannot be run: {error.strerror}") from error
+    with program:
+        try:
+            printed, _ = program.communicate(timeout=time_limit)
+        except subprocess.TimeoutExpired as error:
+            # The compiler works in a child of its own.
+            os.killpg(program.pid, signal.SIGKILL)
+            raise ModelError(f"{COMPILER} did not end within {time_limit:g} s; it is stopped") from error
+        except BaseException:
+            os.killpg(program.pid, signal.SIGKILL)
+            raise
+    return printed.decode(errors="replace"), program.returncode
+
+
+def _ensure_mapped(model: Path, log: CompilerLog, version: str) -> None:
     if log.left == 0 and log.mapped > 0:
         return
     reasons = "; ".join(f"{row.count} {row.operation}: {row.status}" for row in log.rows if not row.mapped)
@@ -146,30 +166,3 @@ def _ensure_mapped(model: Path, log: CompilerLog | None, version: str) -> None:
         f"{COMPILER} {version} maps {log.mapped} of {log.mapped + log.left} operations of {model.name}; the rest would "
         f"run on the CPU ({reasons or 'it names none'}); see convert-model --check"
     )
-
-
-def compile_for_edgetpu(models: Sequence[Path], folder: Path, console: Console) -> None:
-    """Write models compiled for an Edge TPU together, with manifest entries; without a compiler, say how to get it.
-
-    Args:
-        models: Fully int8 .tflite files, each with its manifest entry.
-        folder: Where ``<name>_edgetpu.tflite`` of each is written.
-        console: Told what was written, or what is missing.
-
-    Raises:
-        ModelError: The compiler fails or leaves operations to the CPU.
-        OutputError: A file cannot be written.
-    """
-    compiler = find_compiler()
-    if compiler is None:
-        console.print(f"not compiled for the Edge TPU: {INSTALLATION}", highlight=False, soft_wrap=True)
-        return
-    for model, content in zip(models, compiled(compiler, models), strict=True):
-        target = folder / f"{model.stem}{SUFFIX}.tflite"
-        entry = find_model(str(model.absolute()))[1]
-        digest = hashlib.sha256(content).hexdigest()
-        try:
-            write_model(target, content, entry.model_copy(update={"file": target.name, "sha256": digest}))
-        except OSError as error:
-            raise OutputError(f"{target} cannot be written: {error.strerror}") from error
-        console.print(f"wrote {target}, {len(content) >> 10} kB", highlight=False, soft_wrap=True)

@@ -29,10 +29,9 @@ class Files:
         """One page."""
         return self.int8.with_suffix(".html")
 
-    def written(self, *, compiled: bool) -> list[Path]:
-        """All of them."""
-        files = [self.int8, self.float32, self.report]
-        return [*files, self.int8.with_name(f"{self.int8.stem}{SUFFIX}.tflite")] if compiled else files
+    def compiled(self, model: Path) -> Path:
+        """The model that runs on an Edge TPU, of this one or of one that shares the Edge TPU with it."""
+        return self.int8.with_name(f"{model.stem}{SUFFIX}.tflite")
 
 
 class Steps:

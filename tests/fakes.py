@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 _COMPILER = '''#!{python}
-"""Prints what edgetpu_compiler 16.0 prints (see tests/converter/edgetpu_logs), and writes what it would write."""
+"""Prints as edgetpu_compiler 16.0 does, and writes files of the names that it would write."""
+import subprocess
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, {root!r})
@@ -22,20 +22,23 @@ folder, models = Path(arguments[2]), [Path(model) for model in arguments[3:]]
 print("Edge TPU Compiler version 16.0.384591198")
 print("Started a compilation timeout timer of 180 seconds.")
 if HOW == "hangs":
-    time.sleep(600)
+    # As the real one, in a child of its own.
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(__file__).with_name("child.pid").write_text(str(child.pid))
+    child.wait()
 if HOW == "fails":
-    print("ERROR: Restored original execution plan after delegate application failure.")
-    print("Compilation failed: Compilation failed due to large activation tensors in model.")
+    print("ERROR: Restored the plan after the delegate could not be applied.")
+    print("Compilation failed: The activations of the model are too large.")
     print("Compilation child process completed within timeout period.")
     print("Compilation failed! ")
     sys.exit(1)
+print()
+print(f"Model{{'s' if len(models) > 1 else ''}} compiled successfully in 2499 ms.")
 for model in models:
     operations = [one.operation.name for one in mapped_operations(read_tflite(model))]
     left = len(operations) if HOW == "maps nothing" else 0
     result = folder / (model.stem + "_edgetpu.tflite")
     chain(result, [(COMPILED, 1)])
-    print()
-    print("Model compiled successfully in 2499 ms.")
     print()
     print(f"Input model: {{model}}")
     print("Input size: 2.75MiB")

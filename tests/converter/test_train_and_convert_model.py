@@ -1,9 +1,9 @@
 """The whole way on a few generated pictures and random weights: train, convert, judge with the device's code."""
 
-import io
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,20 +15,19 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 from converter.classifier_data import BoxedFace, Picture, Split
 from converter.classifier_network import BACKBONE, build_network, network_input, with_feature_map
 from converter.convert_model import convert_model
-from converter.edgetpu_compiler import compile_for_edgetpu
 from converter.gates import structure_gates
 from converter.network_file import load_network
 from converter.outputs import ensure_writable
 from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
-from converter.tensorflow_quietly import keras, quietly
+from converter.tensorflow_quietly import keras
 from converter.tflite_file import read_tflite
 from converter.train_model import ensure_papers, gather, train_model
 from facemask_edge.activation_maps import ActivationMaps
 from facemask_edge.classifier import MaskClassifier, cut_face
 from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.inference import Model
-from facemask_edge.manifest import ModelEntry, find_model, packaged_models, read_manifest, sha256_of
+from facemask_edge.manifest import ModelEntry, find_model, read_manifest, sha256_of
 from facemask_edge.values import Box, Label
 from tests.converter.pictures import boxed_scenes, face, single_faces
 from tests.fakes import edgetpu_compiler
@@ -160,13 +159,46 @@ def test_nothing_is_overwritten_unasked(trained: Trained) -> None:
     assert trained.converted.read_bytes() == before
 
 
-def test_the_same_inputs_give_the_same_bytes(trained: Trained) -> None:
-    before = trained.converted.read_bytes()
-    with quietly():
-        convert_model(
-            model=trained.network, data=trained.data, output=trained.converted, explain=True, edgetpu=True, force=True
-        )
-    assert trained.converted.read_bytes() == before
+def test_the_same_inputs_give_the_same_bytes_and_without_a_compiler_it_is_said(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    again = tmp_path / "small_int8.tflite"
+    convert_model(model=trained.network, data=trained.data, output=again, explain=True, edgetpu=True)
+    assert again.read_bytes() == trained.converted.read_bytes()
+    told = capfd.readouterr().out
+    assert "not compiled for the Edge TPU: edgetpu_compiler is not installed" in told
+    assert "coral.ai/docs/edgetpu/compiler" in told
+    assert not list(tmp_path.glob("*_edgetpu.tflite"))
+
+
+@pytest.mark.parametrize("how", ["maps", "maps nothing"])
+def test_models_that_share_an_edge_tpu_are_compiled_together_or_nothing_is_written(
+    how: Literal["maps", "maps nothing"], trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = edgetpu_compiler(tmp_path / "bin", how)
+    monkeypatch.setenv("PATH", str(compiler.parent), prepend=":")
+    output, detector = tmp_path / "models" / "small_int8.tflite", Path("face_detector_320_int8.tflite")
+    options: dict[str, Any] = {"explain": True, "edgetpu": True, "together_with": [detector]}
+    if how == "maps nothing":
+        with pytest.raises(ModelError, match="maps 0 of 66 operations of small_int8"):
+            convert_model(model=trained.network, data=trained.data, output=output, **options)
+        assert list(output.parent.iterdir()) == []
+        return
+    convert_model(model=trained.network, data=trained.data, output=output, **options)
+    for name, labels in (("small_int8", ["mask", "no_mask"]), ("face_detector_320_int8", ["face"])):
+        path, entry = find_model(str(output.parent / f"{name}_edgetpu.tflite"))
+        assert read_tflite(path).compiled
+        assert entry.labels == labels
+        assert entry.recipe["edgetpu_compiler"] == {
+            "compiled together": "small_int8.tflite, face_detector_320_int8.tflite"
+        }
+        with pytest.raises(ModelError, match="compiled for an Edge TPU; name the one without _edgetpu, or use a Coral"):
+            Model(str(path))
+    for other in output.parent.glob("small*"):
+        other.unlink()
+    with pytest.raises(OutputError, match=r"face_detector_320_int8_edgetpu\.tflite is there already"):
+        convert_model(model=trained.network, data=trained.data, output=output, **options)
 
 
 def test_a_network_without_an_entry_needs_labels(trained: Trained, tmp_path: Path) -> None:
@@ -257,25 +289,3 @@ def test_the_shipped_classifier_knows_a_mask(shared: Path) -> None:
             height, width = image.shape[:2]
             right += round(classifier.probability(image, Box(0, 0, width, height))) == expected
         assert right >= 18
-
-
-def test_models_are_compiled_where_there_is_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiler = edgetpu_compiler(tmp_path / "bin", "maps")
-    monkeypatch.setenv("PATH", str(compiler.parent), prepend=":")
-    models = [packaged_models() / name for name in ("mask_classifier_int8.tflite", "face_detector_320_int8.tflite")]
-    compile_for_edgetpu(models, tmp_path / "models", Console(quiet=True))
-    for model in models:
-        path, entry = find_model(str(tmp_path / "models" / f"{model.stem}_edgetpu.tflite"))
-        assert read_tflite(path).compiled
-        assert entry.labels == find_model(str(model))[1].labels
-        with pytest.raises(ModelError, match="compiled for an Edge TPU; name the one without _edgetpu, or use a Coral"):
-            Model(str(path))
-
-
-def test_without_a_compiler_it_is_said_where_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    told = io.StringIO()
-    compile_for_edgetpu([packaged_models() / "mask_classifier_int8.tflite"], tmp_path, Console(file=told, width=400))
-    assert "not compiled for the Edge TPU: edgetpu_compiler is not installed" in told.getvalue()
-    assert "coral.ai/docs/edgetpu/compiler" in told.getvalue()
-    assert list(tmp_path.iterdir()) == []
