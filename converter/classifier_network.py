@@ -1,5 +1,6 @@
 """The paper's mask classifier, and its cut into a part that stays as it is and a part that is trained."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,20 +112,45 @@ def flattened(network: keras.Model) -> keras.Model:
 
 
 def with_feature_map(network: keras.Model) -> keras.Model:
-    """The network with a second output: the last feature map, from which its judgement can be explained.
+    """A network that passes ``ensure_explainable``, with a second output: its last feature map."""
+    flat = flattened(network)
+    last = _feature_map(flat.layers)
+    assert last is not None  # noqa: S101 - for mypy; ensure_explainable raises otherwise
+    return keras.Model(flat.input, [flat.output, last.output], name=network.name)
+
+
+def ensure_explainable(network: keras.Model) -> None:
+    """Make sure that the device can explain a network's judgement from its last feature map.
 
     Raises:
-        ModelError: It has none, or its layers are no chain.
+        ModelError: What follows that map is not an average over all of it and dense layers with ReLU, the last with
+            softmax.
     """
-    try:
-        flat = flattened(network)
-    except UnknownArchitectureError as error:
-        raise ModelError("--explain knows only networks whose backbone is followed by a chain of layers") from error
-    above = [layer for layer in flat.layers if not isinstance(layer, keras.layers.InputLayer)]
+    layers = [
+        part for layer in network.layers for part in (layer.layers if isinstance(layer, keras.Model) else [layer])
+    ]
+    last = _feature_map(layers)
+    above = layers[layers.index(last) + 1 :] if last else []
+    kept = [layer for layer in above if not isinstance(layer, keras.layers.Flatten | keras.layers.Dropout)]
+    average, *dense = kept or [None]
+    explainable = (
+        isinstance(average, keras.layers.AveragePooling2D | keras.layers.GlobalAveragePooling2D)
+        and set(average.output.shape[1:-1]) <= {1}
+        and bool(dense)
+        and all(isinstance(layer, keras.layers.Dense) and layer.use_bias for layer in dense)
+        and [layer.activation.__name__ for layer in dense] == ["relu"] * (len(dense) - 1) + ["softmax"]
+    )
+    if not explainable:
+        raise ModelError(
+            "--explain knows only networks that average their last feature map and judge it by dense layers with ReLU "
+            "and softmax, as the paper's does, in a .keras or .h5 file; leave it out"
+        )
+
+
+def _feature_map(layers: Sequence[keras.layers.Layer]) -> keras.layers.Layer | None:
+    above = [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
     maps = [layer for layer in above if len(layer.output.shape) == 4 and layer.output.shape[1] > 1]  # noqa: PLR2004 - batch, height, width, channels
-    if not maps:
-        raise ModelError("--explain needs a convolutional network; this one has no feature map")
-    return keras.Model(flat.input, [flat.output, maps[-1].output], name=network.name)
+    return maps[-1] if maps else None
 
 
 def predicted(model: keras.Model, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from facemask_edge.errors import FacemaskError
+from facemask_edge.values import Label
 
 EXIT_USAGE = 64
 EXIT_FAULT = 70
@@ -163,7 +164,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
     if check:
         from converter.check_model import check_model  # noqa: PLC0415 - as in _train_model
 
-        if model or data:
+        if model or data or labels or explain or edgetpu or together_with or force:
             raise typer.BadParameter("it explains one file, and converts none", param_hint="--check")
         check_model(check, as_json=as_json)
         return
@@ -173,11 +174,13 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
         raise typer.BadParameter("name a trained network: .keras, .h5 or a SavedModel folder", param_hint="MODEL")
     if not data:
         raise typer.BadParameter("name the folders that calibrate and evaluate", param_hint="--data")
-    from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model
-
-    order = None if labels is None else [label.strip() for label in labels.split(",")]
     if together_with and not edgetpu:
         raise typer.BadParameter("it belongs to --edgetpu", param_hint="--together-with")
+    order = None if labels is None else [label.strip() for label in labels.split(",")]
+    if order and sorted(order) != [Label.MASK, Label.NO_MASK]:
+        raise typer.BadParameter("give mask,no_mask or no_mask,mask", param_hint="--labels")
+    from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model
+
     convert_model(
         model=model,
         data=[*data, *more_data],

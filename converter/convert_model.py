@@ -15,20 +15,20 @@ from rich.console import Console
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches, sha256_of_batches
 from converter.check_model import Check, checked
-from converter.classifier_data import LABELS, Picture, find_pictures, reported_hashes
-from converter.classifier_network import UnknownArchitectureError, with_feature_map
+from converter.classifier_data import LABELS, Picture, find_pictures, read_picture, reported_hashes
+from converter.classifier_network import UnknownArchitectureError, ensure_explainable, with_feature_map
 from converter.conversion_report import write_conversion_report
 from converter.device_faces import found_boxes
 from converter.duplicates import copies_of, perceptual_hashes
 from converter.edgetpu_compiler import INSTALLATION, compiled, find_compiler
 from converter.edgetpu_operations import ensure_taken
 from converter.evaluate_classifier import agreement, figures_by_height, lines_of
-from converter.evaluation_subjects import Subject, device_judge, float_judge, judge_all, subjects_of
+from converter.evaluation_subjects import Subject, device_judge, float_judge, is_unseen, judge_all, subjects_of
 from converter.gates import Gate, ensure_passed, judgement_gates, structure_gates
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
 from converter.metrics import Probabilities
 from converter.network_file import files_of, load_network
-from converter.outputs import Files, Steps, ensure_absent, ensure_writable
+from converter.outputs import Files, Steps, ensure_absent, ensure_names_differ, ensure_writable
 from converter.quantize import Batch, to_float, to_int8, write_model
 from converter.rounding import rounded
 from converter.split_file import read_split_file, split_file_of
@@ -85,6 +85,8 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
         OutputError: The output cannot be written, or is there already.
     """
     console = Console()
+    model = model.resolve()
+    ensure_names_differ(data)
     files = Files(output)
     ensure_writable(output, ".tflite")
     others = [find_model(str(other))[0] for other in together_with]
@@ -98,6 +100,8 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     step = Steps(console, 6 if compiler else 5)
     step("loading the network and the pictures")
     network = load_network(model)
+    if explain:
+        ensure_explainable(network)
     known = _entry_of(model)
     order = _label_order(model, known, labels)
     calibration, used = _calibration(model, data, console)
@@ -130,7 +134,8 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     )
     step("judging held-out faces by both")
     held_out = held_out_faces(model, data, used, console)
-    proof = proven(content, float_content, entry, held_out, edgetpu=edgetpu, console=console)
+    unseen = all(is_unseen(folder, model) for folder in data)
+    proof = proven(content, float_content, entry, held_out, edgetpu=edgetpu, unseen=unseen, console=console)
     entry = entry.model_copy(update={"figures": proof.figures})
     made = [
         Made(output, content, entry),
@@ -194,6 +199,7 @@ def proven(  # noqa: PLR0913 - what is proven, and by what
     held_out: Sequence[Subject],
     *,
     edgetpu: bool,
+    unseen: bool,
     console: Console,
 ) -> Proof:
     """Let a converted model prove itself.
@@ -204,6 +210,7 @@ def proven(  # noqa: PLR0913 - what is proven, and by what
         entry: The manifest entry of the former.
         held_out: Faces to judge by both.
         edgetpu: Whether all of it must run on an Edge TPU.
+        unseen: Whether no face was trained with, as far as is known.
         console: Shows the progress when it is a terminal.
 
     Raises:
@@ -219,7 +226,8 @@ def proven(  # noqa: PLR0913 - what is proven, and by what
         ensure_passed(gates)
         by_device = judge_all(device_judge(candidate), held_out, "int8", console)
     by_float = judge_all(float_judge(float_content, entry.labels), held_out, "float", console)
-    gates += judgement_gates(np.array([face.label for face in held_out], np.int64), by_device, by_float)
+    truth = np.array([face.label for face in held_out], np.int64)
+    gates += judgement_gates(truth, by_device, by_float, unseen=unseen)
     ensure_passed(gates)
     return Proof(check, gates, _figures(held_out, by_device, by_float))
 
@@ -255,6 +263,10 @@ def held_out_faces(model: Path, data: Sequence[Path], used: Collection[Path], co
             # Boxed scenes without a split dev.
             continue
         subjects = [one for one in subjects if one.path not in used]
+        bad = {path for path in {one.path for one in subjects} if read_picture(path) is None}
+        for path in sorted(bad):
+            console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
+        subjects = [one for one in subjects if one.path not in bad]
         if len(subjects) > MOST_HELD_OUT:
             chosen = np.random.default_rng(0).choice(len(subjects), MOST_HELD_OUT, replace=False)
             subjects = [subjects[place] for place in sorted(chosen)]

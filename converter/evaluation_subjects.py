@@ -66,6 +66,12 @@ def subjects_of(folder: Path, model: Path, console: Console, *, all_pictures: bo
     return subjects
 
 
+def is_unseen(folder: Path, model: Path) -> bool:
+    """Whether it is known that a model was not trained with the faces that ``subjects_of`` gives."""
+    known = read_split_file(model)
+    return is_boxed(folder) or (known is not None and folder.resolve().name in known.test)
+
+
 def versions_of(model: Path) -> tuple[Path | None, Path | None]:
     """The int8 file and the Keras file of a model; the one not named may be missing."""
     if model.suffix == ".tflite":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,10 @@ LEAST_AGREEMENT = 0.99
 """Of int8 and float, as a share of the held-out faces."""
 LARGEST_DROP = 0.01
 """Of the share judged rightly, from float to int8."""
-ENOUGH_FACES = 20
-"""Held-out faces below which these two say nothing."""
+ENOUGH_FACES = 100
+"""Faces below which these two say nothing: of fewer, one face is more than the limits."""
+FEW_RIGHT = 0.9
+"""Share judged rightly by the float model below which something is likely wrong with how it was saved or named."""
 HINT = (
     "calibrate with more pictures, or with pictures more like those of the site; train with train-model, whose upper "
     "layers learn from int8 features"
@@ -91,13 +94,16 @@ def structure_gates(file: TfliteFile, *, scale: float, zero_point: int, edgetpu:
     return gates
 
 
-def judgement_gates(truth: Truth, by_int8: Probabilities, by_float: Probabilities) -> list[Gate]:
-    """How the int8 model must judge held-out faces.
+def judgement_gates(
+    truth: Truth, by_int8: Probabilities, by_float: Probabilities, *, unseen: bool = True
+) -> list[Gate]:
+    """How the int8 model must judge faces.
 
     Args:
         truth: Each face's label.
         by_int8: What the device's code says of each.
         by_float: What the float model says.
+        unseen: Whether no face was trained with, as far as is known.
     """
     int8, float32 = judged_labels(by_int8), judged_labels(by_float)
     count = len(truth)
@@ -106,10 +112,19 @@ def judgement_gates(truth: Truth, by_int8: Probabilities, by_float: Probabilitie
     right = share(int((int8 == truth).sum()), count)
     # From whole faces: a difference of two shares is never exactly the limit.
     drop = int((float32 == truth).sum() - (int8 == truth).sum()) / max(count, 1)
+    right_float = share(int((float32 == truth).sum()), count)
     few = "" if enough else f"; {count} are too few to prove anything"
+    faces = "held-out faces" if unseen else "faces, whether trained with or not,"
     return [
         Gate(
-            "held-out faces that int8 judges like float",
+            f"{faces} that float judges rightly",
+            f"at least {FEW_RIGHT:.0%}, as a sign that the model is what it is taken for",
+            in_words(right_float) + few,
+            _plausible(right_float),
+            "are the outputs in the order of --labels, and does the network take RGB pictures of -1 to 1?",
+        ),
+        Gate(
+            f"{faces} that int8 judges like float",
             f"at least {LEAST_AGREEMENT:.2%}",
             in_words(same) + few,
             same["value"] >= LEAST_AGREEMENT if enough else None,
@@ -123,6 +138,15 @@ def judgement_gates(truth: Truth, by_int8: Probabilities, by_float: Probabilitie
             HINT,
         ),
     ]
+
+
+def _plausible(right: dict[str, Any]) -> bool | None:
+    if right["value"] is None:
+        return None
+    # A model that is asked wrongly is at best right by chance.
+    if right["interval_95"][1] < 0.5:  # noqa: PLR2004 - chance, of two labels
+        return False
+    return True if right["value"] >= FEW_RIGHT else None
 
 
 def ensure_passed(gates: Iterable[Gate]) -> None:

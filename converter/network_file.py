@@ -13,7 +13,7 @@ from typing import Any
 
 from converter.augmentation import SIZE
 from converter.classifier_data import LABELS
-from converter.tensorflow_quietly import keras, quietly
+from converter.tensorflow_quietly import keras, quietly, tf
 from facemask_edge.errors import ModelError
 
 SAVED_MODEL = "saved_model.pb"
@@ -37,12 +37,21 @@ def load_network(path: Path) -> keras.Model:
     try:
         with quietly():
             network = _loaded(path)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, zipfile.BadZipFile) as error:
+            shapes = network.input_shape, network.output_shape
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OSError,
+        AttributeError,
+        zipfile.BadZipFile,
+        tf.errors.OpError,
+    ) as error:
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise ModelError(
-            f"model {path} cannot be loaded; name a .keras or .h5 file, or the folder of a SavedModel"
+            f"model {path} cannot be loaded; name a .keras or .h5 file, or the folder of a SavedModel ({reason})"
         ) from error
-    wanted = ((None, SIZE[1], SIZE[0], 3), (None, len(LABELS)))
-    if (network.input_shape, network.output_shape) != wanted:
+    if shapes != ((None, SIZE[1], SIZE[0], 3), (None, len(LABELS))):
         raise ModelError(f"model {path} does not judge one picture of {SIZE[0]}x{SIZE[1]} by {len(LABELS)} outputs")
     return network
 

@@ -1,15 +1,15 @@
-"""What a command writes: found out before the work whether it can, and said while it works how far it is."""
+"""What a command reads and writes: found out before the work whether it can, and said how far it is."""
 
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from converter.edgetpu_compiler import SUFFIX
-from facemask_edge.errors import OutputError
+from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import MANIFEST, read_manifest
 
 
@@ -84,3 +84,14 @@ def ensure_writable(output: Path, suffix: str) -> None:
         raise OutputError(f"{output} cannot be written: {error.strerror}") from error
     if (output.parent / MANIFEST).exists():
         read_manifest(output.parent)
+
+
+def ensure_names_differ(data: Sequence[Path]) -> None:
+    """Folders are known by their names, in the manifest and in what is written down of the test part.
+
+    Raises:
+        InputError: Two have the same.
+    """
+    names = [folder.resolve().name for folder in data]
+    if len(set(names)) < len(names):
+        raise InputError(f"every --data folder needs a name of its own, these are {', '.join(names)}; rename one")

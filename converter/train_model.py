@@ -32,7 +32,7 @@ from converter.figures import in_words
 from converter.lower_half import QuantizedLowerHalf
 from converter.network_file import load_network
 from converter.no_faces import with_no_faces
-from converter.outputs import ensure_writable
+from converter.outputs import ensure_names_differ, ensure_writable
 from converter.quantize import write_model
 from converter.recipes import Recipe
 from converter.split_file import SplitFile
@@ -113,17 +113,6 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
         write_report(report, progress.history, recipe)
     state.discard()
     console.print(f"wrote {output}", highlight=False, soft_wrap=True)
-
-
-def ensure_names_differ(data: Sequence[Path]) -> None:
-    """Folders are known by their names, in the manifest and in what is written down of the test part.
-
-    Raises:
-        InputError: Two have the same.
-    """
-    names = [folder.resolve().name for folder in data]
-    if len(set(names)) < len(names):
-        raise InputError(f"every --data folder needs a name of its own, these are {', '.join(names)}; rename one")
 
 
 def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:

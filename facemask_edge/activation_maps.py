@@ -12,6 +12,8 @@ from facemask_edge.errors import ModelError
 from facemask_edge.inference import Model
 from facemask_edge.values import Label
 
+Heat = NDArray[np.float32]
+"""An activation map: height x width, not negative."""
 FEATURE_MAP_SIDES = 4
 """batch, height, width, channels."""
 
@@ -40,7 +42,7 @@ class ActivationMaps:
             )
         self._features = fitting[0]
 
-    def of(self, label: Label) -> NDArray[np.float32]:
+    def of(self, label: Label) -> Heat:
         """Where the face that the model judged last speaks for a label.
 
         Args:

@@ -107,7 +107,11 @@ class Annotator:
                 continue
             probability = self.models.classifier.probability(image, face.box)
             verdicts.append(Verdict(track, single_look(probability, compliance.threshold), probability, 1))
+            self.judged(verdicts[-1])
         return verdicts
+
+    def judged(self, verdict: Verdict) -> None:
+        """Told each verdict while the classifier still holds what it made of that face."""
 
 
 def single_look(probability: float, threshold: float) -> Label:

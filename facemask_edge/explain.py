@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from facemask_edge import overlay
-from facemask_edge.activation_maps import ActivationMaps
+from facemask_edge.activation_maps import ActivationMaps, Heat
 from facemask_edge.annotate import Annotator, expanded, is_picture, result, write_results
 from facemask_edge.cameras.recording import read_picture
 from facemask_edge.classifier import face_square
@@ -44,22 +44,24 @@ class Explainer(Annotator):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self._maps = ActivationMaps(self.models.classifier.model)
+        self._heats: list[Heat] = []
+
+    def judged(self, verdict: Verdict) -> None:
+        """Keep the map of the face that was judged."""
+        self._heats.append(self._maps.of(more_probable(verdict)))
 
     def picture(self, source: Path, target: Path) -> Iterator[dict[str, Any]]:
         """Judge one picture and write its explained copy."""
         frame = Frame(read_picture(source), 0.0, 0)
-        seen = frame.image.copy()
+        self._heats.clear()
         verdicts = self.judge(frame.image)
         line = result(source, frame, verdicts)
+        heats = iter(self._heats)
         for verdict, face in zip(verdicts, line["faces"], strict=True):
-            if verdict.probability is None:
-                continue
-            # The maps are of the face judged last.
-            box = verdict.track.box
-            self.models.classifier.probability(seen, box)
-            heat = self._maps.of(more_probable(verdict))
-            overlay.draw_heat(frame.image, face_square(seen, box), heat)
-            face["activation"] = [[round(float(value), 4) for value in row] for row in heat]
+            if verdict.probability is not None:
+                heat = next(heats)
+                overlay.draw_heat(frame.image, face_square(frame.image, verdict.track.box), heat)
+                face["activation"] = [[round(float(value), 4) for value in row] for row in heat]
         yield line
         overlay.draw(frame.image, verdicts)
         write_picture(target, frame.image)

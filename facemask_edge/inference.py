@@ -105,17 +105,25 @@ class Model:
 
     def dense_layers(self) -> list[DenseLayer]:
         """The dense layers in the order they run; empty for a model compiled for an Edge TPU, which hides them."""
-        details = {tensor["index"]: tensor for tensor in self._interpreter.get_tensor_details()}
+        details = {int(tensor["index"]): tensor for tensor in self._interpreter.get_tensor_details()}
 
         def value(index: int) -> NDArray[np.float32]:
-            scale, zero_point = details[index]["quantization"]
+            quantization = details[index]["quantization_parameters"]
             values: NDArray[Any] = self._interpreter.get_tensor(index)
-            return (values.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+            # One scale for all, or one a row.
+            sides = (-1, *[1] * (values.ndim - 1))
+            scales, zero_points = (quantization[name].reshape(sides) for name in ("scales", "zero_points"))
+            return np.asarray((values.astype(np.float32) - zero_points) * scales, np.float32)
 
         # Both runtimes name the operations only here.
         operations = self._interpreter._get_ops_details()  # noqa: SLF001
         dense = [operation["inputs"] for operation in operations if operation["op_name"] == "FULLY_CONNECTED"]
-        return [DenseLayer(value(weights), value(bias)) for _, weights, bias in dense]
+        layers = []
+        for _, weights, *bias in dense:
+            rows = value(int(weights))
+            there = bool(bias) and int(bias[0]) >= 0
+            layers.append(DenseLayer(rows, value(int(bias[0])) if there else np.zeros(len(rows), np.float32)))
+        return layers
 
     def _checked_input(self, path: Path) -> int:
         inputs = self._interpreter.get_input_details()

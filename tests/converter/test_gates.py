@@ -61,9 +61,22 @@ def test_judging_otherwise_than_float_is_refused() -> None:
     assert len(_failed(judgement_gates(truth, by_int8, by_float))) == 2
 
 
+def test_a_model_that_is_asked_wrongly_is_refused() -> None:
+    truth = np.array([0, 1] * 100)
+    swapped = np.where(truth == 1, 0.1, 0.9)
+    gates = judgement_gates(truth, swapped, swapped)
+    assert _failed(gates) == ["held-out faces that float judges rightly"]
+    with pytest.raises(ModelError, match="are the outputs in the order of --labels"):
+        ensure_passed(gates)
+    poor = 1 - swapped
+    poor[:60] = 0.9
+    (plausible, *_) = judgement_gates(truth, poor, poor, unseen=False)
+    assert (plausible.passed, plausible.name) == (None, "faces, whether trained with or not, that float judges rightly")
+
+
 def test_too_few_faces_prove_nothing() -> None:
     truth = np.array([0, 1])
     gates = judgement_gates(truth, np.array([0.9, 0.1]), np.array([0.1, 0.9]))
-    assert [gate.passed for gate in gates] == [None, None]
+    assert [gate.passed for gate in gates] == [True, None, None]
     ensure_passed(gates)
     assert all("too few" in gate.found for gate in judgement_gates(truth[:0], np.zeros(0), np.zeros(0)))

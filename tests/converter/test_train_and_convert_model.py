@@ -1,6 +1,7 @@
 """The whole way on a few generated pictures and random weights: train, convert, judge with the device's code."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from rich.console import Console
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
 from converter.classifier_data import BoxedFace, Picture, Split
-from converter.classifier_network import BACKBONE, build_network, network_input, with_feature_map
+from converter.classifier_network import BACKBONE, build_network, ensure_explainable, network_input
 from converter.convert_model import convert_model
 from converter.gates import structure_gates
 from converter.network_file import load_network
@@ -128,10 +129,31 @@ def test_its_feature_map_explains_it(trained: Trained) -> None:
     assert _entries(trained)["small_int8.tflite"].command.endswith(" --explain")
 
 
-def test_a_network_without_a_feature_map_cannot_be_explained() -> None:
+@pytest.mark.parametrize(
+    "above",
+    [
+        [keras.layers.Flatten(), keras.layers.Dense(2, activation="softmax")],
+        [keras.layers.GlobalMaxPooling2D(), keras.layers.Dense(2, activation="softmax")],
+        [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, activation="sigmoid")],
+        [
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(8, activation="tanh"),
+            keras.layers.Dense(2, activation="softmax"),
+        ],
+    ],
+    ids=["no average", "the maximum", "no softmax", "no ReLU"],
+)
+def test_a_network_that_the_device_would_explain_wrongly_is_refused(above: list[Any]) -> None:
+    average, dropout = keras.layers.GlobalAveragePooling2D(), keras.layers.Dropout(0.5)
+    good = [average, dropout, keras.layers.Dense(2, activation="softmax")]
     picture = keras.Input((8, 8, 3))
-    with pytest.raises(ModelError, match="no feature map"):
-        with_feature_map(keras.Model(picture, keras.layers.Dense(2)(keras.layers.Flatten()(picture))))
+    for head, refused in ((good, False), (above, True)):
+        x = keras.layers.Conv2D(4, 3)(picture)
+        for layer in head:
+            x = layer(x)
+        with pytest.raises(ModelError, match="--explain knows only") if refused else nullcontext():
+            ensure_explainable(keras.Model(picture, x))
+    ensure_explainable(build_network(None))
 
 
 def test_the_converted_model_is_what_the_edge_tpu_takes(trained: Trained) -> None:
