@@ -4,6 +4,7 @@ import hashlib
 import platform
 import tempfile
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -224,8 +225,11 @@ def proven(  # noqa: PLR0913 - what is proven, and by what
         gates = structure_gates(read_tflite(candidate), scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT, edgetpu=edgetpu)
         # What is built otherwise cannot be judged by the device's code.
         ensure_passed(gates)
-        by_device = judge_all(device_judge(candidate), held_out, "int8", console)
-    by_float = judge_all(float_judge(float_content, entry.labels), held_out, "float", console)
+        with ThreadPoolExecutor(1) as beside:
+            judge = float_judge(float_content, entry.labels)
+            by_network = beside.submit(judge_all, judge, held_out, "float", Console(quiet=True))
+            by_device = judge_all(device_judge(candidate), held_out, "int8", console)
+            by_float = by_network.result()
     truth = np.array([face.label for face in held_out], np.int64)
     gates += judgement_gates(truth, by_device, by_float, unseen=unseen)
     ensure_passed(gates)
@@ -235,7 +239,8 @@ def proven(  # noqa: PLR0913 - what is proven, and by what
 def recipe_of(model: Path, calibration: Sequence[Batch]) -> dict[str, dict[str, str]]:
     """What a conversion is made of: SHA-256 sums of its inputs, versions of its tools."""
     inputs = {file.relative_to(model.parent).as_posix(): sha256_of(file) for file in files_of(model)}
-    installed = {package.metadata["Name"]: package.version for package in metadata.distributions()}
+    # Some write their names with underscores.
+    installed = {package.metadata["Name"].replace("_", "-"): package.version for package in metadata.distributions()}
     return {
         "inputs": {**inputs, "calibration pictures": sha256_of_batches(calibration)},
         "tools": {
@@ -361,7 +366,7 @@ def _label_order(model: Path, known: ModelEntry | None, labels: Sequence[str] | 
 def _describe_calibration(data: Sequence[Path], count: int) -> str:
     names = ", ".join(folder.resolve().name for folder in data)
     return (
-        f"{count - 1} faces of the training part of {names}, classes alike, every other one augmented; black and white"
+        f"{count - 1} faces of the training part of {names}, classes and sizes alike, every other one varied; black and white"
     )
 
 

@@ -1,6 +1,5 @@
 """Whom an evaluation judges, and by which of a model's files."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +126,7 @@ def float_judge(content: bytes, labels: Sequence[str]) -> Judge:
     from converter.tensorflow_quietly import quietly, tf  # noqa: PLC0415
 
     with quietly():
-        interpreter = tf.lite.Interpreter(model_content=content, num_threads=os.cpu_count())
+        interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
         interpreter.allocate_tensors()
     (given,), (taken,) = interpreter.get_input_details(), interpreter.get_output_details()
     no_mask = list(labels).index(Label.NO_MASK)
