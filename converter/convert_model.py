@@ -366,7 +366,8 @@ def _label_order(model: Path, known: ModelEntry | None, labels: Sequence[str] | 
 def _describe_calibration(data: Sequence[Path], count: int) -> str:
     names = ", ".join(folder.resolve().name for folder in data)
     return (
-        f"{count - 1} faces of the training part of {names}, classes and sizes alike, every other one varied; black and white"
+        f"{count - 1} faces of the training part of {names}, classes and sizes alike, every other one varied; "
+        "black and white"
     )
 
 
