@@ -143,14 +143,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Check]:
     x = keras.layers.GlobalAveragePooling2D()(x)
     network = keras.Model(picture, keras.layers.Dense(64, activation="softmax")(x))
     function = tf.function(network).get_concrete_function(tf.TensorSpec((1, 32, 32, 3), tf.float32))
+    # The function alone does not keep its variables.
+    tracked = tf.Module()
+    tracked.kept = list(function.variables)
     folder = tmp_path_factory.mktemp("kinds")
 
     def pictures() -> Iterator[list[Any]]:
         yield from ([np.full((1, 32, 32, 3), value, np.float32)] for value in (-1, 1))
 
     def make(*, smaller: bool = False, halves: bool = False, quantized: bool = False, ends: bool = False) -> Check:
-        tracked = tf.Module()
-        tracked.kept = list(function.variables)
         with quietly():
             converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tracked)
             converter.optimizations = [tf.lite.Optimize.DEFAULT] if smaller or halves or quantized else []
