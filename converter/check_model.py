@@ -61,7 +61,7 @@ def check_model(path: Path, *, as_json: bool = False) -> Check:
         InputError: The file cannot be read.
         ModelError: It is no TensorFlow Lite model, or a damaged one.
     """
-    check = checked(path)
+    check = checked(read_tflite(path), path.name)
     if as_json:
         # Numbers that JSON has no word for can only stand in a broken file.
         print(json.dumps(asdict(check), indent=2, allow_nan=False))  # noqa: T201 - this is what the command is asked for
@@ -71,17 +71,18 @@ def check_model(path: Path, *, as_json: bool = False) -> Check:
     return check
 
 
-def checked(path: Path) -> Check:
-    """What ``check_model`` tells."""
-    file = read_tflite(path)
+def checked(file: TfliteFile, name: str) -> Check:
+    """What ``check_model`` tells of a file of that name."""
     counts = Counter((one.operation.name, one.operation.version, one.reason) for one in mapped_operations(file))
     rows = [
-        Row(name, version, count, CPU if reason else EDGE_TPU, reason)
-        for (name, version, reason), count in sorted(counts.items(), key=lambda pair: (pair[0][2] or "", pair[0][:2]))
+        Row(operation, version, count, CPU if reason else EDGE_TPU, reason)
+        for (operation, version, reason), count in sorted(
+            counts.items(), key=lambda pair: (pair[0][2] or "", pair[0][:2])
+        )
     ]
     graph = file.main
     return Check(
-        file=path.name,
+        file=name,
         size=file.size,
         kind=kind_of(file),
         compiled=file.compiled,

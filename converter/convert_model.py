@@ -221,8 +221,8 @@ def proven(  # noqa: PLR0913 - what is proven, and by what
         # The device loads no model without a manifest entry, so a preliminary one stands beside the candidate.
         candidate = Path(folder) / entry.file
         write_model(candidate, content, entry)
-        check = checked(candidate)
-        gates = structure_gates(read_tflite(candidate), scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT, edgetpu=edgetpu)
+        file = read_tflite(candidate)
+        gates = structure_gates(file, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT, edgetpu=edgetpu)
         # What is built otherwise cannot be judged by the device's code.
         ensure_passed(gates)
         with ThreadPoolExecutor(1) as beside:
@@ -233,7 +233,7 @@ def proven(  # noqa: PLR0913 - what is proven, and by what
     truth = np.array([face.label for face in held_out], np.int64)
     gates += judgement_gates(truth, by_device, by_float, unseen=unseen)
     ensure_passed(gates)
-    return Proof(check, gates, _figures(held_out, by_device, by_float))
+    return Proof(checked(file, entry.file), gates, _figures(held_out, by_device, by_float))
 
 
 def recipe_of(model: Path, calibration: Sequence[Batch]) -> dict[str, dict[str, str]]:

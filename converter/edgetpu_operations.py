@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from converter.tflite_file import COMPILED, Graph, Operation, TfliteFile, read_tflite
+from converter.tflite_file import COMPILED, Graph, Operation, Tensor, TfliteFile, read_tflite
 from facemask_edge.errors import ModelError
 
 QUANTIZED = ("int8", "uint8")
@@ -104,7 +104,7 @@ def _unknown_sides(graph: Graph, operation: Operation) -> str | None:
 
 def _four_long_sides(graph: Graph, operation: Operation) -> str | None:
     tensors = [tensor for tensor in graph.given(operation) if not tensor.constant]
-    long = max((sum(side > 1 for side in tensor.shape) for tensor in tensors), default=0)
+    long = max((_long_sides(tensor) for tensor in tensors), default=0)
     return f"a tensor has {long} sides longer than 1, the Edge TPU knows three" if long > LONG_SIDES else None
 
 
@@ -125,8 +125,11 @@ def _long_softmax(graph: Graph, operation: Operation) -> str | None:
 
 
 def _is_matrix(graph: Graph, operation: Operation) -> bool:
-    shapes = [graph.tensors[place].shape for place in operation.outputs]
-    return any(sum(side > 1 for side in shape) > 1 for shape in shapes)
+    return any(_long_sides(graph.tensors[place]) > 1 for place in operation.outputs)
+
+
+def _long_sides(tensor: Tensor) -> int:
+    return sum(side > 1 for side in tensor.shape)
 
 
 def _fused_activation(graph: Graph, operation: Operation) -> str | None:  # noqa: ARG001 - a Limit
@@ -158,7 +161,7 @@ def _constant_beside_another(graph: Graph, operation: Operation) -> str | None:
 
 def _many_alphas(graph: Graph, operation: Operation) -> str | None:
     alphas = graph.given(operation)[1:2]
-    return "its alpha has more than one dimension" if alphas and sum(side > 1 for side in alphas[0].shape) > 1 else None
+    return "its alpha has more than one dimension" if alphas and _long_sides(alphas[0]) > 1 else None
 
 
 def _over_pictures(graph: Graph, operation: Operation) -> str | None:

@@ -1,7 +1,4 @@
-"""How right the mask classifier is on boxed scenes it never saw, by the height of the face.
-
-The int8 figures come from the device's own code, so they measure what the device runs.
-"""
+"""How right the mask classifier is on boxed scenes it never saw, by the height of the face."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,8 +12,8 @@ from converter.augmentation import SIZE
 from converter.classifier_data import LABELS, find_pictures, is_boxed, read_picture
 from converter.classifier_network import network_input, predicted
 from converter.figures import in_words, share
-from converter.tensorflow_quietly import keras, quietly
-from facemask_edge.classifier import MaskClassifier, cut_face
+from converter.tensorflow_quietly import keras
+from facemask_edge.classifier import cut_face
 from facemask_edge.values import Box, Image, Label
 
 HEIGHTS = (16, 32, 64)
@@ -75,18 +72,6 @@ def judged_by_network(
         for at in range(0, len(faces), _BATCH)
     ]
     return np.concatenate([np.empty((0, len(labels))), *probabilities])[:, labels.index(Label.NO_MASK)]
-
-
-def judged_by_device(model: Path, faces: Sequence[DevelopmentFace]) -> NDArray[np.float64]:
-    """The probability of no_mask that the device's classifier gives each face, float64, n.
-
-    Raises:
-        ModelError: The device would not load the model.
-    """
-    # Quietly: a TFLite runtime announces itself on stderr.
-    with quietly():
-        classifier = MaskClassifier(str(model.absolute()))
-        return np.array([classifier.probability(face.image, face.box) for face in faces], dtype=np.float64)
 
 
 def figures_by_height(faces: Sequence[Boxed], probabilities: NDArray[np.float64]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import inspect
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ _OPTIONS = _names(schema.BuiltinOptions)
 _NO_FIELDS = ("Init", "GetRootAs", "Length", "AsNumpy", "IsNone")
 
 
+@cache
 def _fields(name: str) -> list[str]:
     """The fields of a table of options that hold one number."""
     methods = vars(getattr(schema, name)).items()

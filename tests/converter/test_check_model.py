@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converter.check_model import CPU, EDGE_TPU, Check, check_model, checked
+from converter import check_model as checking
+from converter.check_model import CPU, EDGE_TPU, Check, check_model
 from converter.edgetpu_operations import mapped_operations
 from converter.tflite_file import read_tflite
 from facemask_edge.manifest import packaged_models
 from tests.converter.tflite_files import chain, compiled
+
+
+def checked(path: Path) -> Check:
+    return checking.checked(read_tflite(path), path.name)
+
 
 Operations = Sequence[tuple[str, int]]
 
