@@ -9,6 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
+from converter.gates import USUAL, Limits
 from facemask_edge.errors import FacemaskError
 from facemask_edge.values import Label
 
@@ -151,6 +152,14 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
         list[Path],
         typer.Option(metavar="FILE", help="With --edgetpu: another int8 model that shares the Edge TPU; repeatable."),
     ] = [],  # noqa: B006 - as in _train_model
+    least_agreement: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0, max=1, help="Of held-out faces that int8 must judge like float."),
+    ] = USUAL.least_agreement,
+    largest_drop: Annotated[
+        float,
+        typer.Option(metavar="SHARE", min=0, max=1, help="By which int8 may judge fewer faces rightly than float."),
+    ] = USUAL.largest_drop,
     force: Annotated[bool, typer.Option("--force", help="Overwrite what is there already.")] = False,
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only explain this .tflite file, and where it would run.")
@@ -161,10 +170,11 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
 
     Or explain any .tflite file: convert-model --check FILE.
     """
+    limits = Limits(least_agreement, largest_drop)
     if check:
         from converter.check_model import check_model  # noqa: PLC0415 - as in _train_model
 
-        if model or data or labels or explain or edgetpu or together_with or force:
+        if model or data or labels or explain or edgetpu or together_with or force or limits != USUAL:
             raise typer.BadParameter("it explains one file, and converts none", param_hint="--check")
         check_model(check, as_json=as_json)
         return
@@ -189,6 +199,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
         explain=explain,
         edgetpu=edgetpu,
         together_with=together_with,
+        limits=limits,
         force=force,
     )
 

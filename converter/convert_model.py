@@ -3,8 +3,7 @@
 import hashlib
 import platform
 import tempfile
-from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,25 +14,22 @@ from rich.console import Console
 
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches, sha256_of_batches
-from converter.check_model import Check, checked
-from converter.classifier_data import LABELS, Picture, find_pictures, read_picture, reported_hashes
+from converter.classifier_data import LABELS, Picture, find_pictures, reported_hashes
 from converter.classifier_network import UnknownArchitectureError, ensure_explainable, with_feature_map
 from converter.conversion_report import write_conversion_report
 from converter.device_faces import found_boxes
 from converter.duplicates import copies_of, perceptual_hashes
 from converter.edgetpu_compiler import INSTALLATION, compiled, find_compiler
 from converter.edgetpu_operations import ensure_taken
-from converter.evaluate_classifier import agreement, figures_by_height, lines_of
-from converter.evaluation_subjects import Subject, device_judge, float_judge, is_unseen, judge_all, subjects_of
-from converter.gates import Gate, ensure_passed, judgement_gates, structure_gates
+from converter.evaluation_subjects import is_unseen
+from converter.gates import USUAL, Limits
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
-from converter.metrics import Probabilities
 from converter.network_file import files_of, load_network
 from converter.outputs import Files, Steps, ensure_absent, ensure_names_differ, ensure_writable
+from converter.proof import held_out_faces, proven
 from converter.quantize import Batch, to_float, to_int8, write_model
 from converter.rounding import rounded
 from converter.split_file import read_split_file, split_file_of
-from converter.tflite_file import read_tflite
 from facemask_edge import __version__
 from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.manifest import (
@@ -47,8 +43,6 @@ from facemask_edge.manifest import (
 )
 from facemask_edge.values import Image
 
-MOST_HELD_OUT = 1200
-"""Faces of each folder that are judged by both models: a few seconds."""
 TOOLS = ("tensorflow-cpu", "tensorflow", "keras", "numpy", "opencv-python-headless", "ai-edge-litert")
 """Packages whose versions decide the result."""
 
@@ -62,6 +56,7 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     explain: bool = False,
     edgetpu: bool = False,
     together_with: Sequence[Path] = (),
+    limits: Limits = USUAL,
     force: bool = False,
 ) -> None:
     """Quantize a classifier to int8, make it prove itself, and write it with its manifest entry and a report.
@@ -77,6 +72,7 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
         explain: Whether the last feature map becomes a second output, which ``facemask-edge explain`` needs.
         edgetpu: Whether the result must run on an Edge TPU whole; then it is compiled, where the compiler is installed.
         together_with: Other int8 models that share the Edge TPU with this one, compiled in the same go.
+        limits: How far the result may be from the network.
         force: Whether files that are there already are overwritten.
 
     Raises:
@@ -90,11 +86,11 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     ensure_names_differ(data)
     files = Files(output)
     ensure_writable(output, ".tflite")
-    others = [find_model(str(other))[0] for other in together_with]
-    for other in others:
+    others = [find_model(str(other)) for other in together_with]
+    for other, _ in others:
         ensure_taken(other)
     compiler = find_compiler() if edgetpu else None
-    targets = [files.compiled(one) for one in (output, *others)] if compiler else []
+    targets = [files.compiled(one) for one in (output, *(other for other, _ in others))] if compiler else []
     if len(set(targets)) < len(targets):
         raise InputError("--together-with names a model of the name of another one; rename one")
     ensure_absent([output, files.float32, files.report, *targets], force=force)
@@ -130,13 +126,17 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
         ),
         training_data=known.training_data if known else [],
         licence="Apache-2.0",
-        command=_command(model, data, output, labels, explain=explain, edgetpu=edgetpu, together_with=together_with),
+        command=_command(
+            model, data, output, labels, limits, explain=explain, edgetpu=edgetpu, together_with=together_with
+        ),
         recipe=recipe_of(model, calibration),
     )
     step("judging held-out faces by both")
     held_out = held_out_faces(model, data, used, console)
     unseen = all(is_unseen(folder, model) for folder in data)
-    proof = proven(content, float_content, entry, held_out, edgetpu=edgetpu, unseen=unseen, console=console)
+    proof = proven(
+        content, float_content, entry, held_out, edgetpu=edgetpu, unseen=unseen, limits=limits, console=console
+    )
     entry = entry.model_copy(update={"figures": proof.figures})
     made = [
         Made(output, content, entry),
@@ -168,74 +168,6 @@ class Made:
     entry: ModelEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What is known of a converted model that passed its gates."""
-
-    check: Check
-    gates: list[Gate]
-    figures: dict[str, Any]
-
-    @property
-    def verdict(self) -> str:
-        """One sentence."""
-        if any(gate.passed is None for gate in self.gates):
-            return "Converted, but not proven: see what is not."
-        return "Converted and proven: int8 judges as float does."
-
-    def lines(self) -> list[str]:
-        """All of it for a terminal."""
-        sizes = [f"split dev, int8, {line}" for line in lines_of(self.figures.get("scenes_dev_int8", {}))]
-        gates = [
-            f"{'ok' if gate.passed else 'not proven'}: {gate.name}: {gate.found} (wanted: {gate.wanted})"
-            for gate in self.gates
-        ]
-        return [*sizes, *gates, self.verdict]
-
-
-def proven(  # noqa: PLR0913 - what is proven, and by what
-    content: bytes,
-    float_content: bytes,
-    entry: ModelEntry,
-    held_out: Sequence[Subject],
-    *,
-    edgetpu: bool,
-    unseen: bool,
-    console: Console,
-) -> Proof:
-    """Let a converted model prove itself.
-
-    Args:
-        content: The int8 .tflite file's.
-        float_content: The float32 .tflite file's.
-        entry: The manifest entry of the former.
-        held_out: Faces to judge by both.
-        edgetpu: Whether all of it must run on an Edge TPU.
-        unseen: Whether no face was trained with, as far as is known.
-        console: Shows the progress when it is a terminal.
-
-    Raises:
-        ModelError: It does not pass a gate.
-    """
-    with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
-        # The device loads no model without a manifest entry, so a preliminary one stands beside the candidate.
-        candidate = Path(folder) / entry.file
-        write_model(candidate, content, entry)
-        file = read_tflite(candidate)
-        gates = structure_gates(file, scale=INPUT_SCALE, zero_point=INPUT_ZERO_POINT, edgetpu=edgetpu)
-        # What is built otherwise cannot be judged by the device's code.
-        ensure_passed(gates)
-        with ThreadPoolExecutor(1) as beside:
-            judge = float_judge(float_content, entry.labels)
-            by_network = beside.submit(judge_all, judge, held_out, "float", Console(quiet=True))
-            by_device = judge_all(device_judge(candidate), held_out, "int8", console)
-            by_float = by_network.result()
-    truth = np.array([face.label for face in held_out], np.int64)
-    gates += judgement_gates(truth, by_device, by_float, unseen=unseen)
-    ensure_passed(gates)
-    return Proof(checked(file, entry.file), gates, _figures(held_out, by_device, by_float))
-
-
 def recipe_of(model: Path, calibration: Sequence[Batch]) -> dict[str, dict[str, str]]:
     """What a conversion is made of: SHA-256 sums of its inputs, versions of its tools."""
     inputs = {file.relative_to(model.parent).as_posix(): sha256_of(file) for file in files_of(model)}
@@ -249,34 +181,6 @@ def recipe_of(model: Path, calibration: Sequence[Batch]) -> dict[str, dict[str, 
             **{name: installed[name] for name in TOOLS if name in installed},
         },
     }
-
-
-def held_out_faces(model: Path, data: Sequence[Path], used: Collection[Path], console: Console) -> list[Subject]:
-    """Faces that neither trained nor calibrated the model, as far as that is known.
-
-    Args:
-        model: Whose split file says what it was only tested with.
-        data: Folders of single faces and of boxed scenes, of which split dev is taken.
-        used: Pictures that calibrated.
-        console: Told what is left out.
-    """
-    held_out: list[Subject] = []
-    for folder in data:
-        try:
-            subjects = subjects_of(folder, model, console, all_pictures=False)
-        except InputError:
-            # Boxed scenes without a split dev.
-            continue
-        subjects = [one for one in subjects if one.path not in used]
-        bad = {path for path in {one.path for one in subjects} if read_picture(path) is None}
-        for path in sorted(bad):
-            console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
-        subjects = [one for one in subjects if one.path not in bad]
-        if len(subjects) > MOST_HELD_OUT:
-            chosen = np.random.default_rng(0).choice(len(subjects), MOST_HELD_OUT, replace=False)
-            subjects = [subjects[place] for place in sorted(chosen)]
-        held_out += subjects
-    return held_out
 
 
 def _calibration(model: Path, data: Sequence[Path], console: Console) -> tuple[list[Batch], set[Path]]:
@@ -309,24 +213,15 @@ def _rounded(network: Any, calibration: Sequence[Batch], console: Console) -> An
         return network
 
 
-def _figures(held_out: Sequence[Subject], by_device: Probabilities, by_float: Probabilities) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
-    boxed = np.array([face.box is not None for face in held_out], np.bool_)
-    if boxed.any():
-        scenes = [face for face in held_out if face.box is not None]
-        figures["scenes_dev_int8"] = figures_by_height(scenes, by_device[boxed])
-    if held_out:
-        figures["int8_and_float"] = agreement(by_device, by_float)
-    return figures
-
-
-def _compiled(compiler: str, made: Made, others: Sequence[Path], targets: Sequence[Path]) -> list[Made]:
+def _compiled(
+    compiler: str, made: Made, others: Sequence[tuple[Path, ModelEntry]], targets: Sequence[Path]
+) -> list[Made]:
     """A model and the others that share the Edge TPU with it, compiled together."""
     with tempfile.TemporaryDirectory(prefix="convert-model-") as folder:
         candidate = Path(folder) / made.file.name
         candidate.write_bytes(made.content)
-        contents = compiled(compiler, [candidate, *others])
-    entries = [made.entry, *(find_model(str(other.absolute()))[1] for other in others)]
+        contents = compiled(compiler, [candidate, *(other for other, _ in others)])
+    entries = [made.entry, *(entry for _, entry in others)]
     together = ", ".join(entry.file for entry in entries)
     models = []
     for target, content, entry in zip(targets, contents, entries, strict=True):
@@ -376,6 +271,7 @@ def _command(  # noqa: PLR0913 - one parameter an option of the command
     data: Sequence[Path],
     output: Path,
     labels: Sequence[str] | None,
+    limits: Limits,
     *,
     explain: bool,
     edgetpu: bool,
@@ -385,6 +281,10 @@ def _command(  # noqa: PLR0913 - one parameter an option of the command
     parts = [f"convert-model models/{model.name}", *(f"--data DATA/{folder.resolve().name}" for folder in data)]
     parts += [f"--output models/{output.name}"]
     parts += [] if labels is None else [f"--labels {','.join(labels)}"]
+    parts += (
+        [] if limits.least_agreement == USUAL.least_agreement else [f"--least-agreement {limits.least_agreement:g}"]
+    )
+    parts += [] if limits.largest_drop == USUAL.largest_drop else [f"--largest-drop {limits.largest_drop:g}"]
     parts += ["--explain"] if explain else []
     parts += ["--edgetpu"] if edgetpu else []
     parts += [f"--together-with models/{other.name}" for other in together_with]

@@ -12,18 +12,27 @@ from converter.metrics import Probabilities, Truth, judged_labels
 from converter.tflite_file import Tensor, TfliteFile
 from facemask_edge.errors import ModelError
 
-LEAST_AGREEMENT = 0.99
-"""Of int8 and float, as a share of the held-out faces."""
-LARGEST_DROP = 0.01
-"""Of the share judged rightly, from float to int8."""
 ENOUGH_FACES = 100
 """Faces below which these two say nothing: of fewer, one face is more than the limits."""
 FEW_RIGHT = 0.9
 """Share judged rightly by the float model below which something is likely wrong with how it was saved or named."""
 HINT = (
     "calibrate with more pictures, or with pictures more like those of the site; train with train-model, whose upper "
-    "layers learn from int8 features"
+    "layers learn from int8 features; or accept it as it is with {option}"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far int8 may be from float, as shares of the held-out faces."""
+
+    least_agreement: float = 0.99
+    """Of both, on the label."""
+    largest_drop: float = 0.01
+    """Of those judged rightly, from float to int8."""
+
+
+USUAL = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,7 @@ def structure_gates(file: TfliteFile, *, scale: float, zero_point: int, edgetpu:
 
 
 def judgement_gates(
-    truth: Truth, by_int8: Probabilities, by_float: Probabilities, *, unseen: bool = True
+    truth: Truth, by_int8: Probabilities, by_float: Probabilities, *, unseen: bool = True, limits: Limits = USUAL
 ) -> list[Gate]:
     """How the int8 model must judge faces.
 
@@ -104,6 +113,7 @@ def judgement_gates(
         by_int8: What the device's code says of each.
         by_float: What the float model says.
         unseen: Whether no face was trained with, as far as is known.
+        limits: How far the two may differ.
     """
     int8, float32 = judged_labels(by_int8), judged_labels(by_float)
     count = len(truth)
@@ -125,17 +135,17 @@ def judgement_gates(
         ),
         Gate(
             f"{faces} that int8 judges like float",
-            f"at least {LEAST_AGREEMENT:.2%}",
+            f"at least {limits.least_agreement:.2%}",
             in_words(same) + few,
-            same["value"] >= LEAST_AGREEMENT if enough else None,
-            HINT,
+            same["value"] >= limits.least_agreement if enough else None,
+            HINT.format(option="--least-agreement"),
         ),
         Gate(
             "share judged rightly, from float to int8",
-            f"at most {LARGEST_DROP:.2%} less",
+            f"at most {limits.largest_drop:.2%} less",
             f"{0.0 - drop:+.2%}, to {in_words(right)}" + few,
-            drop <= LARGEST_DROP if enough else None,
-            HINT,
+            drop <= limits.largest_drop if enough else None,
+            HINT.format(option="--largest-drop"),
         ),
     ]
 

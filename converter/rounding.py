@@ -23,6 +23,9 @@ LARGEST = 127
 DAMPING = 0.01
 """Part of the mean second moment that is added to each, so that inputs that hardly vary are not leaned on."""
 
+MOST_PLACES = 28
+"""Of a feature map, along each side, whose inputs are looked at."""
+
 Array = NDArray[np.float64]
 
 
@@ -167,10 +170,18 @@ def _second_moments(network: keras.Model, layers: Sequence[Any], calibration: It
 def _products(layer: Any, values: Any) -> Any:  # noqa: ANN401 - a Keras layer, TensorFlow tensors
     """One picture's, see ``rounded_problem``."""
     if not isinstance(layer, keras.layers.Dense):
-        (high, wide), (down, across) = layer.kernel_size, layer.strides
-        values = tf.image.extract_patches(
-            values, (1, high, wide, 1), (1, down, across, 1), (1, 1, 1, 1), layer.padding.upper()
-        )
+        high, wide = layer.kernel_size
+        if layer.padding == "same":
+            around = [
+                _padding(*sides) for sides in zip(values.shape[1:3], layer.kernel_size, layer.strides, strict=True)
+            ]
+            values = tf.pad(values, [(0, 0), *around, (0, 0)])
+        # Neighbouring places of a large map hardly differ; looking at all of them costs a minute.
+        steps = [
+            stride * max(1, round(side / stride / MOST_PLACES))
+            for side, stride in zip(values.shape[1:3], layer.strides, strict=True)
+        ]
+        values = tf.image.extract_patches(values, (1, high, wide, 1), (1, *steps, 1), (1, 1, 1, 1), "VALID")
         channels = layer.input.shape[-1] if isinstance(layer, keras.layers.DepthwiseConv2D) else 1
         values = tf.reshape(values, (-1, high * wide * layer.input.shape[-1] // channels, channels))
         values = tf.transpose(values, (2, 0, 1))
@@ -178,3 +189,9 @@ def _products(layer: Any, values: Any) -> Any:  # noqa: ANN401 - a Keras layer, 
         values = values[tf.newaxis]
     values = tf.concat([values, tf.ones_like(values[..., :1])], axis=-1)
     return tf.matmul(values, values, transpose_a=True) / tf.cast(tf.shape(values)[1], tf.float32)
+
+
+def _padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
+    """What padding "same" adds before and after."""
+    added = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return added // 2, added - added // 2

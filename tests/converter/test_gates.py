@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converter.gates import Gate, ensure_passed, judgement_gates, structure_gates
+from converter.gates import Gate, Limits, ensure_passed, judgement_gates, structure_gates
 from converter.tflite_file import read_tflite
 from facemask_edge.errors import ModelError
 from facemask_edge.manifest import packaged_models
@@ -58,7 +58,24 @@ def test_judging_otherwise_than_float_is_refused() -> None:
     # Two masks of three are judged otherwise now: 1 % of 200 would be allowed, and is the drop.
     assert _failed(judgement_gates(truth, by_int8, by_float)) == []
     by_int8[:6] = 0.5
-    assert len(_failed(judgement_gates(truth, by_int8, by_float))) == 2
+    gates = judgement_gates(truth, by_int8, by_float)
+    assert len(_failed(gates)) == 2
+    with pytest.raises(ModelError, match=r"accept it as it is with --least-agreement.*--largest-drop"):
+        ensure_passed(gates)
+
+
+def test_other_limits_may_be_given() -> None:
+    truth = np.array([0, 1] * 100)
+    by_float = np.where(truth == 1, 0.9, 0.1)
+    by_int8 = by_float.copy()
+    by_int8[:6] = 0.5
+    wider = Limits(least_agreement=0.98, largest_drop=0.02)
+    assert _failed(judgement_gates(truth, by_int8, by_float, limits=wider)) == []
+    stricter = Limits(least_agreement=0.999)
+    by_int8[1:] = by_float[1:]
+    assert _failed(judgement_gates(truth, by_int8, by_float, limits=stricter)) == [
+        "held-out faces that int8 judges like float"
+    ]
 
 
 def test_a_model_that_is_asked_wrongly_is_refused() -> None:

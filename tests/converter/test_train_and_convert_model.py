@@ -13,15 +13,15 @@ from rich.console import Console
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter.classifier_data import BoxedFace, Picture, Split
-from converter.classifier_network import BACKBONE, build_network, ensure_explainable, network_input
+from converter.classifier_data import LABELS, BoxedFace, Picture, Split
+from converter.classifier_network import BACKBONE, build_network, ensure_explainable, network_input, predicted
 from converter.convert_model import convert_model
 from converter.gates import structure_gates
 from converter.network_file import load_network
 from converter.outputs import ensure_writable
 from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
-from converter.tensorflow_quietly import keras
+from converter.tensorflow_quietly import keras, quietly
 from converter.tflite_file import read_tflite
 from converter.train_model import ensure_papers, gather, train_model
 from facemask_edge.activation_maps import ActivationMaps
@@ -279,25 +279,34 @@ def test_the_papers_recipe_takes_single_faces_and_tests_with_some(tmp_path: Path
         ensure_papers(Split([single], [], []))
 
 
+@pytest.mark.parametrize(("name", "labels"), [("keras", LABELS), ("h5", LABELS[::-1]), ("SavedModel", LABELS[::-1])])
 def test_another_network_is_converted_too_and_said_to_be_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, labels: list[Label], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    keras.utils.set_random_seed(0)
     layers = keras.layers
     picture = keras.Input((224, 224, 3))
     x = layers.Conv2D(4, 3, strides=4, use_bias=False)(picture)
     x = layers.GlobalAveragePooling2D()(layers.ReLU()(x))
-    other = tmp_path / "other.keras"
-    keras.Model(picture, layers.Dense(2, activation="softmax")(x)).save(other)
-    data = [single_faces(tmp_path / "faces", 2)]
-    convert_model(model=other, data=data, output=tmp_path / "other_int8.tflite", labels=["mask", "no_mask"])
+    network = keras.Model(picture, layers.Dense(2, activation="softmax")(x))
+    network.layers[-1].bias.assign([1.0, -1.0])
+    other = tmp_path / f"other.{name}"
+    with quietly():
+        if name == "SavedModel":
+            network.export(other, format="tf_saved_model", verbose=False)
+        else:
+            network.save(other)
+    data, output = [single_faces(tmp_path / "faces", 2)], tmp_path / "other_int8.tflite"
+    convert_model(model=other, data=data, output=output, labels=labels)
     told = " ".join(capsys.readouterr().out.split())
     assert "its weights are rounded one by one" in told
     assert "other.split.json is missing" in told
-    assert (
-        0
-        <= MaskClassifier(str(tmp_path / "other_int8.tflite")).probability(face(masked=True, seed=0), Box(0, 0, 9, 9))
-        <= 1
-    )
+    classifier = MaskClassifier(str(output))
+    for seed in range(2):
+        image = face(masked=seed == 0, seed=seed, side=224)
+        (expected,) = predicted(network, network_input([image]))
+        found = classifier.probability(image, Box(0, 0, 224, 224))
+        assert found == pytest.approx(float(expected[labels.index(Label.NO_MASK)]), abs=0.02)
 
 
 @pytest.mark.shared_data
