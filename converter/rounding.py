@@ -154,21 +154,26 @@ def _second_moments(network: keras.Model, layers: Sequence[Any], calibration: It
     probe = keras.Model(network.input, [layer.input for layer in layers])
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def products(picture: Any) -> list[Any]:  # noqa: ANN401 - TensorFlow tensors
+    def of_all(picture: Any) -> list[Any]:  # noqa: ANN401 - TensorFlow tensors
         inputs = tf.nest.flatten(probe(picture, training=False))
-        return [_products(layer, values) for layer, values in zip(layers, inputs, strict=True)]
+        return [products(layer, values) for layer, values in zip(layers, inputs, strict=True)]
 
     sums: list[Array] = []
     count = 0
     for picture in calibration:
-        found = [np.asarray(part, np.float64) for part in products(picture)]
+        found = [np.asarray(part, np.float64) for part in of_all(picture)]
         sums = [one + other for one, other in zip(sums, found, strict=True)] if sums else found
         count += 1
     return [total / count for total in sums]
 
 
-def _products(layer: Any, values: Any) -> Any:  # noqa: ANN401 - a Keras layer, TensorFlow tensors
-    """One picture's, see ``rounded_problem``."""
+def products(layer: Any, values: Any) -> Any:  # noqa: ANN401 - a Keras layer, TensorFlow tensors
+    """The mean products of a layer's inputs over the places of one picture, see ``rounded_problem``.
+
+    Args:
+        layer: One of ``KINDS``.
+        values: Its input, float32: 1 x height x width x channels, or 1 x inputs for a Dense layer.
+    """
     if not isinstance(layer, keras.layers.Dense):
         high, wide = layer.kernel_size
         if layer.padding == "same":

@@ -7,6 +7,7 @@ import pytest
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
+from converter import rounding
 from converter.classifier_network import UnknownArchitectureError, build_network, flattened, predicted
 from converter.quantize import Batch, to_int8
 from converter.rounding import LARGEST, rounded, rounded_problem
@@ -113,7 +114,11 @@ def given_by(content: bytes, batches: list[Batch]) -> Any:
     return np.array(outputs)
 
 
-def test_the_int8_network_comes_nearer_to_the_float_one(network: keras.Model, calibration: list[Batch]) -> None:
+@pytest.mark.parametrize("most_places", [28, 8], ids=["all places", "every other one"])
+def test_the_int8_network_comes_nearer_to_the_float_one(
+    most_places: int, network: keras.Model, calibration: list[Batch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounding, "MOST_PLACES", most_places)
     others = smooth_pictures(40, seed=3)
     wanted = np.concatenate([predicted(network, batch) for batch in others])
     before = [np.array(weights) for weights in network.get_weights()]
@@ -188,3 +193,16 @@ def test_the_classifier_lies_on_one_level() -> None:
     picture = np.random.default_rng(0).uniform(-1, 1, (1, 224, 224, 3)).astype(np.float32)
     np.testing.assert_allclose(predicted(flat, picture), predicted(network, picture), atol=1e-6)
     assert flattened(flat) is flat
+    assert [layer.name for layer in flattened(network).layers] == [layer.name for layer in flat.layers]
+
+
+@pytest.mark.parametrize(("side", "kernel", "stride"), [(32, 3, 1), (33, 3, 2), (32, 3, 2), (7, 5, 1), (9, 1, 2)])
+def test_places_are_those_of_the_convolution(side: int, kernel: int, stride: int) -> None:
+    values = np.random.default_rng(0).normal(size=(1, side, side, 2)).astype(np.float32)
+    layer = keras.layers.Conv2D(1, kernel, strides=stride, padding="same", bias_initializer="normal")
+    picture = keras.Input((side, side, 2))
+    keras.Model(picture, layer(picture))
+    outputs = np.asarray(layer(values), np.float64) - np.asarray(layer.bias)
+    # The last row of the mean products is the mean input; weighted, the mean output.
+    mean = np.asarray(rounding.products(layer, tf.constant(values)), np.float64)[0, -1, :-1]
+    assert mean @ np.asarray(layer.kernel).reshape(-1) == pytest.approx(outputs.mean(), abs=1e-5)
