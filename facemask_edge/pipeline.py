@@ -51,7 +51,8 @@ class Pipeline:
     def process(self, frame: Frame) -> list[Violation]:
         """Take in a frame and return the violations that start or end with it."""
         faces = self._models.detector(frame.width, frame.height).detect(frame.image)
-        tracks = self._tracker.update(self._zones.counting(faces, frame.width, frame.height), frame.timestamp)
+        size = frame.width, frame.height
+        tracks = self._tracker.update(self._zones.counting(faces, *size), frame.timestamp, size)
         whole = [track for track in tracks if track.box.visible_part(frame.width, frame.height) >= WHOLE_FACE]
         probabilities = {
             track.id: self._models.classifier.probability(frame.image, track.box)

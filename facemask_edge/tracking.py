@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from edgefirst.tracker import ByteTrack
 
+from facemask_edge.reappearance import Reappearance
 from facemask_edge.values import Face, Track
 
 
@@ -25,22 +26,25 @@ class FaceTracker:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the
         # smoothed box lags until it no longer overlaps the detected one.
         self._tracker = ByteTrack(high_conf=min_score, iou=0.1, update=0.5, lifespan_ns=round(lifespan * 1e9))
+        self._reappearance = Reappearance(lifespan)
 
-    def update(self, faces: Sequence[Face], timestamp: float) -> list[Track]:
+    def update(self, faces: Sequence[Face], timestamp: float, size: tuple[int, int]) -> list[Track]:
         """The tracks that are in view in this frame.
 
         Args:
             faces: The faces found in this frame.
             timestamp: Time of the frame in seconds, never smaller than the last one.
+            size: Width and height of the frame in pixels.
         """
         boxes = np.array([_corners(face) for face in faces], np.float32).reshape(-1, 4)
         scores = np.array([face.score for face in faces], np.float32)
         labels = np.zeros(len(faces), np.uint64)
         found = self._tracker.update(boxes, scores, labels, round(timestamp * 1e9))
         # The detected box, not the smoothed one: the smoothed one lags behind a walking person.
-        return [
+        tracks = [
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
+        return self._reappearance.update(tracks, timestamp, size)
 
 
 def _corners(face: Face) -> tuple[float, float, float, float]:

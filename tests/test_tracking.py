@@ -1,5 +1,10 @@
+import numpy as np
+import pytest
+
 from facemask_edge.tracking import FaceTracker
 from facemask_edge.values import Box, Face
+
+SIZE = 640, 480
 
 
 def face(x: float, score: float = 0.9) -> Face:
@@ -11,7 +16,7 @@ def test_a_walking_face_keeps_its_id_and_its_detected_box() -> None:
     ids = set()
     for index in range(20):
         walking = face(10.0 + 12 * index)
-        (track,) = tracker.update([walking], index / 15)
+        (track,) = tracker.update([walking], index / 15, SIZE)
         assert (track.box, track.score) == (walking.box, walking.score)
         ids.add(track.id)
     assert len(ids) == 1
@@ -19,27 +24,103 @@ def test_a_walking_face_keeps_its_id_and_its_detected_box() -> None:
 
 def test_two_faces_have_two_ids_whatever_their_order() -> None:
     tracker = FaceTracker(min_score=0.6, lifespan=1.0)
-    left, right = tracker.update([face(0), face(300)], 0.0)
-    again_right, again_left = tracker.update([face(301), face(1)], 0.1)
+    left, right = tracker.update([face(0), face(300)], 0.0, SIZE)
+    again_right, again_left = tracker.update([face(301), face(1)], 0.1, SIZE)
     assert left.id != right.id
     assert (again_left.id, again_right.id) == (left.id, right.id)
 
 
 def test_an_unlikely_face_continues_a_track_but_never_starts_one() -> None:
     tracker = FaceTracker(min_score=0.6, lifespan=1.0)
-    assert tracker.update([face(0, 0.4)], 0.0) == []
-    (started,) = tracker.update([face(0, 0.8)], 0.1)
-    (continued,) = tracker.update([face(2, 0.4)], 0.2)
+    assert tracker.update([face(0, 0.4)], 0.0, SIZE) == []
+    (started,) = tracker.update([face(0, 0.8)], 0.1, SIZE)
+    (continued,) = tracker.update([face(2, 0.4)], 0.2, SIZE)
     assert continued.id == started.id
 
 
 def test_a_face_that_is_missed_for_a_moment_keeps_its_id_and_after_the_lifespan_gets_a_new_one() -> None:
     tracker = FaceTracker(min_score=0.6, lifespan=1.0)
-    (first,) = tracker.update([face(0)], 0.0)
-    assert tracker.update([], 0.5) == []
-    (second,) = tracker.update([face(0)], 0.9)
+    (first,) = tracker.update([face(0)], 0.0, SIZE)
+    assert tracker.update([], 0.5, SIZE) == []
+    (second,) = tracker.update([face(0)], 0.9, SIZE)
     for index in range(20):
-        tracker.update([], 1.0 + index / 10)
-    (third,) = tracker.update([face(0)], 3.0)
+        tracker.update([], 1.0 + index / 10, SIZE)
+    (third,) = tracker.update([face(0)], 3.0, SIZE)
     assert second.id == first.id
     assert third.id != first.id
+
+
+def ids_of(
+    paths: dict[str, list[Box | None]], *, fps: float, lifespan: float = 1.5, seed: int = 0
+) -> dict[str, list[str]]:
+    """The ids that each person's face gets, frame by frame; None hides it. Boxes vary as a detector's do."""
+    random = np.random.default_rng(seed)
+    tracker = FaceTracker(min_score=0.6, lifespan=lifespan)
+    ids: dict[str, list[str]] = {person: [] for person in paths}
+    for index in range(max(map(len, paths.values()))):
+        shown = [(person, path[index]) for person, path in paths.items() if index < len(path)]
+        faces = {}
+        for person, box in random.permutation(np.array(shown, dtype=object)):
+            if box is not None:
+                x, y, width, height = random.normal(0, 0.03, 4) * box.height
+                faces[person] = Face(Box(box.x + x, box.y + y, box.width + width, box.height + height), 0.9)
+        tracks = {track.box: track.id for track in tracker.update(list(faces.values()), index / fps, SIZE)}
+        for person, seen in faces.items():
+            if seen.box in tracks:
+                ids[person].append(tracks[seen.box])
+    return ids
+
+
+def walk(start: float, speed: float, *, seconds: float, fps: float, size: float = 60) -> list[Box]:
+    return [Box(start + speed * index / fps, 100, 0.8 * size, size) for index in range(round(seconds * fps))]
+
+
+@pytest.mark.parametrize("fps", [15, 8])
+@pytest.mark.parametrize("speed", [80, 160, 240])
+def test_two_people_who_cross_keep_their_ids(speed: float, fps: float) -> None:
+    seconds = 440 / speed
+    front, back = (walk(x, by, seconds=seconds, fps=fps) for x, by in ((20, speed), (480, -speed)))
+    # The one behind is hidden while a third of the face or more is.
+    hidden = [abs(one.x - other.x) < 0.67 * one.width for one, other in zip(front, back, strict=True)]
+    seen = [None if is_hidden else box for box, is_hidden in zip(back, hidden, strict=True)]
+    for seed in range(5):
+        ids = ids_of({"front": [*front], "back": seen}, fps=fps, seed=seed)
+        assert ids["front"][0] == ids["front"][-1] != ids["back"][0] == ids["back"][-1]
+
+
+def test_a_fast_face_at_a_low_frame_rate_keeps_its_id() -> None:
+    # Forty pixels a frame, as wide as the face: two boxes that follow each other hardly overlap.
+    ids = ids_of({"a": [*walk(0, 200, seconds=3, fps=5, size=50)]}, fps=5)["a"]
+    assert len(ids) > 10
+    assert len(set(ids)) == 1
+
+
+def test_who_walks_on_behind_something_keeps_the_id() -> None:
+    path: list[Box | None] = [*walk(0, 120, seconds=4, fps=10)]
+    path[15:25] = [None] * 10
+    assert len(set(ids_of({"a": path}, fps=10)["a"])) == 1
+
+
+def test_another_face_elsewhere_or_of_another_size_is_another_person() -> None:
+    here = walk(0, 0, seconds=1, fps=10)
+    for there in (Box(300, 100, 48, 60), Box(0, 100, 96, 120)):
+        ids = ids_of({"a": [*here, *[None] * 5], "b": [*[None] * 14, *[there] * 5]}, fps=10)
+        assert not set(ids["a"]) & set(ids["b"])
+
+
+def test_ids_are_never_shared_within_a_frame() -> None:
+    random = np.random.default_rng(0)
+    tracker = FaceTracker(min_score=0.6, lifespan=1.0)
+    for index in range(300):
+        faces = [
+            Face(Box(float(x), float(y), 40, 50), float(score))
+            for x, y, score in random.uniform((0, 0, 0.3), (80, 80, 1), (random.integers(6), 3))
+        ]
+        ids = [track.id for track in tracker.update(faces, index / 10, SIZE)]
+        assert len(ids) == len(set(ids))
+
+
+def test_who_leaves_by_an_edge_and_who_comes_in_there_are_two_people() -> None:
+    out, into = (walk(x, speed, seconds=1, fps=10) for x, speed in ((500, 120), (615, -120)))
+    ids = ids_of({"a": [*out], "b": [*[None] * 13, *into]}, fps=10)
+    assert not set(ids["a"]) & set(ids["b"])
