@@ -1,11 +1,14 @@
 """The way of a frame: from a picture to verdicts and violations, for one camera."""
 
+from functools import partial
+
 import cv2
 
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.faces import FaceDetector, create_detector, packaged_model
+from facemask_edge.scene_cut import SceneCuts
 from facemask_edge.tracking import FaceTracker
 from facemask_edge.values import Frame, Verdict, Violation
 from facemask_edge.zones import Zones
@@ -46,10 +49,18 @@ class Pipeline:
         self._models = models
         self._zones = Zones(camera.zones, camera.ignore_zones)
         self._compliance = Compliance(config.compliance)
-        self._tracker = FaceTracker(min_score=config.detector.min_score, lifespan=config.compliance.leave_after)
+        self._new_tracker = partial(
+            FaceTracker, min_score=config.detector.min_score, lifespan=config.compliance.leave_after
+        )
+        self._tracker = self._new_tracker()
+        self._cuts = SceneCuts()
 
     def process(self, frame: Frame) -> list[Violation]:
         """Take in a frame and return the violations that start or end with it."""
+        ended: list[Violation] = []
+        if self._cuts.is_cut(frame.image):
+            ended = self._compliance.finish("scene_cut")
+            self._tracker = self._new_tracker()
         faces = self._models.detector(frame.width, frame.height).detect(frame.image)
         size = frame.width, frame.height
         tracks = self._tracker.update(self._zones.counting(faces, *size), frame.timestamp, size)
@@ -58,7 +69,7 @@ class Pipeline:
             track.id: self._models.classifier.probability(frame.image, track.box)
             for track in self._compliance.worth_classifying(whole, frame.timestamp)
         }
-        return self._compliance.update(tracks, probabilities, frame.timestamp)
+        return ended + self._compliance.update(tracks, probabilities, frame.timestamp)
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""
