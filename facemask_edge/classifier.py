@@ -11,7 +11,7 @@ CROP_MARGIN = 1.2
 """Side of the square crop over the longer side of the face box; training uses the same."""
 
 
-def cut_face(image: Image, box: Box, size: tuple[int, int]) -> Image:
+def cut_face(image: Image, box: Box, size: tuple[int, int], into: Image | None = None) -> Image:
     """Cut a square around a face and resize it.
 
     The square is moved, not padded, at the frame's border, so that the classifier sees only real pixels.
@@ -20,6 +20,7 @@ def cut_face(image: Image, box: Box, size: tuple[int, int]) -> Image:
         image: uint8, height x width x 3, any channel order.
         box: The face; its clipped part must not be empty.
         size: Width and height of the result in pixels.
+        into: Where to put the result; None for a new picture.
 
     Returns:
         uint8, ``size[1]`` x ``size[0]`` x 3, in the channel order of ``image``.
@@ -27,7 +28,8 @@ def cut_face(image: Image, box: Box, size: tuple[int, int]) -> Image:
     left, top, side = face_square(image, box)
     # INTER_AREA averages what falls together when shrinking; INTER_LINEAR is right, and faster, when enlarging.
     interpolation = cv2.INTER_AREA if side > size[0] else cv2.INTER_LINEAR
-    return cv2.resize(image[top : top + side, left : left + side], size, interpolation=interpolation)  # type: ignore[return-value]
+    square = image[top : top + side, left : left + side]
+    return cv2.resize(square, size, dst=into, interpolation=interpolation)  # type: ignore[return-value]
 
 
 def face_square(image: Image, box: Box) -> tuple[int, int, int]:
@@ -62,6 +64,9 @@ class MaskClassifier:
         if self._output is None:
             raise ModelError(f"model {model} has no output of shape 1 x {len(labels)}; convert it with convert-model")
         self._no_mask = labels.index(Label.NO_MASK)
+        width, height = self.model.size
+        # Used again for every face.
+        self._crop, self._rgb = (np.empty((height, width, 3), np.uint8) for _ in range(2))
 
     def probability(self, image: Image, box: Box) -> float:
         """The probability that the face wears no mask.
@@ -70,9 +75,9 @@ class MaskClassifier:
             image: The whole frame, BGR.
             box: The face in it.
         """
-        crop = cut_face(image, box, self.model.size)
+        crop = cut_face(image, box, self.model.size, into=self._crop)
         if self.model.entry.input.channels == "RGB":
-            crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)  # type: ignore[assignment]
+            crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=self._rgb)  # type: ignore[assignment]
         self.model.invoke(crop)
         assert self._output is not None  # noqa: S101 - for mypy; __init__ raised otherwise
         probabilities = self._output.dequantized(self.model.output(self._output)[0])

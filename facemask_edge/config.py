@@ -85,11 +85,17 @@ class ComplianceConfig(Section):
     )
     recheck_interval: float = Field(0.5, ge=0, description="Seconds between two looks at a face that is decided.")
     classifications_per_frame: int = Field(
-        4, ge=1, description="Faces classified a frame at the most: a crowd costs no more than this."
+        8, ge=1, description="Faces classified a frame at the most: a crowd costs no more than this."
+    )
+    latency_target: float = Field(
+        0.2,
+        gt=0,
+        description="Seconds from capture to decision in which a live camera's frame is to be judged: where "
+        "more faces would take longer, fewer are classified a frame.",
     )
     leave_after: float = Field(1.5, gt=0, description="Seconds out of view after which a person has left.")
     cooldown: float = Field(
-        10.0, ge=0, description="Seconds after a violation in which the same person starts no other one."
+        2.0, ge=0, description="Seconds after a violation in which the same person starts no other one."
     )
 
 

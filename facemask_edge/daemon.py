@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from types import FrameType
 
-from facemask_edge.cameras import Camera, open_camera
+from facemask_edge.cameras import Camera, is_live, open_camera
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.errors import DeliveryError
 from facemask_edge.messages import Topics, people_payload, violation_payload
@@ -26,7 +26,7 @@ class Watch:
         self.name = camera.name
         self.camera: Camera = open_camera(camera)
         self.frames: Iterator[Frame | None] = iter(self.camera)
-        self.pipeline = Pipeline(config, camera, models)
+        self.pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
         self.newest: Frame | None = None
         self.people = ""
 

@@ -1,5 +1,6 @@
 """The way of a frame: from a picture to verdicts and violations, for one camera."""
 
+import time
 from functools import partial
 
 import cv2
@@ -8,9 +9,12 @@ from facemask_edge.classifier import MaskClassifier
 from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.faces import FaceDetector, create_detector, packaged_model
+from facemask_edge.pace import Pace
 from facemask_edge.scene_cut import SceneCuts
+from facemask_edge.sharpness import sharpness
+from facemask_edge.stage_times import StageTimes
 from facemask_edge.tracking import FaceTracker
-from facemask_edge.values import Frame, Verdict, Violation
+from facemask_edge.values import Frame, Image, Look, Track, Verdict, Violation
 from facemask_edge.zones import Zones
 
 WHOLE_FACE = 0.95
@@ -43,10 +47,19 @@ class Models:
 
 
 class Pipeline:
-    """Judges the frames of one camera, one after the other."""
+    """Judges the frames of one camera, one after the other.
 
-    def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
+    Args:
+        config: The whole configuration.
+        camera: The camera's part of it.
+        models: May be shared with other cameras.
+        is_live: Whether the frames' timestamps are monotonic time, and a decision may come late; a recording waits.
+    """
+
+    def __init__(self, config: Config, camera: CameraConfig, models: Models, *, is_live: bool = False) -> None:
         self._models = models
+        self._most_looks = config.compliance.classifications_per_frame
+        self._pace = Pace(most=self._most_looks, target=config.compliance.latency_target) if is_live else None
         self._zones = Zones(camera.zones, camera.ignore_zones)
         self._compliance = Compliance(config.compliance)
         self._new_tracker = partial(
@@ -54,22 +67,25 @@ class Pipeline:
         )
         self._tracker = self._new_tracker()
         self._cuts = SceneCuts()
+        self.times = StageTimes()
 
     def process(self, frame: Frame) -> list[Violation]:
         """Take in a frame and return the violations that start or end with it."""
-        ended: list[Violation] = []
-        if self._cuts.is_cut(frame.image):
-            ended = self._compliance.finish("scene_cut")
-            self._tracker = self._new_tracker()
-        faces = self._models.detector(frame.width, frame.height).detect(frame.image)
         size = frame.width, frame.height
-        tracks = self._tracker.update(self._zones.counting(faces, *size), frame.timestamp, size)
-        whole = [track for track in tracks if track.box.visible_part(frame.width, frame.height) >= WHOLE_FACE]
-        probabilities = {
-            track.id: self._models.classifier.probability(frame.image, track.box)
-            for track in self._compliance.worth_classifying(whole, frame.timestamp)
-        }
-        return ended + self._compliance.update(tracks, probabilities, frame.timestamp)
+        with self.times.measured("scene"):
+            ended = self._new_scene() if self._cuts.is_cut(frame.image) else []
+        with self.times.measured("detection"):
+            faces = self._models.detector(*size).detect(frame.image)
+        with self.times.measured("tracking"):
+            tracks = self._tracker.update(self._zones.counting(faces, *size), frame.timestamp, size)
+        whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
+        chosen = self._compliance.worth_classifying(whole, frame.timestamp, self._budget(frame))
+        with self.times.measured("classification"):
+            looks = {track.id: self._look(frame.image, track) for track in chosen}
+        if self._pace:
+            self._pace.looked(len(looks), self.times.newest("classification"))
+        with self.times.measured("judgement"):
+            return ended + self._compliance.update(tracks, looks, frame.timestamp)
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""
@@ -78,3 +94,13 @@ class Pipeline:
     def finish(self) -> list[Violation]:
         """End what is still open, because nothing more comes."""
         return self._compliance.finish("stopped")
+
+    def _new_scene(self) -> list[Violation]:
+        self._tracker = self._new_tracker()
+        return self._compliance.finish("scene_cut")
+
+    def _budget(self, frame: Frame) -> int:
+        return self._pace.budget(time.monotonic() - frame.timestamp) if self._pace else self._most_looks
+
+    def _look(self, image: Image, track: Track) -> Look:
+        return Look(self._models.classifier.probability(image, track.box), sharpness(image, track.box))

@@ -91,6 +91,15 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What one look of the classifier at a track's face said, and how well the face was to be seen."""
+
+    probability: float
+    sharpness: float
+    """See ``sharpness.sharpness``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What is thought of a track now."""
 

@@ -1,13 +1,18 @@
 """Stand-ins for what no machine of this project has."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Literal
+
+from facemask_edge.classifier import MaskClassifier
+from facemask_edge.values import Image
 
 _COMPILER = '''#!{python}
 """Prints as edgetpu_compiler 16.0 does, and writes files of the names that it would write."""
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, {root!r})
@@ -78,3 +83,14 @@ def edgetpu_compiler(folder: Path, how: Literal["maps", "maps nothing", "fails",
     program.write_text(_COMPILER.format(python=sys.executable, root=root, how=how))
     program.chmod(0o755)
     return program
+
+
+def slow_classifier(classifier: MaskClassifier, seconds: float) -> None:
+    """Let each look take as long as it does on a slow computer: a Raspberry Pi 4 needs 0.03 s, without NEON 0.1 s."""
+    invoke = classifier.model.invoke
+
+    def slowly(image: Image) -> None:
+        time.sleep(seconds)
+        invoke(image)
+
+    classifier.model.invoke = slowly  # type: ignore[method-assign]

@@ -1,13 +1,22 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 
-from facemask_edge.compliance import Compliance
+import numpy as np
+
+from facemask_edge.compliance import RECHECKS, Compliance
 from facemask_edge.config import ComplianceConfig
-from facemask_edge.values import Box, Label, Track, Violation
+from facemask_edge.values import Box, Label, Look, Track, Violation
+
+BUDGET = ComplianceConfig().classifications_per_frame
 
 
 def track(name: str = "a", height: float = 100) -> Track:
     return Track(name, Box(10, 20, 0.8 * height, height), 0.9)
+
+
+def clear(probability: float) -> Look:
+    return Look(probability, sharpness=0.5)
 
 
 def new_compliance(**settings: float) -> Compliance:
@@ -27,8 +36,8 @@ def play(
     events = []
     for index, look in enumerate(looks):
         tracks = [track(name) for name in look]
-        probabilities = {name: value for name, value in look.items() if value is not None}
-        events += compliance.update(tracks, probabilities, start + index * step)
+        looked = {name: clear(value) for name, value in look.items() if value is not None}
+        events += compliance.update(tracks, looked, start + index * step)
     return events
 
 
@@ -128,40 +137,118 @@ def test_the_threshold_moves_the_decision() -> None:
     assert play(new_compliance(threshold=0.9), looks) == []
 
 
+def looks_needed(face: Track, look: Look, **settings: float) -> int:
+    """How many looks of the same kind a bare face needs until it starts a violation."""
+    compliance = new_compliance(**settings)
+    events: list[Violation] = []
+    while not events:
+        events = compliance.update([face], {face.id: look}, 0.0)
+    return events[0].observations
+
+
 def test_small_faces_are_not_judged_and_larger_ones_weigh_more() -> None:
     compliance = new_compliance(min_face_height=40)
-    assert compliance.worth_classifying([track(height=39)], 0.0) == []
-    looks = {}
-    for height in (40, 80):
-        compliance = new_compliance(min_face_height=40)
-        events: list[Violation] = []
-        while not events:
-            events = compliance.update([track(height=height)], {"a": 0.99}, 0.0)
-        looks[height] = events[0].observations
-    assert looks[40] > looks[80]
+    assert compliance.worth_classifying([track(height=39)], 0.0, BUDGET) == []
+    small, large = (looks_needed(track(height=height), clear(0.99), min_face_height=40) for height in (40, 80))
+    assert (small, large) == (6, 3)
 
 
-def test_undecided_faces_come_first_then_the_longest_unseen_within_the_budget() -> None:
-    compliance = new_compliance(classifications_per_frame=2, recheck_interval=0.5)
-    old, older = track("old"), track("older")
+def test_blurred_faces_and_unlikely_ones_weigh_less() -> None:
+    face = track()
+    assert looks_needed(face, clear(0.99)) == 3
+    assert looks_needed(face, Look(0.99, sharpness=0.125)) == 6
+    assert looks_needed(replace(face, score=0.4), clear(0.99)) == 6
+    assert looks_needed(face, clear(0.8)) > 3
+    nothing_to_see = play_one(face, Look(0.99, sharpness=0.0), 100)
+    assert nothing_to_see == []
+
+
+def play_one(face: Track, look: Look, frames: int) -> list[Violation]:
+    compliance = new_compliance()
+    return [event for index in range(frames) for event in compliance.update([face], {face.id: look}, 0.1 * index)]
+
+
+def test_new_faces_come_first_then_the_one_not_looked_at_for_longest_within_the_budget() -> None:
+    compliance = new_compliance(recheck_interval=0.5)
+    old, older, oldest = track("old"), track("older"), track("oldest")
+    decided = [old, older, oldest]
     for index in range(10):
-        compliance.update([older, old], {"older": 0.01, "old": 0.01}, 0.1 * index)
-    compliance.update([older, old], {"old": 0.01}, 1.0)
+        compliance.update(decided, {face.id: clear(0.01) for face in decided}, 0.1 * index)
+    compliance.update(decided, {"old": clear(0.01), "older": clear(0.01)}, 1.0)
+    compliance.update(decided, {"old": clear(0.01)}, 1.1)
     new, newer = track("new"), track("newer")
-    assert compliance.worth_classifying([old, older, new, newer], 2.0) == [new, newer]
-    compliance.update([old, older, new], {"new": 0.01}, 2.0)
-    assert compliance.worth_classifying([old, older, new, newer], 2.1) == [newer, new]
-    assert compliance.worth_classifying([old, older], 2.1) == [older, old]
+    everybody = [*decided, new, newer]
+    assert compliance.worth_classifying(everybody, 2.0, 1) == [new]
+    assert compliance.worth_classifying(everybody, 2.0, 2) == [new, newer]
+    assert compliance.worth_classifying(everybody, 2.0, 9) == [new, newer, oldest]
+    compliance.update(everybody, {"new": clear(0.01), "oldest": clear(0.01)}, 2.0)
+    assert compliance.worth_classifying(everybody, 2.1, 9) == [newer, new, older]
+    assert compliance.worth_classifying(decided, 2.1, 0) == []
 
 
 def test_decided_faces_are_looked_at_again_only_after_the_interval() -> None:
     compliance = new_compliance(recheck_interval=0.5)
     play(compliance, [{"a": 0.01}] * 10)
-    assert compliance.worth_classifying([track()], 1.0) == []
-    assert compliance.worth_classifying([track()], 1.5) == [track()]
+    assert compliance.worth_classifying([track()], 1.0, BUDGET) == []
+    assert compliance.worth_classifying([track()], 1.5, BUDGET) == [track()]
 
 
-def test_a_decided_face_that_wavers_is_urgent_again() -> None:
+def test_a_decided_face_that_is_contradicted_is_urgent_until_it_agrees_again() -> None:
     compliance = new_compliance(recheck_interval=10)
     play(compliance, [{"a": 0.01}] * 10 + [{"a": 0.99}])
-    assert compliance.worth_classifying([track()], 1.1) == [track()]
+    assert compliance.worth_classifying([track()], 1.1, BUDGET) == [track()]
+    play(compliance, [{"a": 0.01}], start=1.1)
+    assert compliance.worth_classifying([track()], 1.2, BUDGET) == []
+
+
+def test_a_face_that_never_decides_is_looked_at_ever_more_rarely() -> None:
+    compliance = new_compliance(recheck_interval=0.5, min_observations=3)
+    poster = track("poster")
+    looked = []
+    for index in range(100):
+        chosen = compliance.worth_classifying([poster], 0.1 * index, BUDGET)
+        compliance.update([poster], {face.id: clear(0.5) for face in chosen}, 0.1 * index)
+        looked.append(len(chosen))
+    assert sum(looked[:15]) == 15
+    assert 15 <= sum(looked[15:]) <= 18
+
+
+def test_a_crowd_is_decided_soon_and_costs_little_from_then_on() -> None:
+    compliance = new_compliance()
+    crowd = [track(str(number)) for number in range(100)]
+    looked = []
+    for index in range(150):
+        chosen = compliance.worth_classifying(crowd, index / 15, BUDGET)
+        compliance.update(crowd, {face.id: clear(0.01) for face in chosen}, index / 15)
+        looked.append(len(chosen))
+        if index == 44:
+            assert all(verdict.label is Label.MASK for verdict in compliance.verdicts())
+    assert max(looked) == BUDGET
+    assert set(looked[45:]) == {RECHECKS}
+    assert {person.observations for person in compliance.verdicts()} == {4, 5}
+
+
+def test_who_stands_there_for_an_hour_is_one_violation_with_one_end() -> None:
+    random = np.random.default_rng(0)
+    compliance = new_compliance()
+    events: list[Violation] = []
+    seconds = np.arange(0, 3600, 0.5)
+    for second in seconds:
+        # One look in a hundred is wrong, and the detector misses the face in one frame of twenty.
+        in_view = [] if random.random() < 0.05 else [track()]
+        chosen = compliance.worth_classifying(in_view, second, BUDGET)
+        looks = {face.id: clear(0.03 if random.random() < 0.01 else 0.97) for face in chosen}
+        events += compliance.update(in_view, looks, second)
+    events += play(compliance, [{}] * 3, start=3601, step=1)
+    assert summary(events) == [("violation_start", None), ("violation_end", "left")]
+    assert events[1].duration is not None
+    assert events[1].duration > 3590
+
+
+def test_who_takes_the_mask_off_again_soon_starts_another_violation() -> None:
+    compliance = new_compliance()
+    looks: list[Mapping[str, float | None]] = [*[{"a": 0.99}] * 10, *[{"a": 0.01}] * 40, *[{"a": 0.99}] * 40]
+    events = play(compliance, looks)
+    assert summary(events) == [("violation_start", None), ("violation_end", "mask_on"), ("violation_start", None)]
+    assert events[0].id != events[2].id
+    assert events[2].timestamp < 6.0

@@ -1,0 +1,40 @@
+"""Decides how many faces of a live frame may be classified, so that its decision does not come late.
+
+A camera drops the frames that come while one is judged, so latency never grows into a queue; what is left is the time
+that one frame itself takes, of which the classifications are the part that depends on how many people are in view.
+"""
+
+NEWEST = 0.2
+"""Weight of the newest frame in the time of one look."""
+
+
+class Pace:
+    """The budget of one camera's frames.
+
+    Args:
+        most: Faces a frame at the most, however fast they are.
+        target: Seconds from capture to decision.
+    """
+
+    def __init__(self, *, most: int, target: float) -> None:
+        self._most = most
+        self._target = target
+        self._seconds_a_look: float | None = None
+
+    def budget(self, age: float) -> int:
+        """How many faces of a frame may be classified; always one, or a slow device would judge nobody.
+
+        Args:
+            age: Seconds since the frame was captured.
+        """
+        if not self._seconds_a_look:
+            # How long one takes is not known yet.
+            return 1
+        return max(1, min(self._most, int((self._target - age) / self._seconds_a_look)))
+
+    def looked(self, count: int, seconds: float) -> None:
+        """Told how long the classifications of a frame took, all together."""
+        if count:
+            newest = seconds / count
+            before = newest if self._seconds_a_look is None else self._seconds_a_look
+            self._seconds_a_look = before + NEWEST * (newest - before)

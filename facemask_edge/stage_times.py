@@ -1,0 +1,27 @@
+"""How long each stage of the frame loop takes, over the newest frames."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+KEPT = 1000
+"""Frames over which a stage's times are known."""
+
+
+class StageTimes:
+    """The newest durations of each stage, in seconds, by the stage's name in the order of the loop."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, deque[float]] = {}
+
+    @contextmanager
+    def measured(self, stage: str) -> Iterator[None]:
+        """Measure what is done inside; what ends with an exception does not count."""
+        start = time.perf_counter()
+        yield
+        self.seconds.setdefault(stage, deque(maxlen=KEPT)).append(time.perf_counter() - start)
+
+    def newest(self, stage: str) -> float:
+        """Seconds that a stage took in the frame last measured."""
+        return self.seconds[stage][-1]

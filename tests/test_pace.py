@@ -1,0 +1,67 @@
+"""A live frame is judged in time, however many faces it shows and however slow the device is."""
+
+import time
+
+import cv2
+import numpy as np
+
+from facemask_edge.config import Config, load_config
+from facemask_edge.pace import Pace
+from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.values import Frame, Image, Label
+from tests.converter.portraits import ASTRONAUT_FACE, astronaut
+from tests.fakes import slow_classifier
+
+
+def test_the_budget_is_what_the_time_left_allows() -> None:
+    pace = Pace(most=8, target=0.2)
+    assert pace.budget(0.0) == 1
+    pace.looked(1, 0.03)
+    assert pace.budget(0.05) == 5
+    assert pace.budget(0.19) == pace.budget(5.0) == 1
+    for _ in range(50):
+        pace.looked(4, 0.008)
+    assert pace.budget(0.05) == 8
+    pace.looked(0, 0.0)
+    assert pace.budget(0.05) == 8
+
+
+def crowd(columns: int = 5, rows: int = 3) -> Image:
+    """A frame full of the same face, 1280 x 720."""
+    side = int(ASTRONAUT_FACE.height * 1.6)
+    left, top = int(ASTRONAUT_FACE.x - 0.3 * ASTRONAUT_FACE.width), int(ASTRONAUT_FACE.y - 0.3 * ASTRONAUT_FACE.height)
+    tile = cv2.resize(astronaut()[max(top, 0) : top + side, max(left, 0) : left + side], (1280 // columns, 720 // rows))
+    return np.ascontiguousarray(np.tile(tile, (rows, columns, 1)), np.uint8)
+
+
+def judged(config: Config, *, seconds_a_look: float, frames: int, is_live: bool) -> tuple[Pipeline, list[float]]:
+    """The pipeline after frames of a crowd, and the seconds from each one's capture to its decision."""
+    models = Models(config)
+    slow_classifier(models.classifier, seconds_a_look)
+    pipeline = Pipeline(config, config.cameras[0], models, is_live=is_live)
+    image = crowd()
+    late = []
+    for index in range(frames):
+        captured = time.monotonic()
+        pipeline.process(Frame(image, captured, index))
+        late.append(time.monotonic() - captured)
+    return pipeline, late
+
+
+def test_on_a_slow_device_a_crowd_is_judged_in_time_and_one_after_the_other() -> None:
+    config = load_config(None, ["compliance.latency_target=0.5"])
+    pipeline, _ = judged(config, seconds_a_look=0.12, frames=12, is_live=True)
+    verdicts = pipeline.verdicts()
+    assert len(verdicts) > 10
+    looks = sum(verdict.observations for verdict in verdicts)
+    # Four looks of 0.12 s fit into half a second at the most; eight would be the budget.
+    assert 12 <= looks <= 12 * 4
+    assert max(verdict.observations for verdict in verdicts) - min(verdict.observations for verdict in verdicts) <= 1
+
+
+def test_a_recording_has_the_time_it_takes() -> None:
+    config = load_config(None, ["compliance.latency_target=0.01"])
+    pipeline, _ = judged(config, seconds_a_look=0.01, frames=8, is_live=False)
+    verdicts = pipeline.verdicts()
+    assert len(verdicts) > 10
+    assert all(verdict.label is Label.NO_MASK for verdict in verdicts)
