@@ -100,6 +100,31 @@ def explain(
 
 
 @app.command()
+def benchmark(
+    *,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE", help="Recording, folder of pictures or camera; otherwise the packaged sample."
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long.")] = 10.0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result there, to be shared.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Measure what this device can do: latency of each stage, frames a second, and where the time goes."""
+    from facemask_edge.benchmark import benchmark as benchmark_device  # noqa: PLC0415 - as in run
+    from facemask_edge.config import load_config  # noqa: PLC0415
+
+    benchmark_device(source, load_config(config, overrides), seconds=seconds, json_file=json_file)
+
+
+@app.command()
 def demo(
     *,
     output: Annotated[

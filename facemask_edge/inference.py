@@ -6,6 +6,7 @@ set-ups look.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,16 @@ def _interpreter_class() -> Any:  # noqa: ANN401 - two runtimes without type inf
         except ImportError as error:
             raise ModelError("no TFLite runtime is installed; run: pip install ai-edge-litert") from error
     return Interpreter
+
+
+def runtime() -> str:
+    """Name and version of the TFLite runtime that is used.
+
+    Raises:
+        ModelError: There is none.
+    """
+    package = _interpreter_class().__module__.partition(".")[0].replace("_", "-")
+    return f"{package} {metadata.version(package)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from facemask_edge.classifier import MaskClassifier
 from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.faces import FaceDetector, create_detector, packaged_model
+from facemask_edge.inference import Model
 from facemask_edge.pace import Pace
 from facemask_edge.scene_cut import SceneCuts
 from facemask_edge.sharpness import sharpness
@@ -44,6 +45,10 @@ class Models:
         if name not in self._detectors:
             self._detectors[name] = create_detector(config.detector, name, threads=config.classifier.threads)
         return self._detectors[name]
+
+    def loaded(self) -> list[Model]:
+        """The models in use so far."""
+        return [self.classifier.model, *(detector.model for detector in self._detectors.values())]
 
 
 class Pipeline:

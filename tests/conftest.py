@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.motion_jpeg import MotionJpeg, motion_jpeg_server
 from tests.subscriber import Subscriber
 
 ROOT = Path(__file__).parent.parent
@@ -99,3 +100,10 @@ def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
     client = Subscriber(mosquitto.port)
     yield client
     client.close()
+
+
+@pytest.fixture
+def stream() -> Iterator[tuple[str, type[MotionJpeg]]]:
+    """The URL of a motion-JPEG stream, and the class that answers."""
+    with motion_jpeg_server() as served:
+        yield served

@@ -1,14 +1,10 @@
-import http.server
 import logging
-import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
 from facemask_edge.cameras import is_live, open_camera
@@ -16,13 +12,10 @@ from facemask_edge.cameras.opencv import LiveCamera, without_password
 from facemask_edge.cameras.recording import PictureFolder, Recording, read_picture
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
-from facemask_edge.values import Frame, Image
+from facemask_edge.values import Frame
 from facemask_edge.video import video_writer
+from tests.motion_jpeg import MotionJpeg, grey
 from tests.subscriber import wait_until
-
-
-def grey(level: int) -> Image:
-    return np.full((120, 160, 3), level, np.uint8)
 
 
 @pytest.fixture
@@ -113,47 +106,12 @@ def test_a_password_in_a_url_is_never_shown() -> None:
     assert without_password("rtsp://host/a@b") == "rtsp://host/a@b"
 
 
-class _Mjpeg(http.server.BaseHTTPRequestHandler):
-    """Streams pictures that get lighter, 20 a second, and ends after ``length`` of them."""
-
-    length = 1000
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        for index in range(self.length):
-            content = cv2.imencode(".jpg", grey(index % 250))[1].tobytes()
-            try:
-                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
-                self.wfile.write(f"Content-Length: {len(content)}\r\n\r\n".encode() + content + b"\r\n")
-            except OSError:
-                return
-            time.sleep(0.05)
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-
-@pytest.fixture
-def stream() -> Iterator[tuple[str, type[_Mjpeg]]]:
-    """A real HTTP server with a motion-JPEG stream."""
-
-    class Handler(_Mjpeg):
-        pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/stream.mjpg", Handler
-    server.shutdown()
-    server.server_close()
-
-
-def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: tuple[str, type[_Mjpeg]]) -> None:
+def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: tuple[str, type[MotionJpeg]]) -> None:
     with closing(LiveCamera(CameraConfig(name="door", source=stream[0]))) as camera:
         frames: list[Frame] = []
         for frame in camera:
             if frame is not None:
+                assert isinstance(frame, Frame)
                 frames.append(frame)
                 time.sleep(0.3)  # slower than the stream
             if len(frames) == 5:
@@ -164,7 +122,9 @@ def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: tuple[str, ty
     assert frames[-1].image.mean() > frames[0].image.mean()
 
 
-def test_a_stream_that_ends_is_opened_again(stream: tuple[str, type[_Mjpeg]], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stream_that_ends_is_opened_again(
+    stream: tuple[str, type[MotionJpeg]], caplog: pytest.LogCaptureFixture
+) -> None:
     url, handler = stream
     handler.length = 30
     with closing(LiveCamera(CameraConfig(name="door", source=url))) as camera:

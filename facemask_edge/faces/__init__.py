@@ -4,6 +4,7 @@ from typing import Protocol
 
 from facemask_edge.config import DetectorConfig
 from facemask_edge.faces.yunet import YuNet
+from facemask_edge.inference import Model
 from facemask_edge.values import Face, Image
 
 SMALLEST_FACE = 12
@@ -15,6 +16,8 @@ PACKAGED_SIZES = (320, 512)
 
 class FaceDetector(Protocol):
     """Turns a picture into faces."""
+
+    model: Model
 
     def detect(self, image: Image) -> list[Face]:
         """The faces in a uint8 height x width x 3 BGR picture, best first, in its pixels."""

@@ -1,0 +1,247 @@
+"""``facemask-edge benchmark``: what a device's owner can expect of their own hardware, and where the time goes."""
+
+import json
+import os
+import platform
+import re
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Column, Table
+
+from facemask_edge import __version__
+from facemask_edge.cameras import is_live, open_camera
+from facemask_edge.config import Config
+from facemask_edge.demo import SAMPLE
+from facemask_edge.errors import InputError, OutputError
+from facemask_edge.inference import runtime
+from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.stage_times import StageTimes
+from facemask_edge.values import Frame
+
+SCHEMA = "facemask-edge/benchmark/1"
+DEVICE_TREE_MODEL = Path("/proc/device-tree/model")
+CPU_INFO = Path("/proc/cpuinfo")
+WARM_UP = 10
+"""Frames at the beginning that are not measured: they load the models and fill the caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Milliseconds:
+    """How long something takes a frame."""
+
+    p50: float
+    p95: float
+    share: float
+    """The mean, in parts of that of a whole frame with the wait for the camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What was measured on."""
+
+    model: str
+    machine: str
+    cores: int
+    python: str
+    runtime: str
+    accelerator: str
+    numpy: str
+    opencv: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A benchmark's result, as it is written with ``--json``."""
+
+    schema: str
+    version: str
+    hardware: Hardware
+    models: dict[str, str]
+    """SHA-256 by file."""
+    source: str
+    frames: int
+    frames_per_second: float
+    """Of a live camera its own, where the device could judge more."""
+    looks_a_frame: float
+    """Faces that the classifier was asked about."""
+    milliseconds_a_look: float | None
+    """None when there was no look."""
+    frame: Milliseconds
+    """Without waiting for the camera."""
+    stages: dict[str, Milliseconds]
+    """By name, in the order of the loop; ``camera`` is the time spent waiting for it."""
+    latency: Milliseconds | None
+    """From capture to decision; None for a recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One frame's times in seconds."""
+
+    waited: float
+    judged: float
+    looks: int
+    late: float
+    """From capture to decision, of a live camera."""
+
+
+def benchmark(source: str | None, config: Config, *, seconds: float, json_file: Path | None) -> None:
+    """Judge frames for a while, as fast as they come, and print how long it took.
+
+    Args:
+        source: A recording, a folder of pictures or a live camera; None for the packaged sample. A recording is played
+            again as long as there is time.
+        config: All but cameras, MQTT and the outbox is used.
+        seconds: How long.
+        json_file: Where the result is written as well; None for nowhere.
+
+    Raises:
+        InputError: The source cannot be read, or gives too few frames.
+        ModelError: A model cannot be used.
+        OutputError: ``json_file`` cannot be written.
+    """
+    console = Console(highlight=False)
+    # Found out before the work, not after it.
+    _write(json_file, "")
+    measured = measure(source or str(SAMPLE), config, seconds, Console(stderr=True))
+    _print(measured, console)
+    _write(json_file, json.dumps(asdict(measured), indent=2) + "\n")
+    if json_file:
+        console.print(f"wrote {json_file}", soft_wrap=True)
+
+
+def measure(source: str, config: Config, seconds: float, console: Console) -> Measured:
+    """Judge the frames of a source for some seconds.
+
+    Raises: As ``benchmark``.
+    """
+    models = Models(config)
+    times = StageTimes()
+    camera = config.cameras[0].model_copy(update={"source": source})
+    samples = _judged(config.model_copy(update={"cameras": [camera]}), models, times, seconds, console)[WARM_UP:]
+    if not samples:
+        raise InputError(
+            f"{source} gave at most {WARM_UP} frames in {seconds:g} s, too few to measure; give more --seconds"
+        )
+    frame = statistics.mean(sample.waited + sample.judged for sample in samples)
+    looks = statistics.mean(sample.looks for sample in samples)
+    stages = {"camera": [sample.waited for sample in samples], **times.seconds}
+    looking = statistics.mean(stages["classification"])
+    live = is_live(source)
+    return Measured(
+        schema=SCHEMA,
+        version=__version__,
+        hardware=hardware(),
+        models={model.entry.file: model.entry.sha256 for model in models.loaded()},
+        # No path and no password: the result is made to be shared.
+        source="live camera" if live else Path(source).name,
+        frames=len(samples),
+        frames_per_second=round(1 / frame, 2),
+        looks_a_frame=round(looks, 3),
+        milliseconds_a_look=round(1000 * looking / looks, 3) if looks else None,
+        frame=_percentiles([sample.judged for sample in samples], frame),
+        stages={stage: _percentiles(list(durations), frame) for stage, durations in stages.items()},
+        latency=_percentiles([sample.late for sample in samples], frame) if live else None,
+    )
+
+
+def _judged(config: Config, models: Models, times: StageTimes, seconds: float, console: Console) -> list[_Sample]:
+    """The samples of all frames that there was time for."""
+    samples: list[_Sample] = []
+    start = time.perf_counter()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("judging frames", total=seconds)
+        while True:
+            camera = open_camera(config.cameras[0])
+            pipeline = Pipeline(config, config.cameras[0], models, is_live=is_live(config.cameras[0].source))
+            pipeline.times = times
+            asked = time.perf_counter()
+            for frame in camera:
+                if frame is not None:
+                    samples.append(_sample(pipeline, frame, models, asked))
+                if len(samples) == WARM_UP:
+                    times.seconds.clear()
+                asked = time.perf_counter()
+                bar.update(task, completed=asked - start)
+                if asked - start > seconds:
+                    camera.close()
+                    return samples
+            camera.close()
+
+
+def _sample(pipeline: Pipeline, frame: Frame, models: Models, asked: float) -> _Sample:
+    got = time.perf_counter()
+    before = models.classifier.model.invocations
+    pipeline.process(frame)
+    looks = models.classifier.model.invocations - before
+    return _Sample(got - asked, time.perf_counter() - got, looks, time.monotonic() - frame.timestamp)
+
+
+def hardware() -> Hardware:
+    """What this is running on."""
+    return Hardware(
+        model=_computer(),
+        machine=platform.machine(),
+        cores=os.cpu_count() or 1,
+        python=platform.python_version(),
+        runtime=runtime(),
+        accelerator="none",
+        numpy=np.__version__,
+        opencv=cv2.__version__,
+    )
+
+
+def _computer() -> str:
+    """A board's name, or the processor's."""
+    if DEVICE_TREE_MODEL.exists():
+        return DEVICE_TREE_MODEL.read_text(errors="replace").rstrip("\0 ")
+    try:
+        names = re.findall(r"^model name\s*: (.*)$", CPU_INFO.read_text(), re.MULTILINE)
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _percentiles(durations: Sequence[float], frame: float) -> Milliseconds:
+    p50, p95 = (round(1000 * float(value), 3) for value in np.percentile(durations, (50, 95)))
+    return Milliseconds(p50, p95, round(statistics.mean(durations) / frame, 4))
+
+
+def _print(measured: Measured, console: Console) -> None:
+    on = measured.hardware
+    console.print(
+        f"{on.model}, {on.cores} cores, {on.machine}; accelerator: {on.accelerator}; {on.runtime}", soft_wrap=True
+    )
+    table = Table(
+        "stage", Column("p50 ms", justify="right"), Column("p95 ms", justify="right"), Column("share", justify="right")
+    )
+    rows = [*measured.stages.items(), ("whole frame", measured.frame)]
+    if measured.latency:
+        rows.append(("capture to decision", measured.latency))
+    for stage, found in rows:
+        share = f"{found.share:.0%}" if stage in measured.stages else ""
+        table.add_row(stage, f"{found.p50:.2f}", f"{found.p95:.2f}", share)
+    console.print(table)
+    look = f"; a look takes {measured.milliseconds_a_look:.1f} ms" if measured.milliseconds_a_look else ""
+    console.print(
+        f"{measured.frames_per_second:.1f} frames a second of {measured.source}, over {measured.frames} frames; "
+        f"{measured.looks_a_frame:.2f} looks of the classifier a frame{look}",
+        soft_wrap=True,
+    )
+
+
+def _write(file: Path | None, text: str) -> None:
+    if file is None:
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}; choose another --json") from error

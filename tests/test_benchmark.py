@@ -1,0 +1,60 @@
+"""``facemask-edge benchmark``: what it measures holds together, and mistakes are explained."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from facemask_edge.benchmark import SCHEMA, WARM_UP, benchmark, measure
+from facemask_edge.config import Config
+from facemask_edge.demo import SAMPLE
+from facemask_edge.errors import InputError, OutputError
+from facemask_edge.manifest import packaged_models, sha256_of
+from tests.motion_jpeg import MotionJpeg
+
+QUIET = Console(quiet=True)
+STAGES = ["camera", "scene", "detection", "tracking", "classification", "judgement"]
+
+
+def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "result.json"
+    benchmark(str(SAMPLE), Config(), seconds=2, json_file=file)
+    result = json.loads(file.read_text())
+    assert result["schema"] == SCHEMA
+    assert list(result["stages"]) == STAGES
+    assert sum(stage["share"] for stage in result["stages"].values()) == pytest.approx(1, abs=0.1)
+    assert all(stage["p50"] <= stage["p95"] for stage in result["stages"].values())
+    assert result["frame"]["p50"] * result["frames_per_second"] <= 1100
+    assert result["frames"] > 100
+    assert 0.1 < result["looks_a_frame"] < 1
+    assert result["latency"] is None
+    assert {file: sha256_of(packaged_models() / file) for file in result["models"]} == result["models"]
+    assert len(result["models"]) == 2
+    assert result["source"] == "sample.mp4"
+    told = capsys.readouterr().out
+    for wanted in (*STAGES, "whole frame", "frames a second of sample.mp4", "accelerator: none"):
+        assert wanted in told
+
+
+def test_a_live_camera_also_has_a_latency(stream: tuple[str, type[MotionJpeg]]) -> None:
+    measured = measure(stream[0], Config(), 2, QUIET)
+    assert measured.source == "live camera"
+    # The stream's own rate, not what the device could do.
+    assert 10 < measured.frames_per_second < 25
+    assert measured.stages["camera"].share > 0.5
+    assert measured.latency is not None
+    assert 0 < measured.latency.p50 <= measured.latency.p95
+    assert measured.milliseconds_a_look is None
+
+
+def test_what_cannot_be_measured_is_explained(tmp_path: Path, stream: tuple[str, type[MotionJpeg]]) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        measure(str(tmp_path / "absent.mp4"), Config(), 1, QUIET)
+    stream[1].length = WARM_UP // 2
+    with pytest.raises(InputError, match="too few to measure; give more --seconds"):
+        measure(stream[0], Config(), 1, QUIET)
+    with pytest.raises(OutputError, match="choose another --json"):
+        benchmark(str(SAMPLE), Config(), seconds=1, json_file=tmp_path / "absent" / "result.json")
