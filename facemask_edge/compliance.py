@@ -25,16 +25,18 @@ PROBABILITY_CLIP = 1 / 512
 """Half a step of an int8 probability: 0 and 1 only mean nearer than the model can say."""
 SMOOTHING = 0.2
 """Weight of the newest observation in a track's probability."""
-LARGE = 2.0
+LARGE = 1.5
 """Height of a face, in heights of the smallest that counts, from which on its size takes no weight away."""
-SHARP = 0.25
+SHARP = 0.15
 """Sharpness from which on a face loses no weight.
 
-Of 648 such looks at blurred and plain faces of 32 px and more 0.3 % are wrong, of 1,806 at less sharp ones 3.7 %, of
-those at bare faces 14 % (``python -m tests.measure_sharpness DATA/scenes``).
+Of 947 such looks at plain and blurred faces of 32 px and more 0.5 % are wrong, of 1,507 at less sharp ones 3.9 %, of
+those at bare faces 16 % (``python -m tests.measure_sharpness DATA/scenes``).
 """
 SURE = 0.8
 """Detector score from which on a face loses no weight: of less, it is often half hidden or turned away."""
+LIKELY = 0.6
+"""Detector score below which a face is not urgent: it may be none, or will soon be seen better."""
 PATIENCE = 5
 """An undecided face is looked at in every frame up to this many times the observations that a decision needs; what is
 undecided then (a helmet, a poster, the back of a head) is looked at as rarely as decided ones."""
@@ -80,8 +82,9 @@ class Compliance:
     def worth_classifying(self, tracks: Sequence[Track], timestamp: float, budget: int) -> list[Track]:
         """The tracks to classify in this frame, most urgent first.
 
-        Urgent are new and undecided ones, and those whose last look spoke against the decision; those with the fewest
-        looks come first. If the budget is not used up, one more is looked at again, the one for longest not looked at.
+        Urgent are new and undecided ones, and those whose last look spoke against the decision, unless they are hardly
+        to be seen; those with the fewest looks come first. If the budget is not used up, one more is looked at again,
+        the one not looked at for longest.
 
         Args:
             tracks: All that may be classified.
@@ -97,7 +100,9 @@ class Compliance:
                 continue
             if person is None:
                 urgent.append((0, -math.inf, track))
-            elif person.is_contradicted or (person.label is Label.UNDETERMINED and person.observations < patience):
+            elif track.score >= LIKELY and (
+                person.is_contradicted or (person.label is Label.UNDETERMINED and person.observations < patience)
+            ):
                 urgent.append((person.observations, person.last_looked, track))
             elif timestamp - person.last_looked >= self._config.recheck_interval:
                 settled.append((person.last_looked, track))

@@ -85,7 +85,7 @@ class ComplianceConfig(Section):
     )
     recheck_interval: float = Field(0.5, ge=0, description="Seconds between two looks at a face that is decided.")
     classifications_per_frame: int = Field(
-        8, ge=1, description="Faces classified a frame at the most: a crowd costs no more than this."
+        12, ge=1, description="Faces classified a frame at the most: a crowd costs no more than this."
     )
     latency_target: float = Field(
         0.2,

@@ -47,7 +47,7 @@ def main() -> None:
                 rows.append((sharpness(seen, face.box), wrong, face.label == LABELS.index(Label.NO_MASK)))
     sharp, wrong, bare = np.array(rows).T
     table = Table("sharpness", "looks", "wrong", "bare", "wrong of them")
-    for low, high in ((0, 0.05), (0.05, 0.1), (0.1, SHARP), (0, SHARP), (SHARP, np.inf)):
+    for low, high in ((0, 0.05), (0.05, 0.1), (0.1, 0.15), (0.15, 0.2), (0.2, np.inf), (0, SHARP), (SHARP, np.inf)):
         inside = (sharp >= low) & (sharp < high)
         of_bare = wrong[inside & (bare == 1)]
         table.add_row(

@@ -4,7 +4,7 @@ from itertools import count
 
 import numpy as np
 
-from facemask_edge.compliance import RECHECKS, Compliance
+from facemask_edge.compliance import RECHECKS, SHARP, Compliance
 from facemask_edge.config import ComplianceConfig
 from facemask_edge.values import Box, Label, Look, Track, Violation
 
@@ -149,14 +149,14 @@ def looks_needed(face: Track, look: Look, **settings: float) -> int:
 def test_small_faces_are_not_judged_and_larger_ones_weigh_more() -> None:
     compliance = new_compliance(min_face_height=40)
     assert compliance.worth_classifying([track(height=39)], 0.0, BUDGET) == []
-    small, large = (looks_needed(track(height=height), clear(0.99), min_face_height=40) for height in (40, 80))
-    assert (small, large) == (6, 3)
+    small, large = (looks_needed(track(height=height), clear(0.99), min_face_height=40) for height in (40, 60))
+    assert (small, large) == (5, 3)
 
 
 def test_blurred_faces_and_unlikely_ones_weigh_less() -> None:
     face = track()
     assert looks_needed(face, clear(0.99)) == 3
-    assert looks_needed(face, Look(0.99, sharpness=0.125)) == 6
+    assert looks_needed(face, Look(0.99, sharpness=SHARP / 2)) == 6
     assert looks_needed(replace(face, score=0.4), clear(0.99)) == 6
     assert looks_needed(face, clear(0.8)) > 3
     nothing_to_see = play_one(face, Look(0.99, sharpness=0.0), 100)

@@ -16,7 +16,7 @@ from facemask_edge.inference import Model, QuantizedOutput
 from facemask_edge.values import Box, Face, Image
 
 STRIDES = (8, 16, 32)
-NMS_OVERLAP = 0.45
+NMS_OVERLAP = 0.25
 """Of two boxes whose intersection over union is larger, only the better one is kept."""
 
 

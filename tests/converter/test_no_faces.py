@@ -38,6 +38,17 @@ def test_only_what_a_second_look_does_not_confirm_is_no_face(tmp_path: Path, mon
         assert same == single
 
 
+def test_what_a_labelled_face_covers_is_a_box_of_that_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "scene.png"
+    cv2.imwrite(str(path), np.zeros((200, 300, 3), np.uint8))
+    faces = (BoxedFace(Box(20, 20, 40, 40), 0), BoxedFace(Box(200, 20, 40, 40), 0))
+    chin, beside = Box(20, 55, 40, 40), Box(62, 20, 40, 40)
+    finder = Finder([Face(chin, 0.7), Face(beside, 0.7)], [])
+    monkeypatch.setattr(no_faces, "training_detector", lambda _score: finder)
+    (marked,) = with_no_faces([Picture(path, faces)])
+    assert marked.faces == (*faces, BoxedFace(beside, NO_FACE))
+
+
 def test_a_face_that_is_not_taught_is_still_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "scene.png"
     cv2.imwrite(str(path), np.zeros((200, 300, 3), np.uint8))
