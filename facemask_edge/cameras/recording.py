@@ -33,7 +33,8 @@ class Recording:
         self._path = path
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
-            self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+            # One thread decodes while another one judges; more would only keep more pictures in memory.
+            self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
             # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
             self._first = self._read()
         if self._first is None:

@@ -1,0 +1,151 @@
+"""Compares our pipeline with the paper's: PyPI's ``face_mask_detector`` 0.2.3, on the sample recording, in turn.
+
+    python -m benchmarks.paper_pipeline [--rounds 3] [--json paper.json]
+
+The package has the paper's design: OpenCV's res10 SSD finds faces, a Keras MobileNetV2 judges them. It is installed
+into a virtual environment of its own, without the TensorFlow 2.2 that it pins: with TensorFlow's newest legacy Keras
+and OpenCV 4. Both run as a process of their own, on all cores there are; loading and the first frame are not timed.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import venv
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.peak_memory import PeakMemory
+from facemask_edge.demo import SAMPLE
+
+PACKAGE = "face_mask_detector==0.2.3"
+NEEDS = ("tensorflow-cpu==2.21.*", "opencv-python-headless<5", "imutils", "importlib-resources")
+LEGACY_KERAS = "tf-keras==2.21.*"
+MIN_OVERLAP = 0.4
+"""Intersection over union from which on a labelled face is found."""
+TIMES_FASTER, PART_OF_MEMORY = 12.0, 0.2
+"""Asked for."""
+FOLDER = Path(__file__).parent
+Corners = list[float]
+"""Left, top, right, bottom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run over the recording."""
+
+    frames_per_second: float
+    peak_mebibytes: float
+    found: int
+    """Of the labelled faces that are fully in view."""
+    labelled: int
+
+
+def installed(folder: Path) -> Path:
+    """Install the package and what it needs; the Python that has it."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *NEEDS], check=True)  # noqa: S603 - our own command
+    # Both would bring another TensorFlow.
+    subprocess.run([*pip, "--no-deps", LEGACY_KERAS, PACKAGE], check=True)  # noqa: S603 - likewise
+    return python
+
+
+def run(python: Path, worker: str) -> Run:
+    """Run a worker over the sample."""
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["PYTHONPATH"] = "" if worker == "paper_worker" else str(FOLDER.parent)
+    command = [str(python), str(FOLDER / f"{worker}.py"), str(SAMPLE)]
+    process = subprocess.Popen(  # noqa: S603 - likewise
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    memory = PeakMemory(process.pid)
+    output, errors = process.communicate()
+    peak = memory.stop()
+    if process.returncode:
+        sys.exit(f"{worker} ended with exit code {process.returncode}:\n{errors[-2000:]}")
+    # Keras shows a progress bar for every frame.
+    told = json.loads(output.splitlines()[-1])
+    found, labelled = faces_found(told["found"])
+    return Run(round(told["frames"] / told["seconds"], 2), round(peak, 1), found, labelled)
+
+
+def faces_found(found: list[list[Corners]]) -> tuple[int, int]:
+    """How many of the sample's labelled faces that are fully in view were found, and how many there are."""
+    people: list[dict[str, Any]] = json.loads(SAMPLE.with_suffix(".json").read_text())["people"]
+    truth = json.loads(SAMPLE.with_suffix(".json").read_text())
+    right = count = 0
+    for person in people:
+        for frame, x, y, width, height in person["boxes"]:
+            if not person["fully_in_view_from_s"] <= frame / truth["fps"] <= person["fully_in_view_to_s"]:
+                continue
+            count += 1
+            face = [x, y, x + width, y + height]
+            right += any(overlap(face, box) >= MIN_OVERLAP for box in found[frame])
+    return right, count
+
+
+def overlap(first: Corners, second: Corners) -> float:
+    """Intersection over union."""
+    width = min(first[2], second[2]) - max(first[0], second[0])
+    height = min(first[3], second[3]) - max(first[1], second[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
+    return shared / (sum(areas) - shared)
+
+
+def main() -> None:
+    """Print a table; exit code 1 when something asked for is not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="how often both run")
+    parser.add_argument("--json", type=Path, help="write the runs there")
+    options = parser.parse_args()
+    console = Console(highlight=False)
+    ours: list[Run] = []
+    theirs: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="paper-pipeline-") as folder:
+        with console.status("installing the paper's pipeline"):
+            python = installed(Path(folder))
+        for _ in range(options.rounds):
+            theirs.append(run(python, "paper_worker"))
+            ours.append(run(Path(sys.executable), "own_worker"))
+    faster = [own.frames_per_second / other.frames_per_second for own, other in zip(ours, theirs, strict=True)]
+    smaller = [own.peak_mebibytes / other.peak_mebibytes for own, other in zip(ours, theirs, strict=True)]
+    table = Table("", "paper's", "ours", "ratio", "asked for", title=f"{SAMPLE.name}, {options.rounds} rounds, medians")
+    rates, peaks = (
+        [[getattr(one, name) for one in runs] for runs in (theirs, ours)]
+        for name in ("frames_per_second", "peak_mebibytes")
+    )
+    table.add_row(
+        "frames a second",
+        *(f"{statistics.median(each):.1f}" for each in rates),
+        f"{statistics.median(faster):.1f}",
+        f"at least {TIMES_FASTER:g}",
+    )
+    table.add_row(
+        "peak memory, MiB",
+        *(f"{statistics.median(each):.0f}" for each in peaks),
+        f"{statistics.median(smaller):.2f}",
+        f"at most {PART_OF_MEMORY:g}",
+    )
+    table.add_row(
+        f"faces found, of {ours[0].labelled}", f"{theirs[0].found}", f"{ours[0].found}", "", "at least as many"
+    )
+    console.print(table)
+    if options.json:
+        runs = {"paper": [asdict(one) for one in theirs], "ours": [asdict(one) for one in ours]}
+        options.json.write_text(json.dumps(runs, indent=2) + "\n")
+    reached = statistics.median(faster) >= TIMES_FASTER and statistics.median(smaller) <= PART_OF_MEMORY
+    sys.exit(not (reached and ours[0].found >= theirs[0].found))
+
+
+if __name__ == "__main__":
+    main()
