@@ -20,6 +20,8 @@ TRUTHS = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
 """The probabilities that each label teaches; the last row is that of ``NO_FACE``."""
 NO_FACE_WEIGHT = 0.5
 """Against a labelled face: about one in seven is a face after all."""
+WARM_UP, WARM_UP_FACTOR = 0.1, 30
+"""The learning rate rises over this part of the steps, from its highest value divided by the factor."""
 HELD_OUT_COPIES = 2
 """Varied crops of each held-out face that the loss is taken from, beside the plain one."""
 
@@ -59,7 +61,7 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     steps = -(-len(training.labels) * recipe.copies // recipe.batch)
     rate: Any = recipe.learning_rate
     if not recipe.frozen_backbone:
-        rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps * recipe.epochs)
+        rate = learning_rates(recipe.learning_rate, steps * recipe.epochs)
     model.compile(keras.optimizers.Adam(rate), loss="categorical_crossentropy", metrics=[_Accuracy()])
     weights = class_weights(training.labels) if not recipe.frozen_backbone else np.ones(NO_FACE + 1, np.float32)
 
@@ -97,6 +99,18 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
         state.save(model, progress)
     model.set_weights(progress.best_weights)
     return progress
+
+
+def learning_rates(highest: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """From nearly nothing to the highest rate, and by a cosine down to nothing.
+
+    Without the beginning, the new head's first errors wreck the layers below it: on a few hundred pictures of scenes
+    the network said one half of everything, and never learned again.
+    """
+    warm_up = round(WARM_UP * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        highest / WARM_UP_FACTOR, steps - warm_up, warmup_target=highest, warmup_steps=warm_up
+    )
 
 
 def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
