@@ -1,6 +1,6 @@
 """Compares ``facemask-edge run`` on the sample recording with nothing but the model invocations that it makes.
 
-    python -m benchmarks.frame_loop [--rounds 5]
+    python -m benchmarks.frame_loop [--rounds 5] [--json frame_loop.json]
 
 Everything is timed in one run, alternately, on the same machine: only the ratio means something elsewhere.
 """
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -109,12 +109,13 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often both are timed")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--json", type=Path, help="write the rounds there")
+    options = parser.parse_args()
     invocations = count_invocations()
     frames = len(invocations.of_classifier)
     runs, bare = [], []
     with tempfile.TemporaryDirectory() as folder, local_broker(Path(folder)) as server:
-        for _ in range(rounds):
+        for _ in range(options.rounds):
             bare.append(bare_seconds(invocations))
             runs.append(run_daemon(server, Path(folder)))
     table = Table("", "median", "worst", "asked for", title=f"facemask-edge run on {SAMPLE.name}, {frames} frames")
@@ -129,6 +130,10 @@ def main() -> None:
     _row(table, "bare invocations, s", bare, "{:.2f}", "")
     console = Console()
     console.print(table)
+    if options.json:
+        rounds = [{**asdict(run), "bare_seconds": alone} for run, alone in pairs]
+        told = {"frames": frames, "classifier_invocations": sum(invocations.of_classifier), "rounds": rounds}
+        options.json.write_text(json.dumps(told, indent=2) + "\n")
     console.print(
         f"Invocations a frame: 1 of {invocations.detector}, {sum(invocations.of_classifier) / frames:.2f} of "
         f"{invocations.classifier}"

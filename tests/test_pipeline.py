@@ -7,7 +7,9 @@ from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config, load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.values import Frame, Label, Violation
 from tests.judge_recordings import as_in_the_ground_truth, judged
+from tests.make_crowd import make_crowd
 from tests.make_recordings import RECORDINGS
 
 
@@ -68,3 +70,23 @@ def test_the_times_of_all_stages_are_known() -> None:
     assert list(pipeline.times.seconds) == ["scene", "detection", "tracking", "classification", "judgement"]
     assert {len(seconds) for seconds in pipeline.times.seconds.values()} == {len(frames)}
     assert all(second > 0 for seconds in pipeline.times.seconds.values() for second in seconds)
+
+
+@pytest.mark.parametrize("count", [3, 30, 100])
+def test_a_crowd_is_judged_within_three_seconds_and_costs_a_look_a_frame_from_then_on(count: int) -> None:
+    config = Config()
+    models = Models(config)
+    pipeline = Pipeline(config, config.cameras[0], models)
+    crowd = make_crowd(count)
+    events: list[Violation] = []
+    looks = []
+    for index in range(60):
+        before = models.classifier.model.invocations
+        events += pipeline.process(Frame(crowd.frame(index), index / 15, index))
+        looks.append(models.classifier.model.invocations - before)
+        if index == 45:
+            decided = [verdict.label for verdict in pipeline.verdicts() if verdict.label is not Label.UNDETERMINED]
+            assert sorted(decided) == sorted(Label.MASK if masked else Label.NO_MASK for masked in crowd.masked)
+    assert max(looks) <= config.compliance.classifications_per_frame
+    assert sum(looks[45:]) / len(looks[45:]) <= 1.5
+    assert [event.event_type for event in events] == ["violation_start"] * crowd.masked.count(False)

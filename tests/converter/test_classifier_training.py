@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 from converter.calibration import calibration_batches, faces_in_turn, sha256_of_batches
 from converter.classifier_data import NO_FACE, Picture, find_pictures
 from converter.classifier_network import network_input
-from converter.classifier_training import NO_FACE_WEIGHT, class_weights, fit
+from converter.classifier_training import NO_FACE_WEIGHT, class_weights, fit, learning_rates
 from converter.crop_stream import CropStream
 from converter.lower_half import QuantizedLowerHalf
 from converter.recipes import DEFAULT, PAPER, Recipe
@@ -239,3 +239,11 @@ def test_several_accelerators_train_together(pictures: list[Picture], tmp_path: 
     assert replicas == 2
     alone, _ = _fit(pictures, QUICK, tmp_path / "alone")
     assert history[-1]["loss"] == pytest.approx(alone.history[-1]["loss"], abs=1e-3)
+
+
+def test_the_learning_rate_rises_at_first_and_ends_near_nothing() -> None:
+    rates = [float(learning_rates(3e-4, 1000)(step)) for step in range(0, 1001, 50)]
+    assert rates[0] == pytest.approx(1e-5)
+    assert rates[2] == max(rates) == pytest.approx(3e-4)
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] < 1e-6
