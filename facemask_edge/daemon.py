@@ -27,7 +27,8 @@ class Watch:
         self.camera: Camera = open_camera(camera)
         self.frames: Iterator[Frame | None] = iter(self.camera)
         self.pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
-        self.newest: Frame | None = None
+        self.size: tuple[int, int] | None = None
+        """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
         self.people = ""
 
 
@@ -111,17 +112,17 @@ class Daemon:
 
     def _judge(self, watch: Watch, frame: Frame) -> None:
         violations = watch.pipeline.process(frame)
-        if watch.newest is None:
+        if watch.size is None:
             logger.info("%s: first frame judged, %d x %d", watch.name, frame.width, frame.height)
-        watch.newest = frame
+        watch.size = frame.width, frame.height
         self._report(watch, violations)
 
     def _report(self, watch: Watch, violations: Iterable[Violation]) -> None:
-        if watch.newest is None:
+        if watch.size is None:
             return
         for violation in violations:
             payload = violation_payload(
-                violation, watch.newest, device=self._device, camera=watch.name, model=self._classifier
+                violation, watch.size, device=self._device, camera=watch.name, model=self._classifier
             )
             self._publisher.submit(self._topics.violation(watch.name), payload)
             logger.info("%s: %s %s", watch.name, violation.event_type, violation.reason or "")

@@ -8,7 +8,7 @@ from typing import Any
 
 from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.manifest import ModelEntry
-from facemask_edge.values import Frame, Label, Verdict, Violation
+from facemask_edge.values import Label, Verdict, Violation
 
 VIOLATION_SCHEMA = "facemask-edge/violation/1"
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "violation-1.json"
@@ -35,9 +35,18 @@ class Topics:
 
 
 def violation_payload(
-    violation: Violation, frame: Frame, *, device: str, camera: str, model: ModelEntry
+    violation: Violation, size: tuple[int, int], *, device: str, camera: str, model: ModelEntry
 ) -> dict[str, Any]:
-    """The payload of a violation, without the ``stream`` and ``sequence`` that the outbox gives it."""
+    """The payload of a violation, without the ``stream`` and ``sequence`` that the outbox gives it.
+
+    Args:
+        violation: What starts or ends.
+        size: Width and height of the camera's frames in pixels.
+        device: Its name.
+        camera: Its name.
+        model: The classifier that judged.
+    """
+    width, height = size
     return {
         "schema": VIOLATION_SCHEMA,
         "event_type": violation.event_type,
@@ -49,8 +58,8 @@ def violation_payload(
         "track": violation.track.id,
         "probability": round(violation.probability, 3),
         "observations": violation.observations,
-        "face": violation.track.box.clipped(frame.width, frame.height).rounded(),
-        "frame": {"width": frame.width, "height": frame.height},
+        "face": violation.track.box.clipped(width, height).rounded(),
+        "frame": {"width": width, "height": height},
         "model": {"name": model.name, "sha256": model.sha256},
         **violation.details(),
     }

@@ -72,13 +72,17 @@ class Pipeline:
         )
         self._tracker = self._new_tracker()
         self._cuts = SceneCuts()
+        self._size: tuple[int, int] | None = None
         self.times = StageTimes()
 
     def process(self, frame: Frame) -> list[Violation]:
         """Take in a frame and return the violations that start or end with it."""
         size = frame.width, frame.height
         with self.times.measured("scene"):
-            ended = self._new_scene() if self._cuts.is_cut(frame.image) else []
+            # A camera that comes back with another size shows the same places elsewhere.
+            is_new = self._cuts.is_cut(frame.image) or size != (self._size or size)
+            self._size = size
+            ended = self._new_scene() if is_new else []
         with self.times.measured("detection"):
             faces = self._models.detector(*size).detect(frame.image)
         with self.times.measured("tracking"):

@@ -3,14 +3,13 @@ import re
 from typing import Any
 
 import jsonschema
-import numpy as np
 import pytest
 
 from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.identifiers import uuid7
 from facemask_edge.manifest import ModelEntry, ModelInput
 from facemask_edge.messages import SCHEMA_FILE, Topics, people_payload, violation_payload
-from facemask_edge.values import Box, Frame, Label, Track, Verdict, Violation
+from facemask_edge.values import Box, Label, Track, Verdict, Violation
 
 MODEL = ModelEntry(
     name="mask_classifier",
@@ -21,11 +20,11 @@ MODEL = ModelEntry(
     command="convert-model",
 )
 TRACK = Track("track-1", Box(-4.4, 10.2, 50.0, 60.0), 0.9)
-FRAME = Frame(np.zeros((480, 640, 3), np.uint8), 1.0, 15)
+SIZE = 640, 480
 
 
 def complete(violation: Violation) -> dict[str, Any]:
-    payload = violation_payload(violation, FRAME, device="pi", camera="door", model=MODEL)
+    payload = violation_payload(violation, SIZE, device="pi", camera="door", model=MODEL)
     return payload | {"stream": "5be0b1a0-0000-4000-8000-000000000000", "sequence": 1}
 
 

@@ -68,3 +68,15 @@ def test_a_cut_ends_what_is_open_and_the_next_scene_starts_anew() -> None:
     assert start.event_type == "violation_start"
     assert start.id != end.id
     assert start.track.id not in before
+
+
+def test_frames_of_another_size_are_another_scene() -> None:
+    config = Config()
+    pipeline = Pipeline(config, config.cameras[0], Models(config))
+    large = np.asarray(cv2.resize(other_scene(), (800, 600)), np.uint8)
+    images = [other_scene()] * 8 + [large] * 8
+    events = [
+        event for index, image in enumerate(images) for event in pipeline.process(Frame(image, index / 15, index))
+    ]
+    assert [event.reason for event in events] == [None, "scene_cut", None]
+    assert events[0].track.id != events[2].track.id
