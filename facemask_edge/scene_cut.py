@@ -29,7 +29,7 @@ class SceneCuts:
 
     def is_cut(self, image: Image) -> bool:
         """Whether a frame (uint8, height x width x 3, BGR) shows another scene than the last one."""
-        cv2.resize(image, SAMPLED, dst=self._sampled, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(image, SAMPLED, dst=self._sampled, interpolation=cv2.INTER_NEAREST)
         cv2.cvtColor(self._sampled, cv2.COLOR_BGR2GRAY, dst=self._gray)
         thumbnail = cv2.resize(self._gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
         # Without its mean and its contrast, a lamp that is switched on is no other scene.
