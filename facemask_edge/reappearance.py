@@ -6,7 +6,7 @@ violation of their own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from facemask_edge.identifiers import uuid7
@@ -15,13 +15,15 @@ from facemask_edge.values import Box, Track
 REACH = 1.0
 """How far from where it is expected a face may be, in heights of the face, to be taken for the one that was lost."""
 REACH_PER_SECOND = 1.0
-"""What each second of absence adds to that: people stop and turn round."""
+"""What each second of absence adds to that."""
+STOPPED = 0.5
+"""How far, in parts of the reach, a face on the way counts that is not where it is expected."""
 SIMILAR_SIZE = 1.6
-"""The largest factor by which the heights of one face differ before and after."""
+"""The largest factor by which the heights of one face differ before and after an absence."""
 SAME_TRACK = 0.25
 """How much nearer, in parts of the reach, another face must be than the one that the tracker says it is."""
-NEWEST_MOVEMENT = 0.3
-"""Weight of the movement between the last two frames in the velocity."""
+STEADY_SECONDS = 0.15
+"""Over how long the velocity is averaged: the frames of a network camera come in bursts."""
 
 
 @dataclass(slots=True)
@@ -37,8 +39,9 @@ class _Known:
         passed = timestamp - self.seen
         if passed > 0:
             (old_x, old_y), (x, y), (right, down) = self.box.centre, box.centre, self.velocity
-            right += NEWEST_MOVEMENT * ((x - old_x) / passed - right)
-            down += NEWEST_MOVEMENT * ((y - old_y) / passed - down)
+            newest = 1 - math.exp(-passed / STEADY_SECONDS)
+            right += newest * ((x - old_x) / passed - right)
+            down += newest * ((y - old_y) / passed - down)
             self.velocity = right, down
         self.box, self.seen = box, timestamp
 
@@ -49,11 +52,19 @@ class _Known:
         return x + right * passed, y + down * passed
 
     def distance(self, box: Box, timestamp: float) -> float:
-        """How far a face is from where this one is expected, in parts of the reach; infinite out of it."""
+        """How far a face is from where this one may be, in parts of the reach; infinite out of it.
+
+        Likeliest is where it is expected; but people stop, and turn their heads then: it may be anywhere on the way.
+        """
         if not 1 / SIMILAR_SIZE <= box.height / max(self.box.height, 1e-9) <= SIMILAR_SIZE:
             return math.inf
+        (x, y), there, at = self.box.centre, self.expected(timestamp), box.centre
+        way = there[0] - x, there[1] - y
+        squared = way[0] ** 2 + way[1] ** 2
+        part = min(max(((at[0] - x) * way[0] + (at[1] - y) * way[1]) / squared, 0), 1) if squared else 0.0
+        on_the_way = x + part * way[0], y + part * way[1]
         reach = (REACH + REACH_PER_SECOND * (timestamp - self.seen)) * max(box.height, self.box.height)
-        away = math.dist(box.centre, self.expected(timestamp)) / reach
+        away = min(math.dist(at, there), STOPPED * reach + (1 - STOPPED) * math.dist(at, on_the_way)) / max(reach, 1e-9)
         return away if away <= 1 else math.inf
 
 
@@ -70,6 +81,8 @@ class Reappearance:
         """By id."""
         self._ids: dict[str, tuple[str, float]] = {}
         """By the track's own id: the face's, and when the track was last in view."""
+        self._last = -math.inf
+        """Timestamp of the frame before."""
 
     def update(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> list[Track]:
         """The tracks in view in this frame, each under its face's id, in the same order.
@@ -89,25 +102,44 @@ class Reappearance:
             face = faces.setdefault(track.id, own)
             self._ids[track.id] = face, timestamp
             self._faces.setdefault(face, _Known(track.box, timestamp)).move(track.box, timestamp)
+        self._last = timestamp
         return [replace(track, id=faces[track.id]) for track in tracks]
 
     def _assigned(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> dict[str, str]:
         """The known faces by the ids of the tracks that show them, the likeliest pairs first."""
-        # Who was on the way out has left; who comes in there now is somebody else.
-        left = {
-            face
-            for face, known in self._faces.items()
-            if not all(0 <= at <= side for at, side in zip(known.expected(timestamp), size, strict=True))
-        }
-        pairs: list[tuple[float, str, str]] = []
-        for track in tracks:
-            before, _ = self._ids.get(track.id, (None, 0.0))
-            for face, known in self._faces.items():
-                distance = known.distance(track.box, timestamp)
-                if distance < math.inf and (face == before or face not in left):
-                    pairs.append((distance - (SAME_TRACK if face == before else 0), track.id, face))
-        faces: dict[str, str] = {}
-        for _, track_id, face in sorted(pairs):
-            if track_id not in faces and face not in faces.values():
-                faces[track_id] = face
-        return faces
+        followed = [track for track in tracks if track.id in self._ids and self._ids[track.id][0] in self._faces]
+        own = [(self._own_distance(track, timestamp), track.id, self._ids[track.id][0]) for track in followed]
+        # No other face can be that much nearer: in a crowd, nearly everybody is done with here.
+        faces = _nearest_pairs(pair for pair in own if pair[0] <= SAME_TRACK)
+        taken = set(faces.values())
+        lost = [face for face in self._faces if face not in taken and self._may_be_there(face, timestamp, size)]
+        others = [
+            (self._faces[face].distance(track.box, timestamp), track.id, face)
+            for track in tracks
+            if track.id not in faces
+            for face in lost
+        ]
+        left = [(distance - SAME_TRACK, track, face) for distance, track, face in own if track not in faces]
+        return faces | _nearest_pairs(pair for pair in [*left, *others] if pair[0] < math.inf and pair[2] not in taken)
+
+    def _may_be_there(self, face: str, timestamp: float, size: tuple[int, int]) -> bool:
+        """Whether a face is to be expected in the frame: who was on the way out has left, who comes in is another."""
+        return all(0 <= at <= side for at, side in zip(self._faces[face].expected(timestamp), size, strict=True))
+
+    def _own_distance(self, track: Track, timestamp: float) -> float:
+        """Of a track to the face that it was before."""
+        face, seen = self._ids[track.id]
+        distance = self._faces[face].distance(track.box, timestamp)
+        # Without an absence the tracker is right, however the box changed; after one it only goes by overlap.
+        return min(distance, 1.0) if seen == self._last else distance
+
+
+def _nearest_pairs(pairs: Iterable[tuple[float, str, str]]) -> dict[str, str]:
+    """Faces by tracks, each at most once: the pairs of a distance, a track and a face, the nearest first."""
+    faces: dict[str, str] = {}
+    taken: set[str] = set()
+    for _, track, face in sorted(pairs):
+        if track not in faces and face not in taken:
+            faces[track] = face
+            taken.add(face)
+    return faces

@@ -5,6 +5,7 @@ detection below ``high_conf`` never starts a track but may continue one.
 Source: Zhang and others, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (2022).
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,10 +24,10 @@ class FaceTracker:
     """
 
     def __init__(self, *, min_score: float, lifespan: float) -> None:
-        # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the
-        # smoothed box lags until it no longer overlaps the detected one.
-        self._tracker = ByteTrack(high_conf=min_score, iou=0.1, update=0.5, lifespan_ns=round(lifespan * 1e9))
-        self._reappearance = Reappearance(lifespan)
+        self._min_score = min_score
+        self._lifespan = lifespan
+        self._last = -math.inf
+        self._forget()
 
     def update(self, faces: Sequence[Face], timestamp: float, size: tuple[int, int]) -> list[Track]:
         """The tracks that are in view in this frame.
@@ -36,6 +37,10 @@ class FaceTracker:
             timestamp: Time of the frame in seconds, never smaller than the last one.
             size: Width and height of the frame in pixels.
         """
+        if timestamp - self._last > self._lifespan:
+            # The library ends a track only after it was compared with the next frame, however late that comes.
+            self._forget()
+        self._last = timestamp
         boxes = np.array([_corners(face) for face in faces], np.float32).reshape(-1, 4)
         scores = np.array([face.score for face in faces], np.float32)
         labels = np.zeros(len(faces), np.uint64)
@@ -45,6 +50,13 @@ class FaceTracker:
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
         return self._reappearance.update(tracks, timestamp, size)
+
+    def _forget(self) -> None:
+        # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the
+        # smoothed box lags until it no longer overlaps the detected one.
+        lifespan = round(self._lifespan * 1e9)
+        self._tracker = ByteTrack(high_conf=self._min_score, iou=0.1, update=0.5, lifespan_ns=lifespan)
+        self._reappearance = Reappearance(self._lifespan)
 
 
 def _corners(face: Face) -> tuple[float, float, float, float]:

@@ -124,3 +124,59 @@ def test_who_leaves_by_an_edge_and_who_comes_in_there_are_two_people() -> None:
     out, into = (walk(x, speed, seconds=1, fps=10) for x, speed in ((500, 120), (615, -120)))
     ids = ids_of({"a": [*out], "b": [*[None] * 13, *into]}, fps=10)
     assert not set(ids["a"]) & set(ids["b"])
+
+
+def start_ids(walked: list[tuple[float, Box | None]], *, lifespan: float = 1.5) -> list[str]:
+    """The ids of a face at uneven times; None hides it."""
+    tracker = FaceTracker(min_score=0.6, lifespan=lifespan)
+    ids = []
+    for timestamp, box in walked:
+        found = [] if box is None else [Face(box, 0.9)]
+        ids += [track.id for track in tracker.update(found, timestamp, SIZE)]
+    return ids
+
+
+@pytest.mark.parametrize("speed", [40, 100, 200])
+def test_frames_that_come_in_bursts_lose_nobody(speed: float) -> None:
+    # A network camera's buffer: five frames at once, then none for a third of a second.
+    arrivals = [burst / 3 + 0.012 * index for burst in range(9) for index in range(5)]
+    shown = [index / 15 for index in range(45)]
+    path: list[tuple[float, Box | None]] = [
+        (at, Box(20 + speed * when, 100, 48, 60)) for at, when in zip(arrivals, shown, strict=True)
+    ]
+    assert len(set(start_ids(path))) == 1
+    uneven = [(0.133 * (index // 2) + 0.015 * (index % 2), index / 15) for index in range(45)]
+    assert len(set(start_ids([(at, Box(20 + speed * when, 100, 48, 60)) for at, when in uneven]))) == 1
+
+
+@pytest.mark.parametrize("speed", [120, 220])
+@pytest.mark.parametrize("away", [0.4, 0.8, 1.2])
+def test_who_stops_and_turns_round_keeps_the_id(speed: float, away: float) -> None:
+    walking: list[Box | None] = [*walk(20, speed, seconds=1, fps=15)]
+    hidden: list[Box | None] = [None] * round(15 * away)
+    path = [*walking, *hidden, *[walking[-1]] * 10]
+    assert len(set(start_ids([(index / 15, box) for index, box in enumerate(path)]))) == 1
+
+
+def test_a_face_that_comes_nearer_or_is_half_hidden_keeps_the_id() -> None:
+    near, half = Box(100, 100, 80, 100), Box(104, 104, 72, 60)
+    boxes: list[Box | None] = [*[near] * 5, *[half] * 5, *[near] * 5]
+    assert len(set(start_ids([(index / 15, box) for index, box in enumerate(boxes)]))) == 1
+
+
+def test_after_a_long_time_without_frames_everybody_is_new() -> None:
+    box = Box(100, 100, 80, 100)
+    first, second = start_ids([(0.0, box), (600.0, box)])
+    assert first != second
+
+
+def test_a_hundred_faces_are_followed_one_by_one() -> None:
+    random = np.random.default_rng(0)
+    tracker = FaceTracker(min_score=0.6, lifespan=1.5)
+    places = [(100.0 * (number % 10), 45.0 * (number // 10)) for number in range(100)]
+    ids = []
+    for index in range(20):
+        faces = [Face(Box(x + random.normal(0, 1), y + random.normal(0, 1), 32, 40), 0.9) for x, y in places]
+        ids.append([track.id for track in tracker.update(faces, index / 15, (1000, 480))])
+    assert len(set(ids[0])) == 100
+    assert all(each == ids[0] for each in ids)
