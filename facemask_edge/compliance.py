@@ -12,6 +12,7 @@ evidence is capped, so that a change of mind takes seconds and not as long as th
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from facemask_edge.config import ComplianceConfig
 from facemask_edge.identifiers import uuid7
@@ -35,13 +36,16 @@ those at bare faces 16 % (``python -m tests.measure_sharpness DATA/scenes``).
 """
 SURE = 0.8
 """Detector score from which on a face loses no weight: of less, it is often half hidden or turned away."""
-LIKELY = 0.6
-"""Detector score below which a face is not urgent: it may be none, or will soon be seen better."""
-PATIENCE = 5
-"""An undecided face is looked at in every frame up to this many times the observations that a decision needs; what is
-undecided then (a helmet, a poster, the back of a head) is looked at as rarely as decided ones."""
+TELLING = 1.0
+"""Evidence of a look from which on it tells something: a third of what a certain one adds."""
+PATIENCE = 3
+"""An undecided face is looked at in every frame until this many times the observations that a decision needs told
+nothing one after the other (a helmet, a poster, the back of a head); then as rarely as decided ones."""
 RECHECKS = 1
-"""Looks a frame at the most at faces that are not urgent: a decided crowd costs hardly more than a few people."""
+"""Looks a frame at the most at decided faces, and at those that patience has run out for: a crowd that is decided costs
+hardly more than a few people."""
+OVERDUE = 2.0
+"""Seconds after which a decided face is looked at again even when there is more urgent work."""
 
 
 @dataclass(slots=True)
@@ -56,7 +60,9 @@ class _Person:
     observations: int = 0
     last_looked: float = -math.inf
     is_contradicted: bool = False
-    """Whether the newest look said otherwise than the label."""
+    """Whether the newest look spoke against the label."""
+    told_nothing: int = 0
+    """Looks one after the other that told nothing."""
     violation: Violation | None = None
     quiet_until: float = -math.inf
 
@@ -78,37 +84,46 @@ class Compliance:
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
         self._people: dict[str, _Person] = {}
         self._in_view: list[_Person] = []
+        self._turn = 0
 
     def worth_classifying(self, tracks: Sequence[Track], timestamp: float, budget: int) -> list[Track]:
         """The tracks to classify in this frame, most urgent first.
 
-        Urgent are new and undecided ones, and those whose last look spoke against the decision, unless they are hardly
-        to be seen; those with the fewest looks come first. If the budget is not used up, one more is looked at again,
-        the one not looked at for longest.
+        Urgent are new and undecided ones, and those whose last look spoke against the decision; those with the fewest
+        looks come first. Then come one of those that many looks told nothing about, and one of the decided ones, each
+        the one not looked at for longest; a decided one for which that is long ago comes before the urgent ones.
 
         Args:
             tracks: All that may be classified.
             timestamp: Time of the frame in seconds.
             budget: How many at the most.
         """
+        self._turn += 1
         urgent: list[tuple[int, float, Track]] = []
+        unclear: list[tuple[float, Track]] = []
         settled: list[tuple[float, Track]] = []
-        patience = PATIENCE * self._config.min_observations
         for track in tracks:
             person = self._people.get(track.id)
             if track.box.height < self._config.min_face_height:
                 continue
             if person is None:
                 urgent.append((0, -math.inf, track))
-            elif track.score >= LIKELY and (
-                person.is_contradicted or (person.label is Label.UNDETERMINED and person.observations < patience)
-            ):
+            elif self._is_urgent(person):
                 urgent.append((person.observations, person.last_looked, track))
             elif timestamp - person.last_looked >= self._config.recheck_interval:
-                settled.append((person.last_looked, track))
+                waiting = unclear if person.label is Label.UNDETERMINED else settled
+                waiting.append((person.last_looked, track))
         first = [track for *_, track in sorted(urgent, key=lambda item: item[:2])]
-        again = [track for _, track in sorted(settled, key=lambda item: item[0])]
-        return [*first, *again[:RECHECKS]][:budget]
+        rare = [[track for _, track in sorted(group, key=itemgetter(0))[:RECHECKS]] for group in (settled, unclear)]
+        chosen = [*first, *rare[0], *rare[1]]
+        # With a budget of one, every other time: neither may starve.
+        if settled and timestamp - min(looked for looked, _ in settled) >= OVERDUE and (budget > 1 or self._turn % 2):
+            chosen = [*rare[0], *first, *rare[1]]
+        return chosen[:budget]
+
+    def _is_urgent(self, person: _Person) -> bool:
+        is_open = person.is_contradicted or person.label is Label.UNDETERMINED
+        return is_open and person.told_nothing < PATIENCE * self._config.min_observations
 
     def update(self, tracks: Sequence[Track], looks: Mapping[str, Look], timestamp: float) -> list[Violation]:
         """Take in one frame.
@@ -121,8 +136,9 @@ class Compliance:
         Returns:
             The violations that start or end with this frame.
         """
+        # First of all: after a long time without frames, nobody is still there.
+        events = self._forget_the_gone(timestamp)
         self._in_view = [self._seen(track, timestamp) for track in tracks]
-        events: list[Violation] = []
         for person in self._in_view:
             if person.track.id in looks:
                 self._observe(person, looks[person.track.id], timestamp)
@@ -130,7 +146,7 @@ class Compliance:
                 events.append(self._start(person, timestamp))
             elif person.label is Label.MASK and person.violation is not None:
                 events.append(self._end(person, timestamp, "mask_on"))
-        return events + self._forget_the_gone(timestamp)
+        return events
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each track that is in view in the newest frame."""
@@ -163,13 +179,15 @@ class Compliance:
         log_odds = _log_odds(look.probability) - _log_odds(self._config.threshold)
         certainty = max(-CERTAIN_LOG_ODDS, min(CERTAIN_LOG_ODDS, log_odds))
         cap = EVIDENCE_CAP * self._decision
-        person.evidence = max(-cap, min(cap, person.evidence + self._weight(person.track, look) * certainty))
+        told = self._weight(person.track, look) * certainty
+        person.evidence = max(-cap, min(cap, person.evidence + told))
         if person.evidence >= self._decision:
             person.label = Label.NO_MASK
         elif person.evidence <= -self._decision:
             person.label = Label.MASK
-        against = {Label.MASK: certainty > 0, Label.NO_MASK: certainty < 0}
-        person.is_contradicted = against.get(person.label, False)
+        against = {Label.MASK: told, Label.NO_MASK: -told}
+        person.is_contradicted = against.get(person.label, 0.0) >= TELLING
+        person.told_nothing = 0 if abs(told) >= TELLING else person.told_nothing + 1
 
     def _weight(self, track: Track, look: Look) -> float:
         """How much a look counts, 0..1, by how well the face was to be seen."""

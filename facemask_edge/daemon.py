@@ -114,8 +114,11 @@ class Daemon:
         violations = watch.pipeline.process(frame)
         if watch.size is None:
             logger.info("%s: first frame judged, %d x %d", watch.name, frame.width, frame.height)
+        # Of another scene's people, maybe in frames of another size.
+        before = [violation for violation in violations if violation.reason == "scene_cut"]
+        self._report(watch, before)
         watch.size = frame.width, frame.height
-        self._report(watch, violations)
+        self._report(watch, [violation for violation in violations if violation not in before])
 
     def _report(self, watch: Watch, violations: Iterable[Violation]) -> None:
         if watch.size is None:

@@ -80,11 +80,12 @@ class Pipeline:
         size = frame.width, frame.height
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
-            is_new = self._cuts.is_cut(frame.image) or size != (self._size or size)
-            self._size = size
-            ended = self._new_scene() if is_new else []
+            is_new = self._cuts.is_cut(frame.image, frame.timestamp) or size != (self._size or size)
         with self.times.measured("detection"):
             faces = self._models.detector(*size).detect(frame.image)
+        # Only now: what goes wrong before loses no end of a violation.
+        ended = self._new_scene() if is_new else []
+        self._size = size
         with self.times.measured("tracking"):
             tracks = self._tracker.update(self._zones.counting(faces, *size), frame.timestamp, size)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]

@@ -12,6 +12,10 @@ SAME_SCENE = 0.5
 Frames of one scene that follow each other have 0.89 or more on the clips and recordings of the tests, a third of a
 second apart 0.58 or more; of 5,510 pairs of different street scenes 99 % have less.
 """
+LEAST_CONTRAST = 4.0
+"""Standard deviation of a thumbnail in gray values below which it shows nothing: a dark room, a covered lens."""
+QUICK = 0.5
+"""Seconds within which frames follow each other quickly."""
 SAMPLED, THUMBNAIL = (128, 96), (32, 24)
 """Width and height in pixels: sampled first, because averaging a whole frame takes ten times as long."""
 
@@ -20,22 +24,50 @@ Thumbnail = NDArray[np.float32]
 
 
 class SceneCuts:
-    """Compares each frame of one camera with the one before."""
+    """Compares each frame of one camera with the scene before it.
+
+    A frame may be broken, or somebody may pass close to the camera: another scene must last for two frames, where they
+    follow each other quickly.
+    """
 
     def __init__(self) -> None:
         self._sampled: Image = np.empty((*SAMPLED[::-1], 3), np.uint8)
         self._gray = np.empty(SAMPLED[::-1], np.uint8)
-        self._before: Thumbnail | None = None
+        self._scene: Thumbnail | None = None
+        self._other: Thumbnail | None = None
+        """What the last frame showed, if it was not the scene."""
+        self._last = -np.inf
 
-    def is_cut(self, image: Image) -> bool:
-        """Whether a frame (uint8, height x width x 3, BGR) shows another scene than the last one."""
+    def is_cut(self, image: Image, timestamp: float) -> bool:
+        """Whether a camera shows another scene now.
+
+        Args:
+            image: uint8, height x width x 3, BGR.
+            timestamp: Time of the frame in seconds.
+        """
+        thumbnail = self._thumbnail(image)
+        is_slow, self._last = timestamp - self._last > QUICK, timestamp
+        scene, other, self._other = self._scene, self._other, None
+        if scene is None or is_like(thumbnail, scene):
+            self._scene = thumbnail
+            return False
+        if is_slow or (other is not None and is_like(thumbnail, other)):
+            self._scene = thumbnail
+            return True
+        self._other = thumbnail
+        return False
+
+    def _thumbnail(self, image: Image) -> Thumbnail:
         cv2.resize(image, SAMPLED, dst=self._sampled, interpolation=cv2.INTER_NEAREST)
         cv2.cvtColor(self._sampled, cv2.COLOR_BGR2GRAY, dst=self._gray)
         thumbnail = cv2.resize(self._gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
         # Without its mean and its contrast, a lamp that is switched on is no other scene.
-        thumbnail -= thumbnail.mean()
-        before, self._before = self._before, thumbnail
-        if before is None:
-            return False
-        contrast = float(np.linalg.norm(thumbnail) * np.linalg.norm(before))
-        return float((thumbnail * before).sum()) < SAME_SCENE * contrast
+        return np.asarray(thumbnail - thumbnail.mean(), np.float32)
+
+
+def is_like(one: Thumbnail, other: Thumbnail) -> bool:
+    """Whether two thumbnails may show the same scene; what has hardly any contrast shows nothing."""
+    contrasts = float(one.std()), float(other.std())
+    if min(contrasts) < LEAST_CONTRAST:
+        return True
+    return float((one * other).mean()) >= SAME_SCENE * contrasts[0] * contrasts[1]

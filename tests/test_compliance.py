@@ -1,8 +1,9 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 import numpy as np
+import pytest
 
 from facemask_edge.compliance import RECHECKS, SHARP, Compliance
 from facemask_edge.config import ComplianceConfig
@@ -140,10 +141,11 @@ def test_the_threshold_moves_the_decision() -> None:
 def looks_needed(face: Track, look: Look, **settings: float) -> int:
     """How many looks of the same kind a bare face needs until it starts a violation."""
     compliance = new_compliance(**settings)
-    events: list[Violation] = []
-    while not events:
+    for _ in range(100):
         events = compliance.update([face], {face.id: look}, 0.0)
-    return events[0].observations
+        if events:
+            return events[0].observations
+    raise AssertionError(look)
 
 
 def test_small_faces_are_not_judged_and_larger_ones_weigh_more() -> None:
@@ -209,8 +211,8 @@ def test_a_face_that_never_decides_is_looked_at_ever_more_rarely() -> None:
         chosen = compliance.worth_classifying([poster], 0.1 * index, BUDGET)
         compliance.update([poster], {face.id: clear(0.5) for face in chosen}, 0.1 * index)
         looked.append(len(chosen))
-    assert sum(looked[:15]) == 15
-    assert 15 <= sum(looked[15:]) <= 18
+    assert sum(looked[:9]) == 9
+    assert 15 <= sum(looked[9:]) <= 19
 
 
 def test_a_crowd_is_decided_soon_and_costs_little_from_then_on() -> None:
@@ -232,7 +234,7 @@ def test_who_stands_there_for_an_hour_is_one_violation_with_one_end() -> None:
     random = np.random.default_rng(0)
     compliance = new_compliance()
     events: list[Violation] = []
-    seconds = np.arange(0, 3600, 0.5)
+    seconds = np.arange(0, 3600, 0.2)
     for second in seconds:
         # One look in a hundred is wrong, and the detector misses the face in one frame of twenty.
         in_view = [] if random.random() < 0.05 else [track()]
@@ -252,3 +254,82 @@ def test_who_takes_the_mask_off_again_soon_starts_another_violation() -> None:
     assert summary(events) == [("violation_start", None), ("violation_end", "mask_on"), ("violation_start", None)]
     assert events[0].id != events[2].id
     assert events[2].timestamp < 6.0
+
+
+def play_looks(
+    compliance: Compliance,
+    tracks: Sequence[Track],
+    look_of: Callable[[str, float], Look],
+    *,
+    seconds: float,
+    **how: float,
+) -> tuple[list[Violation], list[int]]:
+    """Judge tracks at ``fps`` within ``budget`` from ``start`` on; the events, and the looks in each frame."""
+    fps, budget, start = how.get("fps", 15), int(how.get("budget", BUDGET)), how.get("start", 0.0)
+    events: list[Violation] = []
+    looked = []
+    for index in range(round(seconds * fps)):
+        now = start + index / fps
+        chosen = compliance.worth_classifying(tracks, now, budget)
+        events += compliance.update(tracks, {face.id: look_of(face.id, now) for face in chosen}, now)
+        looked.append(len(chosen))
+    return events, looked
+
+
+@pytest.mark.parametrize("others", [0, 9, 30])
+def test_who_turns_round_after_a_while_is_judged_soon(others: int) -> None:
+    compliance = new_compliance()
+    tracks = [track("late"), *(track(str(number)) for number in range(others))]
+
+    def look_of(name: str, now: float) -> Look:
+        return clear(0.01) if name != "late" else clear(0.99 if now >= 4 else 0.5)
+
+    events, _ = play_looks(compliance, tracks, look_of, seconds=8)
+    assert [event.track.id for event in events] == ["late"]
+    assert events[0].timestamp <= 5.0
+
+
+def test_looks_that_tell_nothing_contradict_nobody_and_starve_nobody() -> None:
+    compliance = new_compliance()
+    tracks = [track("off"), *(track(str(number)) for number in range(12))]
+
+    def look_of(name: str, now: float) -> Look:
+        if name == "off":
+            return clear(0.99 if now >= 10 else 0.01)
+        return clear(0.01) if now < 3 else Look(0.52, sharpness=0.02)
+
+    events, looked = play_looks(compliance, tracks, look_of, seconds=20)
+    assert [event.track.id for event in events] == ["off"]
+    assert events[0].timestamp < 12.5
+    assert sum(looked[60:120]) <= 2 * 60
+
+
+def test_with_a_budget_of_one_neither_urgent_nor_decided_faces_starve() -> None:
+    compliance = new_compliance()
+    decided = track("decided")
+    play_looks(compliance, [decided], lambda *_: clear(0.01), seconds=2)
+    wavering = [track(str(number)) for number in range(5)]
+
+    def look_of(name: str, now: float) -> Look:
+        # Those that waver tell something each time, once for and once against.
+        return clear(0.99 if name == "decided" or int(now * 15) % 2 else 0.01)
+
+    events, _ = play_looks(compliance, [decided, *wavering], look_of, seconds=20, start=2.0, budget=1)
+    assert "decided" in {event.track.id for event in events}
+    assert min(verdict.observations for verdict in compliance.verdicts()) > 10
+
+
+def test_faces_of_a_low_score_are_looked_at_as_others_are() -> None:
+    face = replace(track(), score=0.5)
+    events, _ = play_looks(new_compliance(), [face], lambda *_: clear(0.99), seconds=2)
+    assert len(events) == 1
+    assert events[0].timestamp < 0.5
+
+
+def test_a_long_time_without_frames_ends_what_was_open() -> None:
+    compliance = new_compliance()
+    play(compliance, [{"a": 0.99}] * 10)
+    events = play(compliance, [{"a": 0.99}] * 10, start=600)
+    assert summary(events) == [("violation_end", "left"), ("violation_start", None)]
+    assert events[0].timestamp == 0.9
+    assert events[1].id != events[0].id
