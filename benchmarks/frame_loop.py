@@ -71,15 +71,17 @@ def count_invocations() -> Invocations:
 
 
 def bare_seconds(invocations: Invocations) -> float:
-    """Seconds for the same invocations in the same order, and nothing else."""
+    """Seconds for the same invocations in the same order, from the second frame on, and nothing else."""
     detector, classifier = Model(invocations.detector), Model(invocations.classifier)
     random = np.random.default_rng(0)
-    picture, crop = (random.integers(0, 256, (*model.size, 3), np.uint8) for model in (detector, classifier))
+    for model in (detector, classifier):
+        # The first one allocates; and each works on the same picture, because filling in another one is not bare.
+        model.invoke(random.integers(0, 256, (*model.size[::-1], 3), np.uint8))
     start = time.perf_counter()
-    for count in invocations.of_classifier:
-        detector.invoke(picture)
+    for count in invocations.of_classifier[1:]:
+        detector.run()
         for _ in range(count):
-            classifier.invoke(crop)
+            classifier.run()
     return time.perf_counter() - start
 
 

@@ -102,8 +102,10 @@ def flattened(network: keras.Model) -> keras.Model:
         return network
     backbone, *above = network.layers[nested[0] :]
     before = network.layers[: nested[0]]
-    # A layer may belong to other networks too, such as the one that was made of it here before.
-    nodes = [node for nodes in network._nodes_by_depth.values() for node in nodes]  # noqa: SLF001 - Keras has no other way to ask
+    # A layer may belong to other networks too, such as the one that was made of it here before. A Sequential has its
+    # nodes in a network of its own.
+    graph = getattr(network, "_functional", network)
+    nodes = [node for nodes in getattr(graph, "_nodes_by_depth", {}).values() for node in nodes]
     chained = all([len(node.input_tensors) for node in nodes if node.operation is layer] == [1] for layer in above)
     if len(nested) > 1 or not all(isinstance(layer, keras.layers.InputLayer) for layer in before) or not chained:
         raise UnknownArchitectureError(network.name)

@@ -6,6 +6,7 @@ of each rounding is made up for by the weights that are not rounded yet, and by 
 (Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers", 2022).
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -183,7 +184,7 @@ def products(layer: Any, values: Any) -> Any:  # noqa: ANN401 - a Keras layer, T
             values = tf.pad(values, [(0, 0), *around, (0, 0)])
         # Neighbouring places of a large map hardly differ; looking at all of them costs a minute.
         steps = [
-            stride * max(1, round(side / stride / MOST_PLACES))
+            stride * math.ceil(side / stride / MOST_PLACES)
             for side, stride in zip(values.shape[1:3], layer.strides, strict=True)
         ]
         values = tf.image.extract_patches(values, (1, high, wide, 1), (1, *steps, 1), (1, 1, 1, 1), "VALID")

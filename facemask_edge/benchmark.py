@@ -18,12 +18,12 @@ from rich.table import Column, Table
 
 from facemask_edge import __version__
 from facemask_edge.cameras import is_live, open_camera
-from facemask_edge.config import Config
+from facemask_edge.cameras.opencv import without_password
+from facemask_edge.config import CameraConfig, Config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.inference import runtime
 from facemask_edge.pipeline import Models, Pipeline
-from facemask_edge.stage_times import StageTimes
 from facemask_edge.values import Frame
 
 SCHEMA = "facemask-edge/benchmark/1"
@@ -86,7 +86,8 @@ class Measured:
 class _Sample:
     """One frame's times in seconds."""
 
-    waited: float
+    stages: dict[str, float]
+    """By name, in the order of the loop; ``camera`` first."""
     judged: float
     looks: int
     late: float
@@ -99,7 +100,7 @@ def benchmark(source: str | None, config: Config, *, seconds: float, json_file: 
     Args:
         source: A recording, a folder of pictures or a live camera; None for the packaged sample. A recording is played
             again as long as there is time.
-        config: All but cameras, MQTT and the outbox is used.
+        config: Detector, classifier and compliance are used.
         seconds: How long.
         json_file: Where the result is written as well; None for nowhere.
 
@@ -109,12 +110,13 @@ def benchmark(source: str | None, config: Config, *, seconds: float, json_file: 
         OutputError: ``json_file`` cannot be written.
     """
     console = Console(highlight=False)
-    # Found out before the work, not after it.
-    _write(json_file, "")
+    if json_file:
+        # Found out before the work, not after it, and without harm to what is there.
+        _write(json_file, None)
     measured = measure(source or str(SAMPLE), config, seconds, Console(stderr=True))
     _print(measured, console)
-    _write(json_file, json.dumps(asdict(measured), indent=2) + "\n")
     if json_file:
+        _write(json_file, json.dumps(asdict(measured), indent=2) + "\n")
         console.print(f"wrote {json_file}", soft_wrap=True)
 
 
@@ -124,17 +126,13 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
     Raises: As ``benchmark``.
     """
     models = Models(config)
-    times = StageTimes()
-    camera = config.cameras[0].model_copy(update={"source": source})
-    samples = _judged(config.model_copy(update={"cameras": [camera]}), models, times, seconds, console)[WARM_UP:]
+    samples = _judged(CameraConfig(source=source), config, models, seconds, console)[WARM_UP:]
     if not samples:
-        raise InputError(
-            f"{source} gave at most {WARM_UP} frames in {seconds:g} s, too few to measure; give more --seconds"
-        )
-    frame = statistics.mean(sample.waited + sample.judged for sample in samples)
+        shown = without_password(source)
+        raise InputError(f"{shown} gave at most {WARM_UP} frames in {seconds:g} s, too few to measure")
+    stages = {stage: [sample.stages[stage] for sample in samples] for stage in samples[0].stages}
+    frame = statistics.mean(sample.stages["camera"] + sample.judged for sample in samples)
     looks = statistics.mean(sample.looks for sample in samples)
-    stages = {"camera": [sample.waited for sample in samples], **times.seconds}
-    looking = statistics.mean(stages["classification"])
     live = is_live(source)
     return Measured(
         schema=SCHEMA,
@@ -146,43 +144,45 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
         frames=len(samples),
         frames_per_second=round(1 / frame, 2),
         looks_a_frame=round(looks, 3),
-        milliseconds_a_look=round(1000 * looking / looks, 3) if looks else None,
+        milliseconds_a_look=round(1000 * statistics.mean(stages["classification"]) / looks, 3) if looks else None,
         frame=_percentiles([sample.judged for sample in samples], frame),
-        stages={stage: _percentiles(list(durations), frame) for stage, durations in stages.items()},
+        stages={stage: _percentiles(durations, frame) for stage, durations in stages.items()},
         latency=_percentiles([sample.late for sample in samples], frame) if live else None,
     )
 
 
-def _judged(config: Config, models: Models, times: StageTimes, seconds: float, console: Console) -> list[_Sample]:
+def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float, console: Console) -> list[_Sample]:
     """The samples of all frames that there was time for."""
     samples: list[_Sample] = []
     start = time.perf_counter()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("judging frames", total=seconds)
-        while True:
-            camera = open_camera(config.cameras[0])
-            pipeline = Pipeline(config, config.cameras[0], models, is_live=is_live(config.cameras[0].source))
-            pipeline.times = times
+        while time.perf_counter() - start < seconds:
+            before = len(samples)
+            opened = open_camera(camera)
+            pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
             asked = time.perf_counter()
-            for frame in camera:
+            for frame in opened:
                 if frame is not None:
                     samples.append(_sample(pipeline, frame, models, asked))
-                if len(samples) == WARM_UP:
-                    times.seconds.clear()
-                asked = time.perf_counter()
-                bar.update(task, completed=asked - start)
-                if asked - start > seconds:
-                    camera.close()
-                    return samples
-            camera.close()
+                    asked = time.perf_counter()
+                bar.update(task, completed=time.perf_counter() - start)
+                if time.perf_counter() - start > seconds:
+                    break
+            opened.close()
+            if len(samples) == before:
+                break
+    return samples
 
 
 def _sample(pipeline: Pipeline, frame: Frame, models: Models, asked: float) -> _Sample:
     got = time.perf_counter()
     before = models.classifier.model.invocations
     pipeline.process(frame)
+    judged = time.perf_counter() - got
+    stages = {"camera": got - asked} | {stage: pipeline.times.newest(stage) for stage in pipeline.times.seconds}
     looks = models.classifier.model.invocations - before
-    return _Sample(got - asked, time.perf_counter() - got, looks, time.monotonic() - frame.timestamp)
+    return _Sample(stages, judged, looks, time.monotonic() - frame.timestamp)
 
 
 def hardware() -> Hardware:
@@ -238,10 +238,12 @@ def _print(measured: Measured, console: Console) -> None:
     )
 
 
-def _write(file: Path | None, text: str) -> None:
-    if file is None:
-        return
+def _write(file: Path, text: str | None) -> None:
+    """Write a file; None only finds out whether that is possible."""
     try:
+        if text is None:
+            with file.open("a", encoding="utf-8"):
+                return
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{file} cannot be written: {error.strerror}; choose another --json") from error

@@ -83,7 +83,9 @@ class ComplianceConfig(Section):
     min_observations: int = Field(
         3, ge=1, le=100, description="Certain observations of a face that a decision needs; uncertain ones count less."
     )
-    recheck_interval: float = Field(0.5, ge=0, description="Seconds between two looks at a face that is decided.")
+    recheck_interval: float = Field(
+        0.5, ge=0, description="Seconds between two looks at a face that is decided, in a crowd more."
+    )
     classifications_per_frame: int = Field(
         12, ge=1, description="Faces classified a frame at the most: a crowd costs no more than this."
     )

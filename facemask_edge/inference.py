@@ -107,6 +107,10 @@ class Model:
         # The view must not outlive this line: the runtime refuses to invoke while one is held.
         # int8 = uint8 ^ 0x80 is uint8 - 128: the shift to int8 needs no float.
         np.bitwise_xor(image, np.uint8(0x80), out=self._interpreter.tensor(self._input_index)()[0].view(np.uint8))
+        self.run()
+
+    def run(self) -> None:
+        """Run the model once more on the picture that it has."""
         self._interpreter.invoke()
         self.invocations += 1
 

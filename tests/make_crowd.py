@@ -4,6 +4,7 @@ The people are those of ``recording_people``, each in a light of their own, in r
 have no legs. They sit still; the camera trembles by a pixel or two.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -29,6 +30,12 @@ class Crowd:
     faces: tuple[Box, ...]
     masked: tuple[bool, ...]
     """Who wears a mask, in the order of ``faces``."""
+
+    def whose(self, box: Box) -> int | None:
+        """Whose face a box shows: its middle is nearest to that one's and within it; None: nobody's."""
+        distances = [math.dist(face.centre, box.centre) / face.height for face in self.faces]
+        nearest = min(range(len(distances)), key=distances.__getitem__)
+        return nearest if distances[nearest] < 0.5 else None
 
     def frame(self, index: int) -> Image:
         """The scene in a frame: moved by up to two pixels."""

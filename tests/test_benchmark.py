@@ -26,9 +26,10 @@ def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
     assert result["schema"] == SCHEMA
     assert list(result["stages"]) == STAGES
     assert sum(stage["share"] for stage in result["stages"].values()) == pytest.approx(1, abs=0.1)
+    assert result["stages"]["camera"]["share"] < 0.5
     assert all(stage["p50"] <= stage["p95"] for stage in result["stages"].values())
     assert result["frame"]["p50"] * result["frames_per_second"] <= 1100
-    assert result["frames"] > 100
+    assert result["frames"] > 20
     assert 0.1 < result["looks_a_frame"] < 1
     assert result["latency"] is None
     assert {file: sha256_of(packaged_models() / file) for file in result["models"]} == result["models"]
@@ -43,7 +44,7 @@ def test_a_live_camera_also_has_a_latency(stream: tuple[str, type[MotionJpeg]]) 
     measured = measure(stream[0], Config(), 2, QUIET)
     assert measured.source == "live camera"
     # The stream's own rate, not what the device could do.
-    assert 10 < measured.frames_per_second < 25
+    assert 1 < measured.frames_per_second < 30
     assert measured.stages["camera"].share > 0.5
     assert measured.latency is not None
     assert 0 < measured.latency.p50 <= measured.latency.p95
@@ -54,7 +55,28 @@ def test_what_cannot_be_measured_is_explained(tmp_path: Path, stream: tuple[str,
     with pytest.raises(InputError, match="no such file"):
         measure(str(tmp_path / "absent.mp4"), Config(), 1, QUIET)
     stream[1].length = WARM_UP // 2
-    with pytest.raises(InputError, match="too few to measure; give more --seconds"):
+    with pytest.raises(InputError, match="too few to measure"):
         measure(stream[0], Config(), 1, QUIET)
     with pytest.raises(OutputError, match="choose another --json"):
         benchmark(str(SAMPLE), Config(), seconds=1, json_file=tmp_path / "absent" / "result.json")
+
+
+def test_a_password_is_not_told_and_an_old_result_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "result.json"
+    file.write_text("old")
+    with pytest.raises(InputError, match="at most 10 frames") as raised:
+        benchmark("http://user:secret@127.0.0.1:9/stream", Config(), seconds=1, json_file=file)
+    assert "secret" not in str(raised.value)
+    assert file.read_text() == "old"
+
+
+def test_a_folder_of_broken_pictures_comes_to_an_end(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(InputError, match="too few to measure"):
+        measure(str(tmp_path), Config(), 30, QUIET)
+
+
+def test_the_zones_of_a_camera_are_not_those_of_another_source() -> None:
+    nowhere = [[(0.0, 0.0), (0.01, 0.0), (0.01, 0.01)]]
+    config = Config.model_validate({"cameras": [{"name": "door", "zones": nowhere}]})
+    assert measure(str(SAMPLE), config, 2, QUIET).looks_a_frame > 0

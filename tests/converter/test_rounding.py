@@ -197,7 +197,10 @@ def test_the_classifier_lies_on_one_level() -> None:
 
 
 @pytest.mark.parametrize(("side", "kernel", "stride"), [(32, 3, 1), (33, 3, 2), (32, 3, 2), (7, 5, 1), (9, 1, 2)])
-def test_places_are_those_of_the_convolution(side: int, kernel: int, stride: int) -> None:
+def test_places_are_those_of_the_convolution(
+    side: int, kernel: int, stride: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounding, "MOST_PLACES", side)
     values = np.random.default_rng(0).normal(size=(1, side, side, 2)).astype(np.float32)
     layer = keras.layers.Conv2D(1, kernel, strides=stride, padding="same", bias_initializer="normal")
     picture = keras.Input((side, side, 2))
@@ -206,3 +209,33 @@ def test_places_are_those_of_the_convolution(side: int, kernel: int, stride: int
     # The last row of the mean products is the mean input; weighted, the mean output.
     mean = np.asarray(rounding.products(layer, tf.constant(values)), np.float64)[0, -1, :-1]
     assert mean @ np.asarray(layer.kernel).reshape(-1) == pytest.approx(outputs.mean(), abs=1e-5)
+
+
+def test_a_sequential_network_lies_on_one_level_too() -> None:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    picture = keras.Input((32, 32, 3))
+    backbone = keras.Model(picture, layers.ReLU()(layers.Conv2D(4, 3, strides=2)(picture)), name="backbone")
+    network = keras.Sequential([keras.Input((32, 32, 3)), backbone, layers.GlobalAveragePooling2D(), layers.Dense(2)])
+    flat = flattened(network)
+    assert not any(isinstance(layer, keras.Model) for layer in flat.layers)
+    values = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
+    np.testing.assert_allclose(predicted(flat, values), predicted(network, values), atol=1e-6)
+
+
+class Subclassed(keras.Model):  # type: ignore[misc]
+    def __init__(self, inner: Any) -> None:
+        super().__init__()
+        self.inner = inner
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, values: Any) -> Any:
+        return self.dense(keras.ops.mean(self.inner(values), axis=(1, 2)))
+
+
+def test_a_network_without_a_graph_is_left_alone(calibration: list[Batch]) -> None:
+    picture = keras.Input((32, 32, 3))
+    network = Subclassed(keras.Model(picture, keras.layers.Conv2D(4, 3)(picture)))
+    network(np.zeros((1, 32, 32, 3), np.float32))
+    with pytest.raises(UnknownArchitectureError):
+        rounded(network, calibration)
