@@ -177,16 +177,14 @@ def products(layer: Any, values: Any) -> Any:  # noqa: ANN401 - a Keras layer, T
     """
     if not isinstance(layer, keras.layers.Dense):
         high, wide = layer.kernel_size
-        if layer.padding == "same":
-            around = [
-                _padding(*sides) for sides in zip(values.shape[1:3], layer.kernel_size, layer.strides, strict=True)
-            ]
-            values = tf.pad(values, [(0, 0), *around, (0, 0)])
+        sides = values.shape[1:3]
         # Neighbouring places of a large map hardly differ; looking at all of them costs a minute.
         steps = [
-            stride * math.ceil(side / stride / MOST_PLACES)
-            for side, stride in zip(values.shape[1:3], layer.strides, strict=True)
+            stride * math.ceil(side / stride / MOST_PLACES) for side, stride in zip(sides, layer.strides, strict=True)
         ]
+        if layer.padding == "same":
+            around = [_padding(*each) for each in zip(sides, layer.kernel_size, layer.strides, strict=True)]
+            values = tf.pad(values, [(0, 0), *around, (0, 0)])
         values = tf.image.extract_patches(values, (1, high, wide, 1), (1, *steps, 1), (1, 1, 1, 1), "VALID")
         channels = layer.input.shape[-1] if isinstance(layer, keras.layers.DepthwiseConv2D) else 1
         values = tf.reshape(values, (-1, high * wide * layer.input.shape[-1] // channels, channels))
