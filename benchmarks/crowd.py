@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Scene:
         self.looks: list[int] = []
         self.events: list[Violation] = []
         self.judged_at: float | None = None
-        """Seconds after which nobody was undetermined any more."""
+        """Seconds after which everybody had the right verdict."""
 
     def judge(self, index: int) -> None:
         """Take in one frame."""
@@ -68,10 +69,9 @@ class Scene:
 
     def right_starts(self) -> bool:
         """Whether each bare person starts one violation, and nobody and nothing else does."""
-        starts = [self.crowd.whose(event.track.box) for event in self.events if event.event_type == "violation_start"]
-        return sorted(starts, key=str) == sorted(
-            (who for who, masked in enumerate(self.crowd.masked) if not masked), key=str
-        )
+        starts = [event for event in self.events if event.event_type == "violation_start"]
+        bare = (who for who, masked in enumerate(self.crowd.masked) if not masked)
+        return Counter(self.crowd.whose(event.track.box) for event in starts) == Counter(bare)
 
 
 @dataclass(frozen=True, slots=True)

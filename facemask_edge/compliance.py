@@ -114,11 +114,13 @@ class Compliance:
                 waiting = unclear if person.label is Label.UNDETERMINED else settled
                 waiting.append((person.last_looked, track))
         first = [track for *_, track in sorted(urgent, key=lambda item: item[:2])]
-        rare = [[track for _, track in sorted(group, key=itemgetter(0))[:RECHECKS]] for group in (settled, unclear)]
-        chosen = [*first, *rare[0], *rare[1]]
+        settled.sort(key=itemgetter(0))
+        unclear.sort(key=itemgetter(0))
+        again, maybe = ([track for _, track in group[:RECHECKS]] for group in (settled, unclear))
+        chosen = [*first, *again, *maybe]
         # With a budget of one, every other time: neither may starve.
-        if settled and timestamp - min(looked for looked, _ in settled) >= OVERDUE and (budget > 1 or self._turn % 2):
-            chosen = [*rare[0], *first, *rare[1]]
+        if settled and timestamp - settled[0][0] >= OVERDUE and (budget > 1 or self._turn % 2):
+            chosen = [*again, *first, *maybe]
         return chosen[:budget]
 
     def _is_urgent(self, person: _Person) -> bool:

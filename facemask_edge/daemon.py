@@ -4,7 +4,6 @@ import gc
 import logging
 import signal
 import threading
-from collections.abc import Iterable, Iterator
 from types import FrameType
 
 from facemask_edge.cameras import Camera, is_live, open_camera
@@ -25,7 +24,7 @@ class Watch:
     def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
         self.name = camera.name
         self.camera: Camera = open_camera(camera)
-        self.frames: Iterator[Frame | None] = iter(self.camera)
+        self.frames = iter(self.camera)
         self.pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
         self.size: tuple[int, int] | None = None
         """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
@@ -75,7 +74,10 @@ class Daemon:
         finally:
             for watch in self._watches:
                 watch.camera.close()
-                self._report(watch, watch.pipeline.finish())
+                if watch.size is not None:
+                    for violation in watch.pipeline.finish():
+                        self._report(watch, violation, watch.size)
+                    self._tell_people(watch)
             delivered = self._publisher.drain(drain_timeout)
             self._publisher.stop()
         if not delivered:
@@ -114,21 +116,19 @@ class Daemon:
         violations = watch.pipeline.process(frame)
         if watch.size is None:
             logger.info("%s: first frame judged, %d x %d", watch.name, frame.width, frame.height)
-        # Of another scene's people, maybe in frames of another size.
-        before = [violation for violation in violations if violation.reason == "scene_cut"]
-        self._report(watch, before)
-        watch.size = frame.width, frame.height
-        self._report(watch, [violation for violation in violations if violation not in before])
-
-    def _report(self, watch: Watch, violations: Iterable[Violation]) -> None:
-        if watch.size is None:
-            return
+        size = frame.width, frame.height
         for violation in violations:
-            payload = violation_payload(
-                violation, watch.size, device=self._device, camera=watch.name, model=self._classifier
-            )
-            self._publisher.submit(self._topics.violation(watch.name), payload)
-            logger.info("%s: %s %s", watch.name, violation.event_type, violation.reason or "")
+            # The people of the scene before may have been seen in frames of another size.
+            self._report(watch, violation, watch.size or size if violation.reason == "scene_cut" else size)
+        watch.size = size
+        self._tell_people(watch)
+
+    def _report(self, watch: Watch, violation: Violation, size: tuple[int, int]) -> None:
+        payload = violation_payload(violation, size, device=self._device, camera=watch.name, model=self._classifier)
+        self._publisher.submit(self._topics.violation(watch.name), payload)
+        logger.info("%s: %s %s", watch.name, violation.event_type, violation.reason or "")
+
+    def _tell_people(self, watch: Watch) -> None:
         people = people_payload(watch.pipeline.verdicts())
         if people != watch.people:
             watch.people = people

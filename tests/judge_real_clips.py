@@ -19,9 +19,9 @@ from typing import Any
 
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config
-from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.values import Violation
 from tests.conftest import ROOT
+from tests.judge_recordings import judged
 from tests.make_model_figures import filled
 
 EXPECTED: dict[str, dict[str, Any]] = json.loads((ROOT / "tests" / "expected_clips.json").read_text())
@@ -73,23 +73,12 @@ class Reported:
         return f"| {self.clip} | {who} | {wanted} | {told} | {after} | {'yes' if self.is_as_expected else '**no**'} |"
 
 
-def judged(path: Path) -> tuple[list[Violation], tuple[int, int]]:
-    """The violations of a clip, by its settings, and the size of its frames; times count from its first frame."""
-    config = Config.model_validate(EXPECTED[path.name]["settings"])
-    pipeline = Pipeline(config, config.cameras[0], Models(config))
-    recording = Recording(path)
-    events: list[Violation] = []
-    size = 0, 0
-    for frame in recording:
-        size = frame.width, frame.height
-        events += pipeline.process(frame)
-    recording.close()
-    return events + pipeline.finish(), size
-
-
 def reported(path: Path) -> list[Reported]:
     """What a clip's violations are beside what was seen."""
-    events, (width, height) = judged(path)
+    recording = Recording(path)
+    first = next(iter(recording))
+    recording.close()
+    events = judged(path, Config.model_validate(EXPECTED[path.name]["settings"]))
     ends = {event.id: event for event in events if event.event_type == "violation_end"}
     starts = [event for event in events if event.event_type == "violation_start"]
     rows = []
@@ -97,7 +86,7 @@ def reported(path: Path) -> list[Reported]:
 
         def unlikeness(start: Violation, seen: dict[str, Any] = expected) -> float:
             x, y = start.track.box.centre
-            near = math.dist((x / width, y / height), seen["at"]) <= NEAR
+            near = math.dist((x / first.width, y / first.height), seen["at"]) <= NEAR
             return start.timestamp if near and start.timestamp >= seen["bare_from"] else math.inf
 
         start = min(starts, key=unlikeness, default=None)

@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.crowd import Scene
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config, load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
-from facemask_edge.values import Frame, Label, Violation
 from tests.conftest import ROOT
 from tests.judge_recordings import as_in_the_ground_truth, judged
-from tests.make_crowd import make_crowd
 from tests.make_recordings import RECORDINGS
 
 
@@ -63,23 +62,13 @@ def test_the_times_of_all_stages_are_known() -> None:
 
 @pytest.mark.parametrize("count", [3, 30, 100])
 def test_a_crowd_is_judged_within_three_seconds_and_costs_a_look_a_frame_from_then_on(count: int) -> None:
-    config = Config()
-    models = Models(config)
-    pipeline = Pipeline(config, config.cameras[0], models)
-    crowd = make_crowd(count)
-    events: list[Violation] = []
-    looks = []
+    scene = Scene(count, Models(Config()))
     for index in range(60):
-        before = models.classifier.model.invocations
-        events += pipeline.process(Frame(crowd.frame(index), index / 15, index))
-        looks.append(models.classifier.model.invocations - before)
+        scene.judge(index)
         if index == 45:
-            decided = [verdict for verdict in pipeline.verdicts() if verdict.label is not Label.UNDETERMINED]
-            found = {crowd.whose(verdict.track.box): verdict.label is Label.MASK for verdict in decided}
             # What is nobody's face may be judged, too, as long as it starts no violation.
-            assert {who: masked for who, masked in found.items() if who is not None} == dict(enumerate(crowd.masked))
-    assert max(looks) <= config.compliance.classifications_per_frame
-    assert sum(looks[45:]) / len(looks[45:]) <= 1.5
-    assert {event.event_type for event in events} == {"violation_start"}
-    bare = [who for who, masked in enumerate(crowd.masked) if not masked]
-    assert sorted(crowd.whose(event.track.box) or 0 for event in events) == bare
+            assert scene.is_judged()
+    assert max(scene.looks) <= Config().compliance.classifications_per_frame
+    assert sum(scene.looks[45:]) / len(scene.looks[45:]) <= 1.5
+    assert {event.event_type for event in scene.events} == {"violation_start"}
+    assert scene.right_starts()
