@@ -154,13 +154,17 @@ class Compliance:
         """What is thought of each track that is in view in the newest frame."""
         return [person.verdict() for person in self._in_view]
 
-    def finish(self, reason: str) -> list[Violation]:
-        """End all violations that are open, for ``reason``, at the time the person was last seen."""
-        events = [
-            self._end(person, person.last_seen, reason)
+    def ends_now(self, reason: str) -> list[Violation]:
+        """How the violations that are open would end now; they stay open."""
+        return [
+            _ended(person.violation, person, person.last_seen, reason)
             for person in self._people.values()
             if person.violation is not None
         ]
+
+    def finish(self, reason: str) -> list[Violation]:
+        """End all violations that are open, for ``reason``, at the time the person was last seen."""
+        events = self.ends_now(reason)
         self._people.clear()
         self._in_view.clear()
         return events
@@ -209,25 +213,29 @@ class Compliance:
 
     def _end(self, person: _Person, timestamp: float, reason: str) -> Violation:
         assert person.violation is not None  # noqa: S101 - for mypy; callers checked it
-        started = person.violation
+        ended = _ended(person.violation, person, timestamp, reason)
         person.violation = None
         person.quiet_until = timestamp + self._config.cooldown
-        return Violation(
-            "violation_end",
-            started.id,
-            person.track,
-            person.probability or 0.0,
-            person.observations,
-            timestamp,
-            timestamp - started.timestamp,
-            reason,
-        )
+        return ended
 
     def _forget_the_gone(self, timestamp: float) -> list[Violation]:
         gone = [person for person in self._people.values() if timestamp - person.last_seen > self._config.leave_after]
         for person in gone:
             del self._people[person.track.id]
         return [self._end(person, person.last_seen, "left") for person in gone if person.violation is not None]
+
+
+def _ended(started: Violation, person: _Person, timestamp: float, reason: str) -> Violation:
+    return Violation(
+        "violation_end",
+        started.id,
+        person.track,
+        person.probability or 0.0,
+        person.observations,
+        timestamp,
+        timestamp - started.timestamp,
+        reason,
+    )
 
 
 def _log_odds(probability: float) -> float:

@@ -1,19 +1,21 @@
 """The configuration: one class a section, one place for every default, and errors that name file, line and key."""
 
 import difflib
+import re
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from facemask_edge.broker_address import parse_address
 from facemask_edge.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1_000_000
-MQTT_SCHEME = "mqtt://"
-DEFAULT_MQTT_PORT = 1883
+SECRET_IN_URL = re.compile(r"//[^/@]*@")
+"""A user name and password before the host: they are not wanted, and must not be repeated."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 """A name that becomes a level of an MQTT topic."""
@@ -105,18 +107,38 @@ class MqttConfig(Section):
     """The brokers and how to reach them."""
 
     servers: list[str] = Field(
-        ["mqtt://localhost:1883"], min_length=1, description="Brokers as mqtt://host:port, tried in order."
+        ["mqtt://localhost:1883"],
+        min_length=1,
+        description="Brokers, tried in order; the first one is used again when it is back. mqtt://host:port, "
+        "mqtts:// with TLS, ws://host:port/path and wss:// with WebSockets.",
     )
     prefix: Name = Field("facemask", description="First level of every topic.")
-    username: str | None = Field(None, description="User name; null: none.")
-    password_file: Path | None = Field(None, description="File whose first line is the password; null: none.")
+    protocol: Annotated[Literal["5", "3.1.1"], BeforeValidator(str)] = Field(
+        "5", description='MQTT version: "5", or "3.1.1" for a broker that speaks no other.'
+    )
+    username: str | None = Field(
+        None, description="User name; null: from username_file, else none or from systemd or the environment."
+    )
+    username_file: Path | None = Field(None, description="File whose first line is the user name.")
+    password_file: Path | None = Field(
+        None, description="File whose first line is the password; null: none, or from systemd or the environment."
+    )
+    ca: Path | None = Field(None, description="Certificates (PEM) of who signs the brokers'; null: the system's.")
+    cert: Path | None = Field(None, description="This device's certificate (PEM), where the broker asks for one.")
+    key: Path | None = Field(None, description="Its private key (PEM, without a password).")
 
     @field_validator("servers")
     @classmethod
-    def _servers_are_urls(cls, servers: list[str]) -> list[str]:
+    def _servers_are_addresses(cls, servers: list[str]) -> list[str]:
         for server in servers:
-            split_server(server)
+            parse_address(server)
         return servers
+
+    @model_validator(mode="after")
+    def _cert_has_its_key(self) -> Self:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key belong together; set both or none")
+        return self
 
 
 class OutboxConfig(Section):
@@ -126,8 +148,19 @@ class OutboxConfig(Section):
         Path("/var/lib/facemask-edge/outbox.sqlite3"), description="SQLite file; its folder is made when missing."
     )
     max_bytes: int = Field(
-        64_000_000, ge=100_000, description="Payload bytes kept at the most; above it the oldest events are dropped."
+        64_000_000, ge=100_000, description="Bytes kept at the most; above it the oldest events are dropped."
     )
+    min_free_bytes: int = Field(
+        100_000_000,
+        ge=0,
+        description="Bytes of the disk that stay free: where less is, the oldest events are dropped, too.",
+    )
+
+
+class HealthConfig(Section):
+    """What the device says about itself."""
+
+    interval: float = Field(60.0, ge=1, description="Seconds between two messages on the topic health.")
 
 
 class Config(Section):
@@ -140,6 +173,7 @@ class Config(Section):
     compliance: ComplianceConfig = ComplianceConfig()
     mqtt: MqttConfig = MqttConfig()
     outbox: OutboxConfig = OutboxConfig()
+    health: HealthConfig = HealthConfig()
 
     @field_validator("cameras")
     @classmethod
@@ -153,20 +187,6 @@ class Config(Section):
     def device_name(self) -> str:
         """The configured device name, or the host name."""
         return self.device.name or socket.gethostname()
-
-
-def split_server(server: str) -> tuple[str, int]:
-    """Split ``mqtt://host:port`` into host and port (1883 when it has none).
-
-    Raises:
-        ValueError: It is no such URL.
-    """
-    host, separator, port = server.removeprefix(MQTT_SCHEME).rpartition(":")
-    if not separator:
-        host, port = port, str(DEFAULT_MQTT_PORT)
-    if not server.startswith(MQTT_SCHEME) or not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise ValueError(f"{server!r} is no broker address; write mqtt://host:port")
-    return host.strip("[]"), int(port)
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
@@ -186,7 +206,9 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explained(error, path, root, overrides)) from error
+        explained = _explained(error, path, root, overrides)
+        # Without its cause: that repeats every value.
+        raise ConfigError(SECRET_IN_URL.sub("//…@", explained)) from None
 
 
 def _compose(path: Path) -> yaml.Node | None:
@@ -266,7 +288,9 @@ def _explained(error: ValidationError, path: Path | None, root: yaml.Node | None
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key {dotted}{_suggestion(keys)}"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {dotted}: {message[0].lower()}{message[1:]}, not {first['input']!r:.60}"
+    # Before it is cut off, a password must be gone.
+    value = SECRET_IN_URL.sub("//…@", repr(first["input"]))
+    return f"{where}: {dotted}: {message[0].lower()}{message[1:]}, not {value:.60}"
 
 
 def _covers(override: str, dotted: str) -> bool:

@@ -1,20 +1,28 @@
 """The daemon: wires the stages together and runs the frame loop."""
 
+import dataclasses
 import gc
 import logging
 import signal
 import threading
+import time
 from types import FrameType
+from typing import Any
 
 from facemask_edge.cameras import Camera, is_live, open_camera
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.errors import DeliveryError
+from facemask_edge.health import Health
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
-from facemask_edge.outbox import Outbox
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.store import Store
 from facemask_edge.values import Frame, Violation
 
+STOP_DRAIN = 1.5
+"""Seconds that a daemon that is told to stop waits for the broker; what is not acknowledged stays in the outbox."""
+OPEN_INTERVAL = 10.0
+"""Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
 
 
@@ -52,8 +60,11 @@ class Daemon:
         self._models = Models(config)
         self._classifier = self._models.classifier.model.entry
         self._watches = [Watch(config, camera, self._models) for camera in config.cameras]
-        outbox = Outbox(config.outbox.path, max_bytes=config.outbox.max_bytes)
-        self._publisher = Publisher(config.mqtt, device=self._device, outbox=outbox)
+        outbox = config.outbox
+        store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
+        self._publisher = Publisher(config.mqtt, device=self._device, store=store)
+        self._health = Health(interval=config.health.interval)
+        self._next_note = 0.0
 
     def run(self, *, drain_timeout: float) -> None:
         """Judge frames until all recordings have ended, or ``stop`` is called; then wait for the acknowledgements.
@@ -78,9 +89,13 @@ class Daemon:
                     for violation in watch.pipeline.finish():
                         self._report(watch, violation, watch.size)
                     self._tell_people(watch)
-            delivered = self._publisher.drain(drain_timeout)
+            is_told_to_stop = self._stop.is_set()
+            delivered = self._publisher.drain(min(drain_timeout, STOP_DRAIN) if is_told_to_stop else drain_timeout)
+            self._tell_health()
             self._publisher.stop()
-        if not delivered:
+        if not delivered and is_told_to_stop:
+            logger.info("%d events stay in the outbox", self._publisher.delivery.store.waiting)
+        elif not delivered:
             raise DeliveryError(
                 f"not every event was acknowledged within {drain_timeout:g} s; they stay in "
                 f"{self._config.outbox.path} and are sent when the daemon runs again"
@@ -102,6 +117,8 @@ class Daemon:
     def _watch_all(self) -> None:
         active = list(self._watches)
         while active and not self._stop.is_set():
+            if not self._publisher.is_alive:
+                raise RuntimeError("the thread that delivers has ended")
             for watch in list(active):
                 try:
                     frame = next(watch.frames)
@@ -111,6 +128,9 @@ class Daemon:
                     continue
                 if frame is not None:
                     self._judge(watch, frame)
+            self._note_what_is_open()
+            if self._health.is_due(self._publisher.delivery):
+                self._tell_health()
 
     def _judge(self, watch: Watch, frame: Frame) -> None:
         violations = watch.pipeline.process(frame)
@@ -124,9 +144,32 @@ class Daemon:
         self._tell_people(watch)
 
     def _report(self, watch: Watch, violation: Violation, size: tuple[int, int]) -> None:
-        payload = violation_payload(violation, size, device=self._device, camera=watch.name, model=self._classifier)
-        self._publisher.submit(self._topics.violation(watch.name), payload)
-        logger.info("%s: %s %s", watch.name, violation.event_type, violation.reason or "")
+        ending = None
+        if violation.event_type == "violation_start":
+            ended = dataclasses.replace(violation, event_type="violation_end", duration=0.0, reason="restart")
+            ending = self._payload(watch, ended, size)
+        topic = self._topics.violation(watch.name)
+        self._publisher.submit(topic, self._payload(watch, violation, size), ending=ending)
+
+    def _payload(self, watch: Watch, violation: Violation, size: tuple[int, int]) -> dict[str, Any]:
+        return violation_payload(violation, size, device=self._device, camera=watch.name, model=self._classifier)
+
+    def _note_what_is_open(self) -> None:
+        """Should the power be cut, the next start ends these violations at the time known here."""
+        now = time.monotonic()
+        if now < self._next_note:
+            return
+        self._next_note = now + OPEN_INTERVAL
+        for watch in self._watches:
+            if watch.size is None:
+                continue
+            for violation in watch.pipeline.ends_now():
+                payload = self._payload(watch, violation, watch.size)
+                self._publisher.still_open(self._topics.violation(watch.name), payload)
+
+    def _tell_health(self) -> None:
+        payload = self._health.payload(self._publisher.delivery)
+        self._publisher.publish_latest(self._topics.health, payload, qos=1)
 
     def _tell_people(self, watch: Watch) -> None:
         people = people_payload(watch.pipeline.verdicts())

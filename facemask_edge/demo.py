@@ -17,7 +17,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from rich.console import Console
 
 from facemask_edge.annotate import annotate
-from facemask_edge.config import load_config, split_server
+from facemask_edge.broker_address import parse_address
+from facemask_edge.config import load_config
 from facemask_edge.errors import ConfigError, FacemaskError, OutputError, ServiceError
 from facemask_edge.local_broker import local_broker
 from facemask_edge.video import VIDEO_SUFFIX, contact_sheet
@@ -114,9 +115,11 @@ def _until_stopped(received: Received, daemon: "subprocess.Popen[str]") -> Itera
 def _subscriber(server: str) -> Iterator[Received]:
     """A client that has subscribed to the demo's status and violations; yields the queue of what it receives."""
     try:
-        host, port = split_server(server)
+        address = parse_address(server)
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"--server: {error}") from error
+    if address.scheme != "mqtt":
+        raise ConfigError(f"--server {address}: the demo speaks mqtt:// only")
     received: Received = queue.SimpleQueue()
     ready: queue.SimpleQueue[str] = queue.SimpleQueue()
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, reconnect_on_failure=False)
@@ -136,7 +139,7 @@ def _subscriber(server: str) -> Iterator[Received]:
     client.on_message = on_message
     client.on_subscribe = lambda _client, _data, _mid, _reasons, _properties: ready.put("")
     try:
-        client.connect(host, port)
+        client.connect(address.host, address.port)
         client.loop_start()
         refused = ready.get(timeout=CONNECT_TIMEOUT)
     except OSError as error:

@@ -25,6 +25,11 @@ class Topics:
         """``online``, ``offline`` (last will) or ``stopped``; retained."""
         return f"{self._device}/status"
 
+    @property
+    def health(self) -> str:
+        """How the device is, as JSON; retained."""
+        return f"{self._device}/health"
+
     def violation(self, camera: str) -> str:
         """One JSON object for each start and each end."""
         return f"{self._device}/{camera}/violation"

@@ -1,8 +1,8 @@
-"""Publishes over MQTT 5 what the outbox holds, and takes an event out of it only when the broker has taken it over.
+"""Delivers what the store holds, and takes an event out of it only when the broker has taken it over.
 
-One thread owns the outbox and all state; whatever happens elsewhere (the frame loop's events, paho's callbacks) is
-posted to it as a small function. Each connection is a paho client of its own, run by a thread that ends with it: a
-client that reconnects by itself would send again from its memory what the outbox sends again anyway.
+One thread owns the store and all state; whatever happens elsewhere (the frame loop's events, paho's callbacks) is
+posted to it as a small function. What is posted is collected, committed in one go, and only then sent: nothing is sent
+that a power cut could make unknown.
 """
 
 import logging
@@ -11,29 +11,34 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from facemask_edge.config import MqttConfig, split_server
+from facemask_edge.broker_address import BrokerAddress, parse_address
+from facemask_edge.broker_connection import INFLIGHT, BrokerConnection, Welcome, tls_context
+from facemask_edge.config import MqttConfig
+from facemask_edge.credentials import credentials
 from facemask_edge.errors import ConfigError
 from facemask_edge.messages import Topics
-from facemask_edge.outbox import Message, Outbox
+from facemask_edge.outbox import Changes, Event, Key, Message
+from facemask_edge.store import Store, StoreState
 
-KEEPALIVE = 30
-CONNECT_TIMEOUT = 15.0
+ANSWER_TIMEOUT = 15.0
 """Seconds after which a broker that accepts a connection but never answers is given up."""
+ACKNOWLEDGE_TIMEOUT = 60.0
+"""Seconds after which a broker that does not acknowledge an event is given up."""
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
-INFLIGHT = 20
-"""Events sent but not acknowledged at the most; a broker's Receive Maximum may lower it."""
+RETURN_INTERVAL = 60.0
+"""Seconds between two tries whether the first server is back, while another one is used."""
 HOLD = 30.0
 """Seconds without sending after a broker refused an event for a reason that may pass."""
-PACKET_OVERHEAD = 16
-"""More than a PUBLISH adds to topic and payload."""
+PACKET_OVERHEAD = 64
+"""More than a PUBLISH adds to topic and payload, properties included."""
+FIGURES_INTERVAL = 0.5
+"""Seconds between two pictures of the state for others to read."""
 
 SUCCESS = 0x00
 NO_MATCHING_SUBSCRIBERS = 0x10
@@ -43,59 +48,112 @@ broker's state, and the queue waits."""
 logger = logging.getLogger(__name__)
 
 
+class BrokerState(StrEnum):
+    """How it stands with the brokers."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    """A broker is there and does not let us in: user name, password, certificate or protocol."""
+    HELD = "held"
+    """Connected, but the broker refuses events: its access rules or a quota."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How delivery stands, for ``health``."""
+
+    state: BrokerState
+    server: str
+    reason: str | None
+    """Why not connected, or why events are refused."""
+    unheard: int
+    """Events since the start that the broker took although nobody subscribes."""
+    store: StoreState
+
+
 class Publisher:
-    """Delivers the outbox to the first broker that lets us.
+    """Delivers the store to the first broker that lets us.
 
     Args:
         config: The section ``mqtt``.
         device: Name of this device.
-        outbox: Used by this object's thread alone once it is started.
+        store: Used by this object's thread alone once it is started.
 
     Raises:
-        ConfigError: The password file cannot be read.
+        ConfigError: A file with a password or a certificate cannot be used.
     """
 
-    def __init__(self, config: MqttConfig, *, device: str, outbox: Outbox) -> None:
+    def __init__(self, config: MqttConfig, *, device: str, store: Store) -> None:
         self._config = config
         self._client_id = f"{config.prefix}-{device}"
         self._status_topic = Topics(config.prefix, device).status
-        self._password = _password(config)
-        self._outbox = outbox
+        self._servers = [parse_address(server) for server in config.servers]
+        _check(config, self._servers)
+        self._store = store
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._changes = Changes()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._stopping = False
-        self._client: paho.Client | None = None
-        self._connected = False
+        self._connection: BrokerConnection | None = None
+        self._is_connected = False
+        self._candidate: BrokerConnection | None = None
+        """A connection to the first server while another one is used: the change is made when it is accepted."""
         self._server_index = 0
         self._backoff = SHORTEST_BACKOFF
         self._next_attempt = 0.0
+        self._connected_at = 0.0
+        self._next_return = 0.0
         self._give_up_at = 0.0
         self._hold_until = 0.0
         self._max_packet: int | None = None
         self._window = INFLIGHT
-        self._last_sent = 0
-        self._inflight: dict[int, int] = {}
-        self._acknowledged: list[int] = []
-        self._latest: dict[str, str] = {}
+        self._inflight: dict[int, tuple[Key, float]] = {}
+        """By paho's number: the event, and when it was sent; oldest first."""
+        self._latest: dict[str, tuple[str, int]] = {}
         self._waiting_for_empty: list[threading.Event] = []
-        self.unheard = 0
-        """Events the broker took although nobody subscribes."""
+        self._unheard = 0
+        self._state = BrokerState.CONNECTING
+        self._reason: str | None = None
+        self._delivery = self._delivery_now()
+        self._next_figures = 0.0
 
     def start(self) -> None:
         """Start connecting and delivering."""
         self._thread.start()
 
-    def submit(self, topic: str, payload: Mapping[str, Any]) -> None:
-        """Deliver an event for certain: it is on disk a moment later, and stays there until acknowledged."""
-        self._posted.put(lambda: self._outbox.append(topic, payload))
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that delivers runs."""
+        return self._thread.is_alive()
 
-    def publish_latest(self, topic: str, payload: str) -> None:
-        """Publish a retained state at QoS 0: only its newest value matters, and it is sent again on connecting."""
+    @property
+    def delivery(self) -> Delivery:
+        """How delivery stood a moment ago."""
+        return self._delivery
+
+    def submit(self, topic: str, payload: Mapping[str, Any], *, ending: Mapping[str, Any] | None = None) -> None:
+        """Deliver an event for certain: it is on disk a moment later, and stays there until acknowledged.
+
+        Args:
+            topic: Where to.
+            payload: JSON, without ``stream`` and ``sequence``.
+            ending: Of a violation's start: its end, which is delivered should this process end before it.
+        """
+        self._posted.put(lambda: self._changes.events.append(Event(topic, payload, ending)))
+
+    def still_open(self, topic: str, ending: Mapping[str, Any]) -> None:
+        """Say how a violation that is open would end now, should this process end."""
+        self._posted.put(lambda: self._changes.still_open.update({str(ending["id"]): Event(topic, ending)}))
+
+    def publish_latest(self, topic: str, payload: str, *, qos: int = 0) -> None:
+        """Publish a retained state: only its newest value matters, and it is sent again on connecting."""
 
         def publish() -> None:
-            self._latest[topic] = payload
-            if self._connected and self._client:
-                self._client.publish(topic, payload, retain=True)
+            self._latest[topic] = payload, qos
+            if self._is_connected and self._connection:
+                self._connection.publish_state(topic, payload, qos=qos)
 
         self._posted.put(publish)
 
@@ -115,22 +173,26 @@ class Publisher:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        while not self._stopping:
-            with self._outbox.transaction():
-                self._do_posted()
-                self._outbox.delete(self._acknowledged)
-                self._acknowledged.clear()
-            # Only now, after the commit: nothing is sent that a power cut could make unknown.
-            self._connect_when_due()
-            self._send_waiting()
-            if self._waiting_for_empty and self._outbox.counts()[0] == 0:
-                for empty in self._waiting_for_empty:
-                    empty.set()
-                self._waiting_for_empty.clear()
-        self._disconnect()
-        self._outbox.close()
+        try:
+            while not self._stopping:
+                self._take_posted()
+                changes, self._changes = self._changes, Changes()
+                self._store.commit(changes)
+                # Only now: what the log says happened must have happened after a power cut, too.
+                for event in changes.events:
+                    logger.info("recorded %s", event)
+                self._connect_when_due()
+                self._return_when_due()
+                self._send_waiting()
+                self._tell_state()
+            self._disconnect()
+        except Exception:
+            # Nobody else would see it: the daemon ends when this thread has.
+            logger.exception("the publisher failed; this is a fault of the program")
+        finally:
+            self._store.close()
 
-    def _do_posted(self) -> None:
+    def _take_posted(self) -> None:
         """Wait a moment for something to do, then do all that is there."""
         try:
             self._posted.get(timeout=0.2)()
@@ -139,160 +201,205 @@ class Publisher:
         except queue.Empty:
             return
 
+    def _tell_state(self) -> None:
+        now = time.monotonic()
+        if self._waiting_for_empty or now >= self._next_figures:
+            self._next_figures = now + FIGURES_INTERVAL
+            self._delivery = self._delivery_now()
+        if self._waiting_for_empty and self._delivery.store.waiting == 0 and self._changes.is_empty:
+            for empty in self._waiting_for_empty:
+                empty.set()
+            self._waiting_for_empty.clear()
+
+    def _delivery_now(self) -> Delivery:
+        is_held = self._is_connected and time.monotonic() < self._hold_until
+        return Delivery(
+            state=BrokerState.HELD if is_held else self._state,
+            server=str(self._servers[self._server_index]),
+            reason=self._reason,
+            unheard=self._unheard,
+            store=self._store.state(),
+        )
+
+    def _new_connection(self, server: BrokerAddress) -> BrokerConnection:
+        return BrokerConnection(
+            server,
+            self._config,
+            client_id=self._client_id,
+            will_topic=self._status_topic,
+            listener=self,
+            post=self._posted.put,
+        )
+
     def _connect_when_due(self) -> None:
         now = time.monotonic()
-        if self._client is not None:
-            if not self._connected and now >= self._give_up_at:
-                self._closed(self._client, "it accepts connections but does not answer")
+        if self._connection is not None:
+            if not self._is_connected and now >= self._give_up_at:
+                self.closed(self._connection, "it accepts connections but does not answer")
+            elif self._inflight and now - next(iter(self._inflight.values()))[1] >= ACKNOWLEDGE_TIMEOUT:
+                self.closed(self._connection, f"it acknowledged nothing for {ACKNOWLEDGE_TIMEOUT:.0f} s")
             return
         if now < self._next_attempt:
             return
-        server = self._config.servers[self._server_index]
-        self._client = client = self._new_client()
-        self._give_up_at = now + CONNECT_TIMEOUT
-        threading.Thread(target=self._serve, args=(client, *split_server(server)), name="mqtt", daemon=True).start()
-
-    def _new_client(self) -> paho.Client:
-        # The id stays the same: the broker then ends a dead predecessor at once, and its last will cannot arrive
-        # after our "online".
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, self._client_id, protocol=paho.MQTTv5, reconnect_on_failure=False
-        )
-        client.will_set(self._status_topic, "offline", qos=1, retain=True)
-        if self._config.username is not None:
-            client.username_pw_set(self._config.username, self._password)
-
-        def on_connect(_c: object, _u: object, _f: object, reason: ReasonCode, properties: Properties | None) -> None:
-            self._posted.put(lambda: self._answered(client, reason, properties))
-
-        def on_publish(_c: object, _u: object, mid: int, reason: ReasonCode, _p: object) -> None:
-            self._posted.put(lambda: self._acknowledge(client, mid, reason))
-
-        def on_disconnect(_c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
-            self._posted.put(lambda: self._closed(client, str(reason)))
-
-        client.on_connect = on_connect
-        client.on_publish = on_publish
-        client.on_disconnect = on_disconnect
-        return client
-
-    def _serve(self, client: paho.Client, host: str, port: int) -> None:
-        """Run one connection to its end, in a thread of its own."""
-        reason = "connection lost"
         try:
-            client.connect(host, port, keepalive=KEEPALIVE)
-            client.loop_forever()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-        self._posted.put(lambda: self._closed(client, reason))
+            self._connection = self._new_connection(self._servers[self._server_index])
+        except ConfigError as error:
+            # Checked at the start, changed since.
+            self._try_later(BrokerState.REFUSED, str(error), was_connected=False)
+        self._give_up_at = now + ANSWER_TIMEOUT
 
-    def _answered(self, client: paho.Client, reason: ReasonCode, properties: Properties | None) -> None:
-        if client is not self._client:
+    def _return_when_due(self) -> None:
+        """While another server than the first is used, try the first one beside it."""
+        if not self._is_connected or self._server_index == 0 or time.monotonic() < self._next_return:
             return
-        if reason.is_failure:
-            self._closed(client, f"{reason}; check mqtt.username and mqtt.password_file")
+        self._next_return = time.monotonic() + RETURN_INTERVAL * _jitter()
+        if self._candidate is not None:
+            self._candidate.leave()
+        try:
+            self._candidate = self._new_connection(self._servers[0])
+        except ConfigError as error:
+            logger.warning("%s: %s", self._servers[0], error)
+
+    def welcomed(self, connection: BrokerConnection, welcome: Welcome) -> None:
+        """The broker answered; called in this object's thread, as are the two below."""
+        if connection is self._candidate:
+            self._candidate = None
+            if welcome.refusal is not None:
+                connection.leave()
+                return
+            logger.info("%s is back", connection.address)
+            if self._connection is not None:
+                # This broker would go on saying that we are online.
+                self._connection.publish_state(self._status_topic, "offline", qos=1)
+                self._connection.leave()
+            self._connection = connection
+            self._server_index = 0
+        elif connection is not self._connection:
             return
-        self._connected = True
-        self._backoff = SHORTEST_BACKOFF
-        self._max_packet = getattr(properties, "MaximumPacketSize", None)
-        self._window = min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT))
+        elif welcome.refusal is not None:
+            refused = BrokerState.REFUSED if welcome.refuses_credentials else BrokerState.UNREACHABLE
+            self._close(connection, refused, welcome.refusal)
+            return
+        self._is_connected = True
+        self._state, self._reason = BrokerState.CONNECTED, None
+        self._connected_at = time.monotonic()
+        self._hold_until = 0.0
+        self._next_return = time.monotonic() + RETURN_INTERVAL * _jitter()
+        self._max_packet, self._window = welcome.max_packet, welcome.window
         self._send_again()
-        logger.info("connected to %s", self._server)
-        client.publish(self._status_topic, "online", qos=1, retain=True)
-        for topic, payload in self._latest.items():
-            client.publish(topic, payload, retain=True)
+        logger.info("connected to %s", connection.address)
+        connection.publish_state(self._status_topic, "online", qos=1)
+        for topic, (payload, qos) in self._latest.items():
+            connection.publish_state(topic, payload, qos=qos)
 
-    def _closed(self, client: paho.Client, reason: str) -> None:
-        if client is not self._client:
+    def closed(self, connection: BrokerConnection, reason: str) -> None:
+        """The connection has ended, or never was."""
+        if connection is self._candidate:
+            self._candidate = None
+        elif connection is self._connection:
+            self._close(connection, BrokerState.UNREACHABLE, reason)
+
+    def acknowledged(self, connection: BrokerConnection, message: int, reason: ReasonCode) -> None:
+        """The broker answered to an event."""
+        key, _ = self._inflight.pop(message, (None, 0)) if connection is self._connection else (None, 0)
+        if key is None:
             return
-        self._client = None
-        was_connected, self._connected = self._connected, False
-        threading.Thread(target=client.disconnect, name="mqtt close", daemon=True).start()
-        server = self._server
-        self._server_index = (self._server_index + 1) % len(self._config.servers)
+        # Not on connecting: a broker that drops every event would be tried again and again without a pause.
+        self._backoff = SHORTEST_BACKOFF
+        if reason.value in (SUCCESS, NO_MATCHING_SUBSCRIBERS):
+            self._unheard += reason.value == NO_MATCHING_SUBSCRIBERS
+            self._changes.delivered.append(key)
+        elif reason.value in PERMANENT_REFUSALS:
+            self._bury(key, PERMANENT_REFUSALS[reason.value])
+        else:
+            self._reason = f"it refuses events: {reason}"
+            logger.warning("%s refuses events: %s; trying again in %.0f s", connection.address, reason, HOLD)
+            self._hold_until = time.monotonic() + HOLD
+            self._send_again()
+
+    def _close(self, connection: BrokerConnection, state: BrokerState, reason: str) -> None:
+        self._connection = None
+        was_connected, self._is_connected = self._is_connected, False
+        if was_connected and time.monotonic() - self._connected_at >= LONGEST_BACKOFF:
+            self._backoff = SHORTEST_BACKOFF
+        connection.leave()
+        self._try_later(state, reason, was_connected=was_connected)
+
+    def _try_later(self, state: BrokerState, reason: str, *, was_connected: bool) -> None:
+        server = self._servers[self._server_index]
+        self._state, self._reason = state, reason
+        self._server_index = (self._server_index + 1) % len(self._servers)
         pause = 0.0
-        if self._server_index == 0 or was_connected:
-            pause = self._backoff * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        if self._server_index == 0:
+            pause = self._backoff * _jitter()
             self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
         self._next_attempt = time.monotonic() + pause
-        waiting = self._outbox.counts()[0]
         logger.warning(
             "%s %s: %s; %d events wait, trying again in %.1f s",
             server,
             "lost" if was_connected else "refused the connection",
             reason,
-            waiting,
+            self._store.state().waiting,
             pause,
         )
 
-    @property
-    def _server(self) -> str:
-        return self._config.servers[self._server_index]
-
     def _send_again(self) -> None:
-        """Forget what was sent: all that the outbox still holds is sent once more, in order."""
-        self._last_sent = 0
+        """Forget what was sent: all that the store still holds is sent once more, in order."""
+        self._store.rewind()
         self._inflight.clear()
 
     def _send_waiting(self) -> None:
-        client = self._client
-        if client is None or not self._connected or time.monotonic() < self._hold_until:
+        connection = self._connection
+        if connection is None or not self._is_connected or time.monotonic() < self._hold_until:
             return
-        for message in self._outbox.waiting(self._last_sent, max(self._window - len(self._inflight), 0)):
-            self._last_sent = message.sequence
-            if self._too_large(message):
-                self._bury(message.sequence, PERMANENT_REFUSALS[0x95])
+        for message in self._store.take(max(self._window - len(self._inflight), 0)):
+            if self._is_too_large(message):
+                self._bury(message.key, PERMANENT_REFUSALS[0x95])
                 continue
-            sent = client.publish(message.topic, message.payload, qos=1, properties=_json_properties())
-            self._inflight[sent.mid] = message.sequence
+            number = connection.publish_event(message.topic, message.payload)
+            self._inflight[number] = message.key, time.monotonic()
 
-    def _too_large(self, message: Message) -> bool:
+    def _is_too_large(self, message: Message) -> bool:
         size = len(message.topic.encode()) + len(message.payload) + PACKET_OVERHEAD
         # A broker answers a packet above its maximum with a disconnect, not with a PUBACK: never send one.
         return self._max_packet is not None and size > self._max_packet
 
-    def _acknowledge(self, client: paho.Client, mid: int, reason: ReasonCode) -> None:
-        sequence = self._inflight.pop(mid, None) if client is self._client else None
-        if sequence is None:
-            return
-        if reason.value in (SUCCESS, NO_MATCHING_SUBSCRIBERS):
-            self.unheard += reason.value == NO_MATCHING_SUBSCRIBERS
-            self._acknowledged.append(sequence)
-        elif reason.value in PERMANENT_REFUSALS:
-            self._bury(sequence, PERMANENT_REFUSALS[reason.value])
-        else:
-            logger.warning("%s refuses events: %s; trying again in %.0f s", self._server, reason, HOLD)
-            self._hold_until = time.monotonic() + HOLD
-            self._send_again()
-
-    def _bury(self, sequence: int, reason: str) -> None:
-        logger.error("event %d can never be delivered (%s); kept as a dead letter", sequence, reason)
-        self._outbox.bury(sequence, reason)
+    def _bury(self, key: Key, reason: str) -> None:
+        logger.error("event %d can never be delivered (%s); kept as a dead letter", key.sequence, reason)
+        self._changes.dead[key] = reason
 
     def _disconnect(self) -> None:
-        client = self._client
-        if client is None or not self._connected:
+        connection = self._connection
+        if connection is None or not self._is_connected:
             return
-        stopped = client.publish(self._status_topic, "stopped", qos=1, retain=True)
+        stopped = connection.publish_state(self._status_topic, "stopped", qos=1)
         try:
             stopped.wait_for_publish(2.0)
         except (RuntimeError, ValueError):
             logger.warning("could not say that this device stops; the broker will say it is offline")
-        client.disconnect()
+        connection.leave()
 
 
-def _json_properties() -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.ContentType = "application/json"
-    properties.PayloadFormatIndicator = 1
-    return properties
+def _check(config: MqttConfig, servers: list[BrokerAddress]) -> None:
+    """Find out at the start what would otherwise only be found out when a broker is reached."""
+    username, password = credentials(config)
+    uses_tls = [server for server in servers if server.uses_tls]
+    if uses_tls:
+        tls_context(config)
+    elif config.ca or config.cert:
+        raise ConfigError("mqtt.ca and mqtt.cert are for mqtts:// and wss://, but none of mqtt.servers is one")
+    if config.protocol != "5":
+        logger.warning(
+            "mqtt.protocol %s: brokers acknowledge even what their access rules drop, and do not say when nobody "
+            "listens or how large an event may be; use 5 where the broker can",
+            config.protocol,
+        )
+    local = ("localhost", "127.0.0.1", "::1")
+    if password is not None or username is not None:
+        for server in servers:
+            if not server.uses_tls and server.host not in local:
+                logger.warning("%s: user name and password are sent unencrypted; mqtts:// protects them", server)
 
 
-def _password(config: MqttConfig) -> str | None:
-    if config.password_file is None:
-        return None
-    try:
-        lines = config.password_file.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"mqtt.password_file {config.password_file}: {error}") from error
-    return lines[0] if lines else ""
+def _jitter() -> float:
+    return random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret

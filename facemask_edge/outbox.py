@@ -1,137 +1,447 @@
-"""The outbox: events wait here, on disk, until a broker has acknowledged them.
+"""The outbox: events wait here, in SQLite, until a broker has acknowledged them.
 
-SQLite with a write-ahead log and ``synchronous=FULL``: with NORMAL a power cut loses every commit, a plain file too.
-One thread writes; the sequence number is SQLite's AUTOINCREMENT, which never gives a number twice, so a gap in it is
-exactly a counted drop or dead letter.
+A write-ahead log and ``synchronous=FULL``: with NORMAL a power cut loses every commit, a plain file too. One thread
+writes, and every change is part of one ``commit``. What a failing disk means for the daemon is decided in ``store.py``;
+here a failure is an exception.
+
+Each row carries a checksum: SQLite notices damage of its own structure, not of what it stores.
 """
 
 import json
 import os
 import sqlite3
+import time
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from facemask_edge.errors import OutputError
+APPLICATION_ID = 0x666D6F62
+"""SQLite's application_id of an outbox: "fmob"."""
+SCHEMA = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID",
+    (
+        "CREATE TABLE events (position INTEGER PRIMARY KEY, stream TEXT NOT NULL, sequence INTEGER NOT NULL, "
+        "recorded REAL NOT NULL, topic TEXT NOT NULL, payload BLOB NOT NULL, checksum INTEGER NOT NULL, "
+        "dead_reason TEXT) STRICT"
+    ),
+    "CREATE UNIQUE INDEX event_keys ON events (stream, sequence)",
+    "CREATE INDEX dead_letters ON events (position) WHERE dead_reason IS NOT NULL",
+    (
+        "CREATE TABLE open_violations (id TEXT PRIMARY KEY, topic TEXT NOT NULL, ending BLOB NOT NULL, "
+        "checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+    ),
+)
+ROW_BYTES = 250
+"""What a row takes besides its topic and payload, about: key, index, checksum and SQLite's own."""
+SIZE = f"length(payload) + length(CAST(topic AS BLOB)) + {ROW_BYTES}"
+LEAST_BYTES = 1_000_000
+"""Kept in any case, however full the disk is: more than a thousand events."""
+DAMAGED = "damaged on the disk"
+"""Why a row whose checksum is wrong is a dead letter."""
+NAMED = ("camera", "event_type", "id", "reason")
+"""What of an event the log says."""
+BY_KEY = "stream = ? AND sequence = ?"
+SPARE_PAGES = 500
+"""Empty pages of the file (2 MB) above which it is made smaller."""
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS messages (
-  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-  topic TEXT NOT NULL,
-  payload TEXT NOT NULL,
-  dead_reason TEXT
-);
-"""
+
+class Key(NamedTuple):
+    """Names an event: with the device's name, what subscribers remove duplicates by."""
+
+    stream: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something to be told to the world."""
+
+    topic: str
+    payload: Mapping[str, Any]
+    """JSON without ``stream`` and ``sequence``, which the outbox gives it; ``id`` is the violation's."""
+    ending: Mapping[str, Any] | None = None
+    """Of a violation's start: the payload of its end, should the process end first."""
+
+    def __str__(self) -> str:
+        """For the log: camera, kind, violation, and the reason of an end."""
+        return " ".join(str(self.payload[name]) for name in NAMED if name in self.payload) or self.topic
+
+
+@dataclass(slots=True)
+class Changes:
+    """All that one commit does, or does not."""
+
+    events: list[Event] = field(default_factory=list)
+    still_open: dict[str, Event] = field(default_factory=dict)
+    """By violation: its end, should the process end now."""
+    delivered: list[Key] = field(default_factory=list)
+    dead: dict[Key, str] = field(default_factory=dict)
+    """Events that can never be delivered, and why."""
+    revived: list[int] = field(default_factory=list)
+    """Positions of dead letters that are to be tried again."""
+    sent_up_to: int = 0
+    """Position up to which events may be on their way: the last ones to be dropped for want of room."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.events or self.still_open or self.delivered or self.dead or self.revived)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event that waits for its acknowledgement."""
+    """One event in the outbox."""
 
-    sequence: int
+    position: int
+    """Order of delivery; also the number by which ``facemask-edge outbox`` names it."""
+    key: Key
     topic: str
     payload: bytes
-    """JSON, UTF-8, with ``stream`` and ``sequence`` filled in."""
+    """JSON, UTF-8, complete."""
+    recorded: float
+    """When it was written, in seconds since 1970 by the device's clock."""
+    dead_reason: str | None = None
 
 
 class Outbox:
-    """The store, to be used from one thread only.
+    """The store, to be used from one thread at a time.
 
     Args:
-        path: The SQLite file; its folder is made when missing.
-        max_bytes: Payload bytes kept; above it the oldest events are dropped and counted.
+        path: The SQLite file, made when missing; None keeps everything in memory.
+        max_bytes: Kept at the most; above it dead letters and then the oldest events are dropped, and counted.
+        min_free_bytes: Of the disk; where less is free, the outbox makes room as if it were full.
 
     Raises:
-        OutputError: The file cannot be made or is no outbox.
+        sqlite3.DatabaseError: The file is damaged or no outbox.
+        sqlite3.OperationalError: It cannot be used now.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int) -> None:
+    def __init__(self, path: Path | None, *, max_bytes: int, min_free_bytes: int = 0) -> None:
+        self._folder = path.parent if path else None
         self._max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
+        # isolation_level None: transactions are where the code says BEGIN, not where sqlite3 guesses.
+        self._database = sqlite3.connect(path or ":memory:", timeout=5, isolation_level=None, check_same_thread=False)
+        # Damaged text must be found by its checksum, not by an exception in the middle of a query.
+        self._database.text_factory = lambda text: text.decode(errors="replace")
+        self.stream = str(uuid.uuid4())
+        """Names this outbox: made with it, and part of every event's key."""
+        self.sequence = 0
+        """Of the newest event."""
+        self.waiting = 0
+        """Events that are to be delivered."""
+        self.dead = 0
+        """Dead letters."""
         self.dropped = 0
-        """Events dropped because of ``max_bytes`` since this object was made."""
+        """Events dropped for want of room since the outbox was made."""
+        self._position = 0
+        self._bytes = 0
+        self._damaged: set[int] = set()
+        """Positions of rows whose checksum was found to be wrong."""
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made here, not by SQLite, so that nobody else may ever read it.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            # isolation_level None: transactions are where the code says BEGIN, not where sqlite3 guesses.
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.executescript(SCHEMA)
-            self._database.execute("INSERT OR IGNORE INTO meta VALUES ('stream', ?)", (str(uuid.uuid4()),))
-            row = self._database.execute("SELECT value FROM meta WHERE key = 'stream'").fetchone()
-        except OSError as error:
-            raise OutputError(f"outbox {path}: {error.strerror}; choose another with outbox.path") from error
-        except sqlite3.Error as error:
-            raise OutputError(f"outbox {path}: {error}; move the file away or choose another outbox.path") from error
-        self.stream: str = row[0]
-        """Names this outbox: made with it, and part of every message's key."""
-        self._bytes = self._measured()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All changes in the block are on disk when it ends, or none is."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
+            self._prepare()
         except BaseException:
-            self._database.execute("ROLLBACK")
-            self._bytes = self._measured()
+            self._database.close()
             raise
-        self._database.execute("COMMIT")
 
-    def append(self, topic: str, payload: Mapping[str, Any]) -> None:
-        """Add an event; ``stream`` and ``sequence`` are filled in when it is read."""
-        text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-        self._database.execute("INSERT INTO messages (topic, payload) VALUES (?, ?)", (topic, text))
-        self._bytes += len(text.encode())
-        self._drop_over_cap()
+    def commit(self, changes: Changes) -> None:
+        """Make all changes; when it returns they are on disk, when it raises none is.
 
-    def waiting(self, after: int, limit: int) -> list[Message]:
-        """The oldest events with a sequence above ``after`` that are no dead letters."""
+        Raises:
+            sqlite3.Error: The disk is full, failing, read-only or damaged.
+        """
+        if changes.is_empty and not self._damaged:
+            return
+        with self._transaction():
+            for event in changes.events:
+                self._append(event)
+            for violation, event in changes.still_open.items():
+                self._keep_open(violation, event, only_if_open=True)
+            for key in changes.delivered:
+                self._delete(BY_KEY, key)
+            for key, reason in changes.dead.items():
+                self._bury(BY_KEY, key, reason)
+            for position in changes.revived:
+                self._revive(position)
+            for position in self._damaged:
+                self._bury("position = ?", (position,), DAMAGED)
+            if changes.events:
+                self._make_room(sent_up_to=changes.sent_up_to)
+        self._damaged.clear()
+        self._shrink()
+
+    def close_open_violations(self) -> int:
+        """Turn the violations that an earlier process left open into their ends; how many they were."""
+        rows = list(self.open_rows())
+        with self._transaction():
+            for _, topic, ending in rows:
+                self._append(Event(topic, json.loads(ending)))
+            self._database.execute("DELETE FROM open_violations")
+            self._make_room()
+        return len(rows)
+
+    def after(self, position: int, limit: int) -> list[Message]:
+        """The oldest events behind ``position`` that are to be delivered."""
         rows = self._database.execute(
-            "SELECT sequence, topic, payload FROM messages WHERE sequence > ? AND dead_reason IS NULL "
-            "ORDER BY sequence LIMIT ?",
-            (after, limit),
+            "SELECT * FROM events WHERE position > ? AND dead_reason IS NULL ORDER BY position LIMIT ?",
+            (position, limit),
         )
-        return [Message(sequence, topic, self._complete(sequence, payload)) for sequence, topic, payload in rows]
+        found = []
+        for row in rows:
+            message, is_whole = _read(row)
+            if is_whole:
+                found.append(message)
+            else:
+                self._damaged.add(message.position)
+        return found
 
-    def delete(self, sequences: Iterable[int]) -> None:
-        """Remove events that were acknowledged."""
-        for sequence in sequences:
-            deleted = self._database.execute(
-                "DELETE FROM messages WHERE sequence = ? RETURNING length(CAST(payload AS BLOB))", (sequence,)
-            )
-            self._bytes -= sum(size for (size,) in deleted)
+    def oldest(self) -> float | None:
+        """When the oldest event that waits was recorded; None when none waits."""
+        rows = self._database.execute(
+            "SELECT recorded FROM events WHERE dead_reason IS NULL ORDER BY position LIMIT 1"
+        ).fetchall()
+        return float(rows[0][0]) if rows else None
 
-    def bury(self, sequence: int, reason: str) -> None:
-        """Keep an event that can never be delivered as a dead letter."""
-        self._database.execute("UPDATE messages SET dead_reason = ? WHERE sequence = ?", (reason, sequence))
+    def absorb(
+        self, other: "Outbox", *, last: Key | None, settled: Mapping[Key, str | None], ended: Iterable[str]
+    ) -> None:
+        """Take over everything from an outbox that stood in for this one, which then may be closed.
 
-    def counts(self) -> tuple[int, int]:
-        """Number of events that wait, and of dead letters."""
-        row = self._database.execute("SELECT count(*), count(dead_reason) FROM messages").fetchone()
-        return row[0] - row[1], row[1]
+        Args:
+            other: Its events keep their keys, and come behind those that are here.
+            last: The newest event whose commit succeeded. A commit that failed may be on the disk nevertheless; its
+                events were given to the other outbox.
+            settled: What became of events of this outbox meanwhile: None was delivered, a reason is a dead letter.
+            ended: Violations whose end is in the other outbox or was delivered.
+
+        Raises:
+            sqlite3.Error: As ``commit``; nothing was changed then.
+        """
+        with self._transaction():
+            if last is not None and last.stream == self.stream:
+                self._delete("stream = ? AND sequence > ?", last)
+                self.sequence = last.sequence
+                self._set("sequence", self.sequence)
+            for key, reason in settled.items():
+                if reason is None:
+                    self._delete(BY_KEY, key)
+                else:
+                    self._bury(BY_KEY, key, reason)
+            self._database.executemany("DELETE FROM open_violations WHERE id = ?", [(name,) for name in ended])
+            self._take_over(other.rows(), other.open_rows())
+            self._set("dropped", self.dropped + other.dropped)
+            self.dropped += other.dropped
+            self._make_room()
+
+    def take_over(self, messages: Iterable[Message], open_violations: Iterable[tuple[str, str, bytes]]) -> None:
+        """Add events with the keys they have, and violations that are open.
+
+        Raises:
+            sqlite3.Error: As ``commit``; nothing was added then.
+        """
+        with self._transaction():
+            self._take_over(messages, open_violations)
+
+    def rows(self) -> Iterator[Message]:
+        """All events, dead letters too, oldest first; those whose checksum is wrong are left out."""
+        yield from whole_rows(self._database)
+
+    def open_rows(self) -> Iterator[tuple[str, str, bytes]]:
+        """Id, topic and end of each violation that is open."""
+        yield from whole_open_rows(self._database)
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def _complete(self, sequence: int, payload: str) -> bytes:
-        event = json.loads(payload) | {"stream": self.stream, "sequence": sequence}
-        return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    def _prepare(self) -> None:
+        database = self._database
+        # The schema of a file that somebody else wrote must run nothing.
+        database.execute("PRAGMA trusted_schema=OFF")
+        # Before the first table; later it would change nothing.
+        database.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.execute("PRAGMA journal_size_limit=4000000")
+        made = [sql for (sql,) in database.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")]
+        if not made:
+            with self._transaction():
+                database.execute(f"PRAGMA application_id={APPLICATION_ID}")
+                for statement in SCHEMA:
+                    database.execute(statement)
+                for name, value in (("stream", self.stream), ("sequence", 0), ("dropped", 0)):
+                    self._set(name, value)
+        elif sorted(made) != sorted(SCHEMA):
+            raise sqlite3.DatabaseError("it is no outbox of this version")
+        (verdict,) = self._one("PRAGMA integrity_check(1)")
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(str(verdict))
+        meta = dict(database.execute("SELECT name, value FROM meta"))
+        try:
+            self.stream, self.sequence, self.dropped = meta["stream"], int(meta["sequence"]), int(meta["dropped"])
+            uuid.UUID(self.stream)
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise sqlite3.DatabaseError("its name or its counters are damaged") from error
+        (self._position,) = self._one("SELECT coalesce(max(position), 0) FROM events")
+        total, self.dead, self._bytes = self._one(
+            f"SELECT count(*), count(dead_reason), coalesce(sum({SIZE}), 0) FROM events"  # noqa: S608 - its own words
+        )
+        self.waiting = total - self.dead
 
-    def _measured(self) -> int:
-        # In bytes; length() of a text would count its characters.
-        row = self._database.execute("SELECT coalesce(sum(length(CAST(payload AS BLOB))), 0) FROM messages").fetchone()
-        return int(row[0])
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All changes in the block are on disk when it ends, or none is."""
+        before = self.sequence, self._position, self._bytes, self.waiting, self.dead, self.dropped
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            self.sequence, self._position, self._bytes, self.waiting, self.dead, self.dropped = before
+            # After some errors SQLite has rolled back by itself.
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
-    def _drop_over_cap(self) -> None:
-        while self._bytes > self._max_bytes:
-            (oldest,) = self._database.execute("SELECT min(sequence) FROM messages").fetchone()
-            self.delete([oldest])
-            self.dropped += 1
+    def _append(self, event: Event) -> None:
+        self.sequence += 1
+        self._set("sequence", self.sequence)
+        key = Key(self.stream, self.sequence)
+        payload = _json(dict(event.payload) | {"stream": key.stream, "sequence": key.sequence})
+        self._insert(key, event.topic, payload, time.time(), None)
+        violation = event.payload.get("id")
+        if event.ending is not None:
+            self._keep_open(str(violation), Event(event.topic, event.ending), only_if_open=False)
+        elif violation is not None:
+            self._database.execute("DELETE FROM open_violations WHERE id = ?", (violation,))
+
+    def _take_over(self, messages: Iterable[Message], open_violations: Iterable[tuple[str, str, bytes]]) -> None:
+        for message in messages:
+            self._insert(message.key, message.topic, message.payload, message.recorded, message.dead_reason)
+        for violation, topic, ending in open_violations:
+            self._keep_open(violation, Event(topic, json.loads(ending)), only_if_open=False)
+
+    def _insert(self, key: Key, topic: str, payload: bytes, recorded: float, dead_reason: str | None) -> None:
+        self._position += 1
+        self._database.execute(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._position, *key, recorded, topic, payload, _checksum(*key, topic, payload), dead_reason),
+        )
+        self._bytes += len(payload) + len(topic.encode()) + ROW_BYTES
+        self.waiting += dead_reason is None
+        self.dead += dead_reason is not None
+
+    def _keep_open(self, violation: str, event: Event, *, only_if_open: bool) -> None:
+        ending = _json(event.payload)
+        checksum = _checksum(violation, event.topic, ending)
+        values = {"id": violation, "topic": event.topic, "ending": ending, "checksum": checksum}
+        self._database.execute(
+            "UPDATE open_violations SET topic = :topic, ending = :ending, checksum = :checksum WHERE id = :id"
+            if only_if_open
+            else "INSERT OR REPLACE INTO open_violations VALUES (:id, :topic, :ending, :checksum)",
+            values,
+        )
+
+    def _bury(self, condition: str, values: tuple[str | int, ...], reason: str) -> None:
+        cursor = self._database.execute(
+            f"UPDATE events SET dead_reason = ? WHERE {condition} AND dead_reason IS NULL",  # noqa: S608 - as below
+            (reason, *values),
+        )
+        self.waiting -= cursor.rowcount
+        self.dead += cursor.rowcount
+
+    def _revive(self, position: int) -> None:
+        cursor = self._database.execute(
+            "UPDATE events SET dead_reason = NULL WHERE position = ? AND dead_reason IS NOT NULL AND dead_reason != ?",
+            (position, DAMAGED),
+        )
+        self.waiting += cursor.rowcount
+        self.dead -= cursor.rowcount
+
+    def _delete(self, condition: str, values: tuple[str | int, ...]) -> int:
+        """Delete events; how many they were."""
+        deleted = self._database.execute(
+            f"DELETE FROM events WHERE {condition} "  # noqa: S608 - the conditions are this file's own
+            f"RETURNING {SIZE}, dead_reason IS NOT NULL",
+            values,
+        ).fetchall()
+        self._bytes -= sum(size for size, _ in deleted)
+        dead = sum(int(is_dead) for _, is_dead in deleted)
+        self.dead -= dead
+        self.waiting -= len(deleted) - dead
+        return len(deleted)
+
+    def _make_room(self, *, sent_up_to: int = 0) -> None:
+        most = self._allowed_bytes()
+        dropped = 0
+        while self._bytes > most and self.waiting + self.dead > 1:
+            dropped += self._drop_one(sent_up_to)
+        if dropped:
+            self.dropped += dropped
+            self._set("dropped", self.dropped)
+
+    def _drop_one(self, sent_up_to: int) -> int:
+        """Drop the oldest dead letter, else the oldest event, if possible one that is not on its way yet."""
+        if self.dead:
+            return self._delete("position = (SELECT min(position) FROM events WHERE dead_reason IS NOT NULL)", ())
+        oldest = "position = (SELECT min(position) FROM events WHERE position > ?)"
+        return self._delete(oldest, (sent_up_to,)) or self._delete(oldest, (0,))
+
+    def _allowed_bytes(self) -> int:
+        if self._folder is None:
+            return self._max_bytes
+        disk = os.statvfs(self._folder)
+        spare = disk.f_bavail * disk.f_frsize - self._min_free_bytes
+        allowed: int = min(self._max_bytes, max(LEAST_BYTES, self._bytes + spare))
+        return allowed
+
+    def _shrink(self) -> None:
+        """Give empty pages back to the disk, some at a time."""
+        # The changes are on disk: what goes wrong here must not make them look as if they were not.
+        with suppress(sqlite3.Error):
+            if self._one("PRAGMA freelist_count")[0] > SPARE_PAGES:
+                self._database.execute(f"PRAGMA incremental_vacuum({SPARE_PAGES})").fetchall()
+
+    def _set(self, name: str, value: str | int) -> None:
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def _one(self, query: str) -> Any:  # noqa: ANN401 - a row of whatever was asked for
+        return self._database.execute(query).fetchone()
+
+
+def whole_rows(database: sqlite3.Connection, order: str = "position") -> Iterator[Message]:
+    """All events of an open outbox but those whose checksum is wrong."""
+    for row in database.execute(f"SELECT * FROM events ORDER BY {order}"):  # noqa: S608 - this program's own words
+        message, is_whole = _read(row)
+        if is_whole:
+            yield message
+
+
+def whole_open_rows(database: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
+    """Id, topic and end of each open violation of an open outbox but those whose checksum is wrong."""
+    for violation, topic, ending, checksum in database.execute("SELECT * FROM open_violations"):
+        if _checksum(violation, topic, ending) == checksum:
+            yield violation, topic, ending
+
+
+def _read(row: tuple[Any, ...]) -> tuple[Message, bool]:
+    """A row of the table events, and whether it is as it was written."""
+    position, stream, sequence, recorded, topic, payload, checksum, dead_reason = row
+    message = Message(position, Key(stream, sequence), topic, payload, recorded, dead_reason)
+    kinds = (stream, str), (sequence, int), (recorded, float), (topic, str), (payload, bytes)
+    # A damaged file may hold anything anywhere.
+    is_whole = all(isinstance(value, kind) for value, kind in kinds)
+    return message, is_whole and _checksum(stream, sequence, topic, payload) == checksum
+
+
+def _checksum(*parts: str | int | bytes) -> int:
+    whole = b"\0".join(part if isinstance(part, bytes) else str(part).encode() for part in parts)
+    return zlib.crc32(whole)
+
+
+def _json(payload: Mapping[str, Any]) -> bytes:
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()

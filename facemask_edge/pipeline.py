@@ -101,6 +101,10 @@ class Pipeline:
         """What is thought of each face in view in the newest frame."""
         return self._compliance.verdicts()
 
+    def ends_now(self) -> list[Violation]:
+        """How the violations that are open are to be ended should this process end now."""
+        return self._compliance.ends_now("restart")
+
     def finish(self) -> list[Violation]:
         """End what is still open, because nothing more comes."""
         return self._compliance.finish("stopped")

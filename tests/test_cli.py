@@ -240,7 +240,7 @@ def test_annotate_prints_where_the_results_are(picture: Path, tmp_path: Path) ->
 def waiting_events(outbox: Path) -> list[str]:
     """The types of the events that are in an outbox."""
     with closing(sqlite3.connect(outbox)) as database:
-        rows = database.execute("SELECT payload FROM messages WHERE dead_reason IS NULL ORDER BY sequence").fetchall()
+        rows = database.execute("SELECT payload FROM events WHERE dead_reason IS NULL ORDER BY sequence").fetchall()
     return [json.loads(payload)["event_type"] for (payload,) in rows]
 
 

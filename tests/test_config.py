@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
-from facemask_edge.config import Config, Section, load_config, split_server
+from facemask_edge.config import Config, Section, load_config
 from facemask_edge.errors import ConfigError
 from tests.conftest import ROOT
 
@@ -102,15 +102,13 @@ def test_the_device_is_named_after_the_host_unless_it_has_a_name() -> None:
     assert load_config(None).device_name
 
 
-@pytest.mark.parametrize(
-    ("server", "expected"),
-    [("mqtt://a", ("a", 1883)), ("mqtt://a:1", ("a", 1)), ("mqtt://[::1]:1884", ("::1", 1884))],
-)
-def test_servers_are_split(server: str, expected: tuple[str, int]) -> None:
-    assert split_server(server) == expected
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, ["mqtt.servers=['mqtt://pi:geheim@broker']"])
+    assert "mqtt.password_file" in str(caught.value)
+    assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.parametrize("server", ["a:1883", "http://a", "mqtt://", "mqtt://a:0", "mqtt://a:70000", "mqtt://a:b"])
-def test_no_server_is_refused(server: str) -> None:
-    with pytest.raises(ValueError, match="no broker address"):
-        split_server(server)
+def test_a_certificate_needs_its_key() -> None:
+    with pytest.raises(ConfigError, match="cert and key belong together"):
+        load_config(None, ["mqtt.cert=cert.pem"])

@@ -1,4 +1,3 @@
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from facemask_edge.config import MqttConfig
 from facemask_edge.errors import ConfigError
 from facemask_edge.mqtt import Publisher
 from facemask_edge.outbox import Outbox
+from facemask_edge.store import Store
 from tests.conftest import Mosquitto, free_port
 from tests.subscriber import Subscriber, wait_until
 
@@ -27,15 +27,22 @@ def new_publisher(tmp_path: Path) -> Iterator[NewPublisher]:
     made: list[Publisher] = []
 
     def new(*servers: str, **settings: Any) -> Publisher:
-        outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
+        store = Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
         config = MqttConfig.model_validate({"servers": list(servers), **settings})
-        made.append(Publisher(config, device="pi", outbox=outbox))
+        made.append(Publisher(config, device="pi", store=store))
         made[-1].start()
         return made[-1]
 
     yield new
     for publisher in made:
         publisher.stop()
+
+
+def left(folder: Path) -> tuple[int, int]:
+    """Events that wait and dead letters in a publisher's outbox."""
+    outbox = Outbox(folder / "outbox.sqlite3", max_bytes=1_000_000)
+    with closing(outbox):
+        return outbox.waiting, outbox.dead
 
 
 def numbers(subscriber: Subscriber) -> list[int]:
@@ -53,7 +60,7 @@ def test_events_arrive_in_order_and_leave_the_outbox(
     assert numbers(subscriber) == list(range(100))
     assert [event["sequence"] for event in subscriber.events()] == list(range(1, 101))
     publisher.stop()
-    assert Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000).counts() == (0, 0)
+    assert left(tmp_path) == (0, 0)
 
 
 def test_an_event_says_that_it_is_json(
@@ -76,11 +83,11 @@ def test_the_status_says_online_stopped_and_offline(
     assert wait_until(lambda: subscriber.payloads(STATUS) == ["online", "stopped"])
     killed = new_publisher(mosquitto.url)
     assert wait_until(lambda: subscriber.payloads(STATUS)[2:] == ["online"])
-    client = killed._client  # noqa: SLF001 - a network that goes away has no public interface
-    assert client is not None
-    connection = client.socket()
+    connection = killed._connection  # noqa: SLF001 - a network that goes away has no public interface
     assert connection is not None
-    connection.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined] # a real socket behind a narrower interface
+    client = connection._client.socket()  # noqa: SLF001
+    assert client is not None
+    client.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined] # a real socket behind a narrower interface
     assert wait_until(lambda: subscriber.payloads(STATUS)[3:5] == ["offline", "online"])
     late = Subscriber(mosquitto.port, STATUS)
     with closing(late):
@@ -163,7 +170,7 @@ def test_an_event_nobody_hears_counts_as_delivered_and_as_unheard(
     publisher = new_publisher(mosquitto.url)
     publisher.submit(TOPIC, {"number": 1})
     assert publisher.drain(10)
-    assert publisher.unheard == 1
+    assert wait_until(lambda: publisher.delivery.unheard == 1)
 
 
 def test_wrong_credentials_are_said_and_the_events_wait(
@@ -196,7 +203,7 @@ def test_an_event_larger_than_the_broker_takes_becomes_a_dead_letter_and_the_oth
         assert publisher.drain(10)
         assert wait_until(lambda: numbers(subscriber) == [2])
     publisher.stop()
-    assert Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000).counts() == (0, 1)
+    assert left(tmp_path) == (0, 1)
 
 
 def test_an_event_the_acl_refuses_waits(
@@ -213,13 +220,13 @@ def test_an_event_the_acl_refuses_waits(
     assert not publisher.drain(2)
     assert "refuses events: Not authorized" in caplog.text
     publisher.stop()
-    assert Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000).counts() == (1, 0)
+    assert left(tmp_path) == (1, 0)
 
 
 def test_a_server_that_never_answers_is_given_up(
     mosquitto: Mosquitto, new_publisher: NewPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("facemask_edge.mqtt.CONNECT_TIMEOUT", 1.0)
+    monkeypatch.setattr("facemask_edge.mqtt.ANSWER_TIMEOUT", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         held: list[socket.socket] = []
         threading.Thread(target=lambda: held.append(silent.accept()[0]), daemon=True).start()
@@ -230,17 +237,18 @@ def test_a_server_that_never_answers_is_given_up(
 
 
 def test_a_missing_password_file_is_explained(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
+    store = Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
     config = MqttConfig(username="pi", password_file=tmp_path / "missing")
     with pytest.raises(ConfigError, match=r"mqtt\.password_file"):
-        Publisher(config, device="pi", outbox=outbox)
+        Publisher(config, device="pi", store=store)
 
 
 def test_the_stream_is_part_of_every_event(
-    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher, tmp_path: Path
 ) -> None:
     publisher = new_publisher(mosquitto.url)
     publisher.submit(TOPIC, {"number": 1})
     assert wait_until(lambda: bool(subscriber.events()))
-    assert subscriber.events()[0]["stream"] == publisher._outbox.stream  # noqa: SLF001 - compared with what was sent
-    assert json.dumps(subscriber.events()[0])
+    publisher.stop()
+    with closing(Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)) as outbox:
+        assert subscriber.events()[0]["stream"] == outbox.stream

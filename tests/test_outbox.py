@@ -1,110 +1,201 @@
 import json
-import os
 import sqlite3
-import stat
 from pathlib import Path
 
 import pytest
 
-from facemask_edge.errors import OutputError
-from facemask_edge.outbox import Outbox
+from facemask_edge.outbox import DAMAGED, ROW_BYTES, Changes, Event, Key, Message, Outbox
+
+EVENT = Event("topic", {})
+ENDING = {"id": "a", "event_type": "violation_end", "duration_s": 0.0, "reason": "restart"}
+START = Event("topic", {"id": "a", "event_type": "violation_start"}, ENDING)
+END = Event("topic", {"id": "a", "event_type": "violation_end", "duration_s": 3.0, "reason": "left"})
 
 
-def new_outbox(folder: Path, max_bytes: int = 1_000_000) -> Outbox:
-    return Outbox(folder / "state" / "outbox.sqlite3", max_bytes=max_bytes)
+def new_outbox(folder: Path, max_bytes: int = 1_000_000, **limits: int) -> Outbox:
+    return Outbox(folder / "outbox.sqlite3", max_bytes=max_bytes, **limits)
 
 
-def test_events_are_numbered_kept_in_order_and_gone_once_deleted(tmp_path: Path) -> None:
+def append(outbox: Outbox, *events: Event) -> None:
+    outbox.commit(Changes(events=list(events)))
+
+
+def keys(outbox: Outbox, *sequences: int) -> list[Key]:
+    return [Key(outbox.stream, sequence) for sequence in sequences]
+
+
+def sequences(messages: list[Message]) -> list[int]:
+    return [message.key.sequence for message in messages]
+
+
+def test_events_are_numbered_kept_in_order_and_gone_once_delivered(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path)
-    for number in range(5):
-        outbox.append(f"topic/{number}", {"number": number})
-    first, second = outbox.waiting(0, 2)
-    assert (first.sequence, first.topic) == (1, "topic/0")
+    append(outbox, *(Event(f"topic/{number}", {"number": number}) for number in range(5)))
+    first, second = outbox.after(0, 2)
+    assert (first.key, first.topic) == (Key(outbox.stream, 1), "topic/0")
     assert json.loads(first.payload) == {"number": 0, "stream": outbox.stream, "sequence": 1}
-    assert [message.sequence for message in outbox.waiting(second.sequence, 10)] == [3, 4, 5]
-    outbox.delete([1, 3])
-    assert [message.sequence for message in outbox.waiting(0, 10)] == [2, 4, 5]
-    assert outbox.counts() == (3, 0)
+    assert sequences(outbox.after(second.position, 10)) == [3, 4, 5]
+    outbox.commit(Changes(delivered=keys(outbox, 1, 3)))
+    assert sequences(outbox.after(0, 10)) == [2, 4, 5]
+    assert (outbox.waiting, outbox.dead) == (3, 0)
 
 
 def test_a_sequence_number_is_never_given_twice(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path)
-    outbox.append("topic", {})
-    outbox.delete([1])
+    append(outbox, EVENT)
+    outbox.commit(Changes(delivered=keys(outbox, 1)))
     outbox.close()
     outbox = new_outbox(tmp_path)
-    outbox.append("topic", {})
-    assert [message.sequence for message in outbox.waiting(0, 10)] == [2]
+    append(outbox, EVENT)
+    assert sequences(outbox.after(0, 10)) == [2]
 
 
 def test_events_and_stream_outlive_the_process(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path)
-    outbox.append("topic", {"text": "Türe"})
-    stream = outbox.stream
+    append(outbox, Event("topic", {"text": "Türe"}), START)
     outbox.close()
     again = new_outbox(tmp_path)
-    assert again.stream == stream
-    assert json.loads(again.waiting(0, 1)[0].payload)["text"] == "Türe"
-    assert new_outbox(tmp_path / "other").stream != stream
+    assert again.stream == outbox.stream
+    assert (again.waiting, again.dead) == (2, 0)
+    assert json.loads(again.after(0, 1)[0].payload)["text"] == "Türe"
+    (tmp_path / "other").mkdir()
+    assert new_outbox(tmp_path / "other").stream != outbox.stream
 
 
-def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+def test_a_commit_that_fails_leaves_nothing_and_numbers_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path)
-    with pytest.raises(ZeroDivisionError), outbox.transaction():  # noqa: PT012 - the point is what the block leaves
-        outbox.append("topic", {})
-        raise ZeroDivisionError
-    assert outbox.counts() == (0, 0)
+    append(outbox, EVENT)
+    with pytest.raises(TypeError):
+        append(outbox, EVENT, Event("topic", {"no JSON": object()}))
+    assert (outbox.waiting, sequences(outbox.after(0, 10))) == (1, [1])
+    append(outbox, EVENT)
+    assert sequences(outbox.after(0, 10)) == [1, 2]
 
 
 def test_a_committed_event_is_in_the_file_for_others_to_see(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path)
-    with sqlite3.connect(tmp_path / "state" / "outbox.sqlite3") as reader:
-        with outbox.transaction():
-            outbox.append("topic", {})
-            assert reader.execute("SELECT count(*) FROM messages").fetchone() == (0,)
-        assert reader.execute("SELECT count(*) FROM messages").fetchone() == (1,)
+    append(outbox, EVENT)
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as reader:
+        assert reader.execute("SELECT count(*) FROM events").fetchone() == (1,)
         assert outbox._database.execute("PRAGMA synchronous").fetchone() == (2,)  # noqa: SLF001 - FULL, measured: no less keeps a commit
         assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_above_the_cap_the_oldest_are_dropped_and_counted(tmp_path: Path) -> None:
-    outbox = new_outbox(tmp_path, max_bytes=100)
-    for _ in range(10):
-        outbox.append("topic", {"text": "ä" * 10})  # 31 bytes each
-    assert [message.sequence for message in outbox.waiting(0, 10)] == [8, 9, 10]
-    assert outbox.dropped == 7
-    outbox.delete([8, 9, 10])
-    outbox.append("topic", {"text": "ä" * 10})
-    assert outbox.dropped == 7
-
-
-def test_a_dead_letter_is_kept_but_not_sent(tmp_path: Path) -> None:
+def test_a_violation_left_open_by_an_earlier_process_ends_as_it_was_last_known(tmp_path: Path) -> None:
     outbox = new_outbox(tmp_path)
-    outbox.append("topic", {})
-    outbox.append("topic", {})
-    outbox.bury(1, "packet too large")
-    assert [message.sequence for message in outbox.waiting(0, 10)] == [2]
-    assert outbox.counts() == (1, 1)
+    append(outbox, START)
+    outbox.commit(Changes(still_open={"a": Event("topic", ENDING | {"duration_s": 20.0})}))
+    outbox.close()
+    again = new_outbox(tmp_path)
+    assert again.close_open_violations() == 1
+    start, end = (json.loads(message.payload) for message in again.after(0, 10))
+    assert (start["event_type"], start["sequence"]) == ("violation_start", 1)
+    assert (end["event_type"], end["duration_s"], end["reason"], end["sequence"]) == (
+        "violation_end",
+        20.0,
+        "restart",
+        2,
+    )
+    assert again.close_open_violations() == 0
 
 
-def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
-    new_outbox(tmp_path)
-    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
-    assert stat.S_IMODE((tmp_path / "state" / "outbox.sqlite3").stat().st_mode) == 0o600
+def test_a_violation_that_has_ended_ends_once(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path)
+    append(outbox, START, END)
+    outbox.commit(Changes(still_open={"a": Event("topic", ENDING)}))
+    outbox.close()
+    assert new_outbox(tmp_path).close_open_violations() == 0
 
 
-def test_a_file_that_is_no_outbox_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_above_the_cap_the_oldest_are_dropped_and_counted(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path, max_bytes=4 * (ROW_BYTES + 200))
+    for _ in range(10):
+        append(outbox, Event("topic", {"text": "ä" * 50}))
+    kept = sequences(outbox.after(0, 10))
+    assert kept == [7, 8, 9, 10]
+    assert outbox.dropped == 6
+    outbox.commit(Changes(delivered=keys(outbox, *kept)))
+    append(outbox, EVENT)
+    outbox.close()
+    again = new_outbox(tmp_path)
+    assert (again.dropped, sequences(again.after(0, 10))) == (6, [11])
+
+
+def test_dead_letters_are_dropped_first_and_what_is_on_its_way_last(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path, max_bytes=4 * (ROW_BYTES + 200))
+    event = Event("topic", {"text": "ä" * 50})
+    append(outbox, event, event, event, event)
+    outbox.commit(Changes(dead={Key(outbox.stream, 3): "packet too large"}))
+    append(outbox, event)
+    assert (sequences(outbox.after(0, 10)), outbox.dead) == ([1, 2, 4, 5], 0)
+    outbox.commit(Changes(events=[event], sent_up_to=2))
+    assert sequences(outbox.after(0, 10)) == [1, 2, 5, 6]
+
+
+def test_on_a_nearly_full_disk_it_keeps_a_little(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path, max_bytes=100_000_000, min_free_bytes=2**62)
+    event = Event("topic", {"text": "x" * 100_000})
+    append(outbox, *[event] * 20)
+    assert sequences(outbox.after(0, 30)) == list(range(12, 21))
+    assert outbox.dropped == 11
+
+
+def test_a_dead_letter_is_kept_but_not_sent_until_it_is_revived(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path)
+    append(outbox, EVENT, EVENT)
+    outbox.commit(Changes(dead={Key(outbox.stream, 1): "packet too large"}))
+    assert sequences(outbox.after(0, 10)) == [2]
+    assert (outbox.waiting, outbox.dead) == (1, 1)
+    outbox.commit(Changes(revived=[1]))
+    assert sequences(outbox.after(0, 10)) == [1, 2]
+
+
+def test_a_row_changed_on_the_disk_is_never_sent(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path)
+    append(outbox, Event("topic", {"probability": 0.97}), EVENT)
+    outbox.close()
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
+        database.execute("UPDATE events SET payload = CAST(replace(payload, '0.97', '0.17') AS BLOB)")
+    again = new_outbox(tmp_path)
+    assert sequences(again.after(0, 10)) == [2]
+    again.commit(Changes())
+    assert (again.waiting, again.dead) == (1, 1)
+    again.commit(Changes(revived=[1]))
+    assert again.dead == 1
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
+        assert database.execute("SELECT dead_reason FROM events WHERE sequence = 1").fetchone() == (DAMAGED,)
+
+
+def test_it_takes_over_what_stood_in_for_it(tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path)
+    append(outbox, EVENT, EVENT, EVENT, START)
+    last = Key(outbox.stream, outbox.sequence)
+    # As left behind by a commit that failed but reached the disk nevertheless.
+    append(outbox, END)
+    memory = Outbox(None, max_bytes=1_000_000)
+    append(memory, END, EVENT)
+    settled = {Key(outbox.stream, 1): None, Key(outbox.stream, 2): "packet too large"}
+    outbox.absorb(memory, last=last, settled=settled, ended=["a"])
+    first, start, end, newest = outbox.after(0, 10)
+    assert [first.key.sequence, start.key.sequence] == [3, 4]
+    assert [end.key, newest.key] == keys(memory, 1, 2)
+    assert (outbox.waiting, outbox.dead, outbox.close_open_violations()) == (4, 1, 0)
+    append(outbox, EVENT)
+    assert outbox.after(newest.position, 10)[0].key == Key(outbox.stream, 5)
+
+
+@pytest.mark.parametrize("content", [b"no database" * 1000, b"SQLite format 3\0" + bytes(4080)])
+def test_a_file_that_is_no_outbox_is_refused_and_left_as_it_is(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "outbox.sqlite3"
-    file.write_bytes(b"no database" * 1000)
-    with pytest.raises(OutputError, match="move the file away"):
+    file.write_bytes(content)
+    with pytest.raises(sqlite3.DatabaseError):
         Outbox(file, max_bytes=1000)
-    assert file.read_bytes() == b"no database" * 1000
+    assert file.read_bytes() == content
 
 
-def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match=r"outbox\.path"):
-        Outbox(tmp_path / "file" / "outbox.sqlite3", max_bytes=1000)
-    if os.geteuid() != 0:
-        with pytest.raises(OutputError, match="Permission denied"):
-            Outbox(Path("/proc/outbox.sqlite3"), max_bytes=1000)
+def test_a_database_with_other_tables_is_refused(tmp_path: Path) -> None:
+    new_outbox(tmp_path).close()
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
+        database.execute("CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM events; END")
+    with pytest.raises(sqlite3.DatabaseError, match="no outbox of this version"):
+        new_outbox(tmp_path)

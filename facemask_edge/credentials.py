@@ -1,0 +1,56 @@
+"""User name and password for the broker, from wherever the owner keeps them; never logged, never printed."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from facemask_edge.config import MqttConfig
+from facemask_edge.errors import ConfigError
+
+MOST_BYTES = 65_536
+"""The longest password that MQTT can carry."""
+
+
+def credentials(config: MqttConfig, environment: Mapping[str, str] = os.environ) -> tuple[str | None, str | None]:
+    """User name and password; None where there is none.
+
+    In this order: the configuration (``mqtt.username``, ``mqtt.username_file``, ``mqtt.password_file``), the files
+    ``mqtt_username`` and ``mqtt_password`` of systemd's ``CREDENTIALS_DIRECTORY``, the environment variables
+    ``FACEMASK_MQTT_USERNAME`` and ``FACEMASK_MQTT_PASSWORD``. Files are read anew each time: a password may change.
+
+    Raises:
+        ConfigError: A file that is named cannot be read, or there is a password without a user name.
+    """
+    username = config.username or _secret("username", config.username_file, environment)
+    password = _secret("password", config.password_file, environment)
+    if password is not None and username is None:
+        raise ConfigError("mqtt: there is a password but no user name; set mqtt.username")
+    return username, password
+
+
+def _secret(name: str, file: Path | None, environment: Mapping[str, str]) -> str | None:
+    if file is not None:
+        return _first_line(file, f"mqtt.{name}_file {file}")
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    if directory:
+        credential = Path(directory, f"mqtt_{name}")
+        if credential.exists():
+            return _first_line(credential, f"systemd credential mqtt_{name}")
+    return environment.get(f"FACEMASK_MQTT_{name.upper()}")
+
+
+def _first_line(file: Path, what: str) -> str:
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"{what}: {error.strerror}; the user that runs facemask-edge must be able to read it"
+        ) from error
+    if len(content) > MOST_BYTES:
+        raise ConfigError(f"{what}: larger than {MOST_BYTES} bytes, this is no {what.split(maxsplit=1)[0]}")
+    try:
+        lines = content.decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{what}: not UTF-8 text") from error
+    return lines[0] if lines else ""

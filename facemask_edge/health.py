@@ -1,0 +1,55 @@
+"""What the device says about itself on the topic ``health``."""
+
+import json
+import time
+from typing import Any
+
+from facemask_edge import __version__
+from facemask_edge.clock import clock_is_synchronized, utc_now
+from facemask_edge.mqtt import Delivery
+
+HEALTH_SCHEMA = "facemask-edge/health/1"
+
+
+class Health:
+    """Says when the next message is due, and what is in it.
+
+    Args:
+        interval: Seconds between two messages; what changes for the worse is said at once.
+    """
+
+    def __init__(self, *, interval: float) -> None:
+        self._interval = interval
+        self._started = time.monotonic()
+        self._next = 0.0
+        self._told: tuple[object, ...] = ()
+
+    def is_due(self, delivery: Delivery) -> bool:
+        """Whether the interval is over, or the store is in another state than was told."""
+        return time.monotonic() >= self._next or _alarming(delivery) != self._told
+
+    def payload(self, delivery: Delivery) -> str:
+        """The message as JSON; the next one is due an interval later."""
+        self._next = time.monotonic() + self._interval
+        self._told = _alarming(delivery)
+        store = delivery.store
+        health: dict[str, Any] = {
+            "schema": HEALTH_SCHEMA,
+            "version": __version__,
+            "time": utc_now(),
+            "clock_synchronized": clock_is_synchronized(),
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "queued": store.waiting,
+            # By the device's clock, which may have been set since.
+            "oldest_age_s": None if store.oldest is None else round(max(time.time() - store.oldest, 0.0), 1),
+            "unheard": delivery.unheard,
+            "dead_letters": store.dead_letters,
+            "dropped": store.dropped,
+            "outbox": {"kept": store.kept, "fault": store.fault, "set_aside": store.set_aside},
+            "mqtt": {"state": delivery.state, "server": delivery.server, "reason": delivery.reason},
+        }
+        return json.dumps(health)
+
+
+def _alarming(delivery: Delivery) -> tuple[object, ...]:
+    return delivery.store.kept, delivery.store.set_aside, delivery.store.dead_letters > 0

@@ -1,0 +1,341 @@
+"""Keeps events whatever the disk does: in the outbox on disk, in memory while the disk fails.
+
+A full, read-only or failing disk: events are kept, and delivered, from an outbox in memory, which the one on disk
+takes over as soon as it works again. A damaged file: it is set aside, what can be read of it is taken over, a new one
+started.
+"""
+
+import datetime as dt
+import errno
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from facemask_edge.errors import OutputError
+from facemask_edge.outbox import Changes, Key, Message, Outbox
+from facemask_edge.salvage import readable_open_rows, readable_rows
+
+DISK_TRIES = 10.0
+"""Seconds between two tries whether a failing disk works again."""
+DROP_LOG = 60.0
+"""Seconds between two lines that say that events were dropped."""
+MEMORY_BYTES = 16_000_000
+"""Kept in memory at the most while the disk fails."""
+SIDE_FILES = ("-wal", "-shm", "")
+"""What SQLite keeps beside its file, and the file itself, in the order they are moved."""
+KEPT_DAMAGED = 3
+"""Damaged outboxes that stay beside the new one; older ones are deleted."""
+FAULTY_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+"""What may pass by itself and must not keep a camera from judging; everything else a user has to mend."""
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """How the store is, for ``health``."""
+
+    kept: str
+    """``disk`` or ``memory``: where new events are kept."""
+    fault: str | None
+    """What is wrong with the disk; None on disk."""
+    set_aside: str | None
+    """File name of the damaged outbox that was set aside since the start."""
+    waiting: int
+    dead_letters: int
+    dropped: int
+    oldest: float | None
+    """When the oldest event that waits was recorded, in seconds since 1970 by the device's clock."""
+
+
+class Store:
+    """Where the publisher keeps events; to be used from one thread at a time. Only the constructor raises.
+
+    Args:
+        path: The outbox on disk; its folder is made when missing.
+        max_bytes: Kept at the most, see ``Outbox``.
+        min_free_bytes: Of the disk, see ``Outbox``.
+
+    Raises:
+        OutputError: The file cannot be made there, or another process uses it.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int, min_free_bytes: int = 0) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._min_free_bytes = min_free_bytes
+        self._disk: Outbox | None = None
+        self._memory: Outbox | None = None
+        """Stands in for the disk while that fails."""
+        self._lock: int | None = None
+        self._fault: str | None = None
+        self._set_aside: str | None = None
+        self._next_try = 0.0
+        self._last: Key | None = None
+        """The newest event that is on the disk for certain."""
+        self._unsaved: list[Path] = []
+        """Damaged files that were set aside and not read yet."""
+        self._is_first = True
+        """Whether violations that are open on the disk are those of an earlier process."""
+        self._handed_out: set[Key] = set()
+        self._sent_up_to = {"disk": 0, "memory": 0}
+        self._settled: dict[Key, str | None] = {}
+        """What became of events that cannot be taken from the disk now: None is delivered, a reason a dead letter."""
+        self._ended: list[str] = []
+        """Violations that ended while the disk could not be written."""
+        try:
+            self._open_disk()
+        except OSError as error:
+            if error.errno not in FAULTY_DISK:
+                raise OutputError(f"outbox {path}: {error.strerror}; choose another with outbox.path") from error
+            self._stand_in(error)
+        except sqlite3.Error as error:
+            self._stand_in(error)
+        self._told_drops = self._dropped
+        self._next_drop_log = 0.0
+
+    def commit(self, changes: Changes) -> None:
+        """Make all changes: on disk if at all possible, else in memory."""
+        if self._memory is not None and time.monotonic() >= self._next_try:
+            self._return_to_disk()
+        if self._memory is None:
+            changes.sent_up_to = self._sent_up_to["disk"]
+            try:
+                self._commit_to_disk(changes)
+            except (OSError, sqlite3.Error) as error:
+                self._stand_in(error)
+        if self._memory is not None:
+            self._commit_to_memory(self._memory, changes)
+        self._handed_out.difference_update(changes.delivered, changes.dead)
+        if changes.revived:
+            self._sent_up_to["disk"] = min(self._sent_up_to["disk"], min(changes.revived) - 1)
+        self._tell_drops()
+
+    def take(self, limit: int) -> list[Message]:
+        """The oldest events to be delivered that were not handed out yet; now they are."""
+        taken: list[Message] = []
+        for name, outbox in (("disk", self._disk), ("memory", self._memory)):
+            while outbox is not None and len(taken) < limit:
+                try:
+                    found = outbox.after(self._sent_up_to[name], limit - len(taken))
+                except sqlite3.Error as error:
+                    self._cannot_be_read(error)
+                    break
+                if not found:
+                    break
+                self._sent_up_to[name] = found[-1].position
+                taken += [
+                    message
+                    for message in found
+                    if message.key not in self._handed_out and message.key not in self._settled
+                ]
+        self._handed_out.update(message.key for message in taken)
+        return taken
+
+    def rewind(self) -> None:
+        """Forget what was handed out: all that was not delivered is handed out again, in order."""
+        self._handed_out.clear()
+        self._sent_up_to = {"disk": 0, "memory": 0}
+
+    def state(self) -> StoreState:
+        """How the store is now."""
+        outboxes = self._outboxes
+        dead = sum(reason is not None for reason in self._settled.values())
+        return StoreState(
+            kept="disk" if self._memory is None else "memory",
+            fault=self._fault,
+            set_aside=self._set_aside,
+            waiting=sum(outbox.waiting for outbox in outboxes) - len(self._settled),
+            dead_letters=sum(outbox.dead for outbox in outboxes) + dead,
+            dropped=self._dropped,
+            oldest=self._oldest(),
+        )
+
+    def close(self) -> None:
+        """Close the outbox; what is in memory goes to the disk if that works again by now."""
+        if self._memory is not None:
+            self._return_to_disk()
+        if self._memory is not None:
+            if self._memory.waiting:
+                logger.error("%d events are lost: %s until the end", self._memory.waiting, self._fault)
+            self._memory.close()
+        self._close_disk()
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def _close_disk(self) -> None:
+        if self._disk is not None:
+            self._disk.close()
+            self._disk = None
+
+    def _open_disk(self) -> Outbox:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_out_others()
+        self._make_file()
+        try:
+            self._disk = disk = self._new_outbox()
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
+            disk = self._start_anew(error)
+        self._save_what_is_readable(disk)
+        if self._is_first:
+            closed = disk.close_open_violations()
+            self._is_first = False
+            if closed:
+                logger.info("%d violations were open when the program last ended; they end now", closed)
+            self._last = Key(disk.stream, disk.sequence)
+        return disk
+
+    def _make_file(self) -> None:
+        # Made here, not by SQLite, so that nobody else may ever read it.
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def _new_outbox(self) -> Outbox:
+        return Outbox(self._path, max_bytes=self._max_bytes, min_free_bytes=self._min_free_bytes)
+
+    def _lock_out_others(self) -> None:
+        if self._lock is not None:
+            return
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise OutputError(
+                f"outbox {self._path}: another facemask-edge uses it; stop that one or choose another outbox.path"
+            ) from error
+        self._lock = lock
+
+    def _commit_to_disk(self, changes: Changes) -> None:
+        disk = self._disk
+        assert disk is not None  # noqa: S101 - for mypy; without a memory outbox there is one on disk
+        try:
+            disk.commit(changes)
+        except sqlite3.Error as error:
+            if not _is_damage(error):
+                raise
+            disk = self._start_anew(error)
+            disk.commit(changes)
+        self._last = Key(disk.stream, disk.sequence)
+
+    def _commit_to_memory(self, memory: Outbox, changes: Changes) -> None:
+        memory.commit(changes)
+        settled = dict.fromkeys(changes.delivered) | changes.dead
+        self._settled |= {key: reason for key, reason in settled.items() if key.stream != memory.stream}
+        self._ended += [str(event.payload.get("id")) for event in changes.events if event.ending is None]
+
+    def _stand_in(self, error: Exception) -> None:
+        """Keep events in memory from now on."""
+        self._fault = _sentence(error)
+        self._memory = Outbox(None, max_bytes=min(self._max_bytes, MEMORY_BYTES))
+        self._sent_up_to["memory"] = 0
+        self._next_try = time.monotonic() + DISK_TRIES
+        logger.error("outbox %s: %s; events are kept in memory until the disk works again", self._path, self._fault)
+
+    def _return_to_disk(self) -> None:
+        assert self._memory is not None  # noqa: S101 - for mypy; callers checked it
+        self._next_try = time.monotonic() + DISK_TRIES
+        try:
+            self._close_disk()
+            disk = self._open_disk()
+            disk.absorb(self._memory, last=self._last, settled=self._settled, ended=self._ended)
+        except (OSError, OutputError, sqlite3.Error) as error:
+            self._fault = _sentence(error)
+            return
+        logger.warning("outbox %s: the disk works again; %d events wait", self._path, disk.waiting)
+        self._last = Key(disk.stream, disk.sequence)
+        self._memory.close()
+        self._memory = self._fault = None
+        self._settled.clear()
+        self._ended.clear()
+        self._sent_up_to["disk"] = 0
+
+    def _cannot_be_read(self, error: sqlite3.Error) -> None:
+        """Events that wait could not be read; while the disk is known to fail, they simply wait longer."""
+        if self._memory is not None:
+            return
+        try:
+            if not _is_damage(error):
+                raise error
+            self._start_anew(error)
+        except (OSError, sqlite3.Error) as fault:
+            self._stand_in(fault)
+
+    def _start_anew(self, damage: sqlite3.Error) -> Outbox:
+        """Set the damaged file aside, and save into a new one what can be read."""
+        self._close_disk()
+        stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+        names = (f"{self._path}.damaged-{stamp}{again}" for again in ("", *(f"-{n}" for n in range(2, 100))))
+        aside = next(Path(name) for name in names if not Path(name).exists())
+        for ending in SIDE_FILES:
+            _rename_if_there(Path(f"{self._path}{ending}"), Path(f"{aside}{ending}"))
+        self._set_aside = aside.name
+        logger.error("outbox %s: %s; set aside as %s, a new one is started", self._path, damage, aside.name)
+        self._unsaved.append(aside)
+        self._make_file()
+        self._disk = self._new_outbox()
+        self._save_what_is_readable(self._disk)
+        self._delete_old_damaged()
+        return self._disk
+
+    def _save_what_is_readable(self, outbox: Outbox) -> None:
+        for damaged in list(self._unsaved):
+            before = outbox.waiting
+            outbox.take_over(readable_rows(damaged), readable_open_rows(damaged))
+            self._unsaved.remove(damaged)
+            logger.warning("outbox %s: %d events saved from %s", self._path, outbox.waiting - before, damaged.name)
+        self._sent_up_to["disk"] = 0
+
+    def _delete_old_damaged(self) -> None:
+        files = sorted(self._path.parent.glob(f"{self._path.name}.damaged-*"))
+        stems = sorted({str(file).removesuffix("-wal").removesuffix("-shm") for file in files})
+        for stem in stems[:-KEPT_DAMAGED]:
+            for ending in ("", "-wal", "-shm"):
+                Path(f"{stem}{ending}").unlink(missing_ok=True)
+
+    @property
+    def _outboxes(self) -> list[Outbox]:
+        return [outbox for outbox in (self._disk, self._memory) if outbox is not None]
+
+    @property
+    def _dropped(self) -> int:
+        return sum(outbox.dropped for outbox in self._outboxes)
+
+    def _oldest(self) -> float | None:
+        try:
+            return min((oldest for outbox in self._outboxes if (oldest := outbox.oldest()) is not None), default=None)
+        except sqlite3.Error:
+            return None
+
+    def _tell_drops(self) -> None:
+        dropped = self._dropped
+        now = time.monotonic()
+        if dropped > self._told_drops and now >= self._next_drop_log:
+            logger.error(
+                "outbox %s: no room, %d events were dropped (%d in all)",
+                self._path,
+                dropped - self._told_drops,
+                dropped,
+            )
+            self._told_drops = dropped
+            self._next_drop_log = now + DROP_LOG
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    # What passes by itself (a full or failing disk, a lock) is an OperationalError.
+    return type(error) is sqlite3.DatabaseError
+
+
+def _sentence(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _rename_if_there(file: Path, new: Path) -> None:
+    try:
+        file.rename(new)
+    except FileNotFoundError:
+        return

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from facemask_edge.config import MqttConfig
+from facemask_edge.credentials import credentials
+from facemask_edge.errors import ConfigError
+
+
+def test_without_any_there_is_none() -> None:
+    assert credentials(MqttConfig(), {}) == (None, None)
+
+
+def test_the_configuration_comes_before_systemd_and_systemd_before_the_environment(tmp_path: Path) -> None:
+    environment = {"FACEMASK_MQTT_USERNAME": "from environment", "FACEMASK_MQTT_PASSWORD": "one"}
+    assert credentials(MqttConfig(), environment) == ("from environment", "one")
+    (tmp_path / "mqtt_username").write_text("from systemd\n")
+    (tmp_path / "mqtt_password").write_text("two\n")
+    environment["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+    assert credentials(MqttConfig(), environment) == ("from systemd", "two")
+    (tmp_path / "password").write_text("three\nnot this line\n")
+    config = MqttConfig(username="from config", password_file=tmp_path / "password")
+    assert credentials(config, environment) == ("from config", "three")
+    config = MqttConfig(username_file=tmp_path / "mqtt_username", password_file=tmp_path / "password")
+    assert credentials(config, {}) == ("from systemd", "three")
+
+
+def test_a_password_that_changes_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    config = MqttConfig(username="pi", password_file=file)
+    for password in ("one", "two"):
+        file.write_text(password)
+        assert credentials(config, {}) == ("pi", password)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(b"x" * 70_000, "larger than"), (b"\xff\xfe", "not UTF-8"), (None, "No such file")],
+    ids=["huge", "binary", "missing"],
+)
+def test_a_file_that_is_no_password_is_explained(content: bytes | None, fault: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"mqtt\.password_file {file}.*{fault}"):
+        credentials(MqttConfig(username="pi", password_file=file), {})
+
+
+def test_a_password_without_a_user_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("geheim")
+    with pytest.raises(ConfigError, match=r"set mqtt\.username") as caught:
+        credentials(MqttConfig(password_file=tmp_path / "password"), {})
+    assert "geheim" not in str(caught.value)

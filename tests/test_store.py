@@ -1,0 +1,261 @@
+import fcntl
+import json
+import random
+import sqlite3
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from facemask_edge.errors import OutputError
+from facemask_edge.outbox import Changes, Event, Key
+from facemask_edge.store import Store
+from tests.test_outbox import END, ENDING, START
+
+FILLER = 20_000
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 MB that can be filled, and mounted read-only, without harm to others."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", folder], check=False, capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a file system can only be mounted by root: {mounted.stderr}")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def remount(folder: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
+
+
+def new_store(folder: Path) -> Store:
+    return Store(folder / "outbox.sqlite3", max_bytes=50_000_000)
+
+
+def submit(store: Store, *numbers: int, size: int = 0) -> None:
+    store.commit(Changes(events=[Event("topic", {"number": number, "text": "x" * size}) for number in numbers]))
+
+
+def numbers(store: Store) -> list[int]:
+    return [json.loads(message.payload)["number"] for message in store.take(1000)]
+
+
+def deliver(store: Store, limit: int = 1000) -> list[int]:
+    """Take and acknowledge; what the broker got."""
+    messages = store.take(limit)
+    store.commit(Changes(delivered=[message.key for message in messages]))
+    return [json.loads(message.payload)["number"] for message in messages]
+
+
+def try_the_disk_now(store: Store) -> None:
+    store._next_try = 0.0  # noqa: SLF001 - ten seconds are long
+    store.commit(Changes())
+
+
+def fill(folder: Path) -> Path:
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_events_are_handed_out_once_and_again_after_rewinding(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    submit(store, 1, 2, 3)
+    assert numbers(store) == [1, 2, 3]
+    assert numbers(store) == []
+    submit(store, 4)
+    assert numbers(store) == [4]
+    store.rewind()
+    assert deliver(store, 2) == [1, 2]
+    store.rewind()
+    assert numbers(store) == [3, 4]
+
+
+def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    Store(tmp_path / "state" / "outbox.sqlite3", max_bytes=1_000_000)
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    files = list((tmp_path / "state").iterdir())
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_second_process_is_locked_out(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    with pytest.raises(OutputError, match="another facemask-edge uses it"):
+        new_store(tmp_path)
+    store.close()
+    new_store(tmp_path).close()
+
+
+def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"outbox\.path"):
+        Store(tmp_path / "file" / "outbox.sqlite3", max_bytes=1000)
+
+
+def test_on_a_full_disk_events_are_delivered_from_memory_and_go_to_the_disk_when_there_is_room(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = new_store(small_disk)
+    submit(store, 1, 2)
+    filler = fill(small_disk)
+    submit(store, 3, size=FILLER)
+    submit(store, *range(4, 8), size=FILLER)
+    state = store.state()
+    assert (state.kept, state.fault, state.waiting) == ("memory", "database or disk is full", 7)
+    assert "kept in memory" in caplog.text
+    assert deliver(store, 4) == [1, 2, 3, 4]
+    assert store.state().waiting == 3
+    try_the_disk_now(store)
+    assert store.state().kept == "memory"
+    filler.unlink()
+    try_the_disk_now(store)
+    assert (store.state().kept, store.state().fault, store.state().waiting) == ("disk", None, 3)
+    submit(store, 8)
+    store.close()
+    with closing(new_store(small_disk)) as again:
+        assert deliver(again) == [5, 6, 7, 8]
+
+
+def test_on_a_full_disk_a_start_succeeds(small_disk: Path) -> None:
+    with closing(new_store(small_disk)) as store:
+        submit(store, 1, 2)
+    filler = fill(small_disk)
+    store = new_store(small_disk)
+    submit(store, 3, size=FILLER)
+    assert store.state().kept == "memory"
+    filler.unlink()
+    try_the_disk_now(store)
+    assert deliver(store) == [1, 2, 3]
+
+
+def test_on_a_read_only_disk_events_are_kept_in_memory(small_disk: Path) -> None:
+    with closing(new_store(small_disk)) as store:
+        submit(store, 1)
+    remount(small_disk, "ro")
+    store = new_store(small_disk)
+    submit(store, 2)
+    assert store.state().kept == "memory"
+    remount(small_disk, "rw")
+    try_the_disk_now(store)
+    assert store.state().kept == "disk"
+    assert deliver(store) == [1, 2]
+
+
+def test_events_of_memory_are_never_mistaken_for_others(small_disk: Path) -> None:
+    store = new_store(small_disk)
+    submit(store, 1)
+    filler = fill(small_disk)
+    submit(store, 2, 3, size=FILLER)
+    taken = store.take(10)
+    # The process ends here; what it sent from memory may have arrived.
+    filler.unlink()
+    fcntl.flock(store._lock or 0, fcntl.LOCK_UN)  # noqa: SLF001 - as a kill would
+    again = new_store(small_disk)
+    submit(again, 4)
+    known = {message.key for message in taken}
+    new = [message for message in again.take(10) if json.loads(message.payload)["number"] == 4]
+    assert new
+    assert new[0].key not in known
+
+
+def test_a_violation_that_ends_while_the_disk_fails_ends_once(small_disk: Path) -> None:
+    store = new_store(small_disk)
+    store.commit(Changes(events=[START]))
+    filler = fill(small_disk)
+    submit(store, 1, size=FILLER)
+    store.commit(Changes(events=[END]))
+    assert store.state().kept == "memory"
+    filler.unlink()
+    store.close()
+    with closing(new_store(small_disk)) as again:
+        kinds = [json.loads(message.payload).get("event_type") for message in again.take(10)]
+    assert kinds == ["violation_start", None, "violation_end"]
+
+
+def test_violations_left_open_end_at_the_next_start(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    store.commit(Changes(events=[START]))
+    store.commit(Changes(still_open={"a": Event("topic", ENDING | {"duration_s": 7.0})}))
+    store.close()
+    with closing(new_store(tmp_path)) as again:
+        ended = json.loads(again.take(10)[-1].payload)
+    assert (ended["event_type"], ended["reason"], ended["duration_s"]) == ("violation_end", "restart", 7.0)
+
+
+def test_what_is_no_outbox_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "outbox.sqlite3"
+    file.write_bytes(b"no database" * 1000)
+    store = new_store(tmp_path)
+    submit(store, 1)
+    aside = store.state().set_aside
+    assert aside
+    assert (tmp_path / aside).read_bytes() == b"no database" * 1000
+    assert "set aside" in caplog.text
+    assert (deliver(store), store.state().kept) == ([1], "disk")
+
+
+def test_of_damaged_outboxes_the_newest_stay(tmp_path: Path) -> None:
+    for _ in range(6):
+        (tmp_path / "outbox.sqlite3").write_bytes(b"no database")
+        new_store(tmp_path).close()
+    assert len(list(tmp_path.glob("*.damaged-*"))) == 3
+
+
+def damage(file: Path, chance: random.Random) -> None:
+    content = bytearray(file.read_bytes())
+    if chance.random() < 0.3:
+        del content[chance.randrange(len(content)) :]
+    else:
+        for _ in range(chance.choice((1, 1, 4, 50))):
+            content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_damage_ends_the_store_or_invents_an_event(seed: int, tmp_path: Path) -> None:
+    events = {number: f"{number} {random.Random(number).random()}" for number in range(200)}
+    store = new_store(tmp_path)
+    for number, text in events.items():
+        store.commit(Changes(events=[Event("topic", {"number": number, "text": text})]))
+    store.close()
+    damage(tmp_path / "outbox.sqlite3", random.Random(seed))
+    with closing(new_store(tmp_path)) as again:
+        submit(again, 1000)
+        found = {}
+        while messages := again.take(50):
+            for message in messages:
+                event = json.loads(message.payload)
+                assert Key(event["stream"], event["sequence"]) == message.key
+                found[event["number"]] = event["text"]
+            again.commit(Changes(delivered=[message.key for message in messages]))
+        assert found.pop(1000) == ""
+        assert found.items() <= events.items()
+        assert (again.state().kept, again.state().waiting) == ("disk", 0)
+
+
+def test_damage_while_it_runs_is_noticed_and_what_is_whole_saved(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    submit(store, *range(2000), size=300)
+    store._disk._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr] # noqa: SLF001
+    store._disk._database.execute("PRAGMA cache_size=2")  # type: ignore[union-attr] # noqa: SLF001
+    with (tmp_path / "outbox.sqlite3").open("r+b") as file:
+        file.seek(400_000)
+        file.write(b"\xff" * 8192)
+    delivered: list[int] = []
+    while len(delivered) < 1800:
+        delivered += deliver(store, 20)
+        store.commit(Changes())
+    assert store.state().set_aside
+    assert len(set(delivered)) == len(delivered)
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
