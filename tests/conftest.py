@@ -62,6 +62,13 @@ class Mosquitto:
                 return self
         raise AssertionError("Mosquitto does not start")
 
+    def kill(self) -> None:
+        """What it has not written is gone."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+        self._process = None
+
     def stop(self) -> None:
         if self._process is not None:
             # Politely: only so it saves its sessions where persistence is on.
