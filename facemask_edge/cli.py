@@ -140,6 +140,79 @@ def demo(
     run_demo(output, server)
 
 
+outbox = typer.Typer(help="Look into the outbox, and try dead letters again.", no_args_is_help=True)
+app.add_typer(outbox, name="outbox")
+Configuration = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Configuration; without one the defaults.")
+]
+OnlyDead = Annotated[bool, typer.Option("--dead", help="Only dead letters: what no broker would take.")]
+
+
+def _outbox_path(config: Path | None, overrides: list[str]) -> Path:
+    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+
+    return load_config(config, overrides).outbox.path
+
+
+@outbox.command(name="list")
+def list_events(
+    *,
+    dead: OnlyDead = False,
+    limit: Annotated[int, typer.Option(min=1, help="Events shown at the most, oldest first.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - as in run
+) -> None:
+    """List the events that wait, and the dead letters."""
+    from facemask_edge.outbox_view import show_list  # noqa: PLC0415 - as in run
+
+    show_list(_outbox_path(config, overrides), only_dead=dead, limit=limit, as_json=as_json)
+
+
+@outbox.command()
+def show(
+    number: Annotated[int, typer.Argument(help="As 'outbox list' shows it.")],
+    *,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - as in run
+) -> None:
+    """Show one event."""
+    from facemask_edge.outbox_view import show_one  # noqa: PLC0415 - as in run
+
+    show_one(_outbox_path(config, overrides), number)
+
+
+@outbox.command()
+def retry(
+    numbers: Annotated[list[int] | None, typer.Argument(help="As 'outbox list --dead' shows them.")] = None,
+    *,
+    all_of_them: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - as in run
+) -> None:
+    """Send dead letters once more."""
+    from facemask_edge.outbox_view import retry as ask  # noqa: PLC0415 - as in run
+
+    if bool(numbers) == all_of_them:
+        raise typer.BadParameter("name the numbers of dead letters, or --all")
+    ask(_outbox_path(config, overrides), numbers or [], all_of_them=all_of_them)
+
+
+@outbox.command()
+def export(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines; - is the standard output.")],
+    *,
+    dead: OnlyDead = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - as in run
+) -> None:
+    """Write the events to a file."""
+    from facemask_edge.outbox_view import export as write  # noqa: PLC0415 - as in run
+
+    write(_outbox_path(config, overrides), output, only_dead=dead, force=force)
+
+
 def main() -> NoReturn:
     """Run the command line and end with a documented exit code, see docs/cli.md."""
     try:

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from facemask_edge import outbox_requests
 from facemask_edge.errors import OutputError
 from facemask_edge.outbox import Changes, Key, Message, Outbox
 from facemask_edge.salvage import readable_open_rows, readable_rows
@@ -103,14 +104,18 @@ class Store:
             self._return_to_disk()
         if self._memory is None:
             changes.sent_up_to = self._sent_up_to["disk"]
+            changes.revived = outbox_requests.requested(self._path)
             try:
                 self._commit_to_disk(changes)
             except (OSError, sqlite3.Error) as error:
+                # Positions in memory are others; what was asked for stays asked for.
+                changes.revived = []
                 self._stand_in(error)
         if self._memory is not None:
             self._commit_to_memory(self._memory, changes)
         self._handed_out.difference_update(changes.delivered, changes.dead)
         if changes.revived:
+            outbox_requests.done(self._path, changes.revived)
             self._sent_up_to["disk"] = min(self._sent_up_to["disk"], min(changes.revived) - 1)
         self._tell_drops()
 

@@ -1,10 +1,11 @@
-"""A device without a camera: the real store and publisher, and violations that are made up, at any rate.
+"""A device without a camera: the real store and publisher, and made-up violations at any rate.
 
 Run as a program of its own, so that it can be killed::
 
     python -m tests.faults.device --rate 50 --count 200 --set mqtt.servers=[...] --set outbox.path=...
 
-It says on stdout ``decided ID KIND`` before it hands an event over, and on stderr, as the daemon does, what was recorded.
+It says on stdout ``decided ID KIND`` before it hands an event over, and on stderr, as the daemon does, what was
+recorded.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 from facemask_edge.config import load_config
 from facemask_edge.health import Health
@@ -73,11 +75,11 @@ class Device:
 
     def _submit(self, violation: Violation, *, ending: Violation | None = None) -> None:
         print("decided", violation.id, violation.event_type, flush=True)
-        payload, last = (
-            event and violation_payload(event, SIZE, device=self._device, camera="door", model=self._model)
-            for event in (violation, ending)
-        )
-        self.publisher.submit(self._topics.violation("door"), payload or {}, ending=last)
+        last = None if ending is None else self._payload(ending)
+        self.publisher.submit(self._topics.violation("door"), self._payload(violation), ending=last)
+
+    def _payload(self, violation: Violation) -> dict[str, Any]:
+        return violation_payload(violation, SIZE, device=self._device, camera="door", model=self._model)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What a subscriber got, held against what a device decided."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import jsonschema
 from facemask_edge.messages import SCHEMA_FILE
 from tests.faults.running import Happening
 
-VALIDATOR = jsonschema.Draft202012Validator(__import__("json").loads(SCHEMA_FILE.read_text()))
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class Outcome:
         return self.decided > 0 and self.lost == 0 and self.invented == 0
 
 
-def compare(
+def compare(  # noqa: PLR0913 - one for each column of the table
     fault: str,
     events: Sequence[dict[str, Any]],
     *,

@@ -1,0 +1,53 @@
+"""Requests that ``facemask-edge outbox`` leaves and the daemon carries out, as only the daemon writes the outbox.
+
+Each is an empty file in a folder beside the outbox; its name says all: the daemon need not be able to read it, and
+there is nothing in it to be trusted.
+"""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from facemask_edge.errors import OutputError
+
+RETRY = re.compile(r"retry-(\d{1,18})")
+MOST = 10_000
+"""Requests that are looked at in one go."""
+
+
+def folder_of(outbox: Path) -> Path:
+    """Where requests to the daemon of this outbox lie."""
+    return outbox.with_name(f"{outbox.name}.requests")
+
+
+def ask_for_retry(outbox: Path, positions: Iterable[int]) -> None:
+    """Ask that dead letters are sent again; the daemon does so within a second, or when it starts.
+
+    Raises:
+        OutputError: The request cannot be left there.
+    """
+    folder = folder_of(outbox)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for position in positions:
+            (folder / f"retry-{position}").touch(mode=0o600)
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror}; run this as the daemon's user, or with sudo") from error
+
+
+def requested(outbox: Path) -> list[int]:
+    """Positions of the dead letters that are to be sent again; they stay requested until they are done."""
+    try:
+        names = [entry.name for _, entry in zip(range(MOST), folder_of(outbox).iterdir(), strict=False)]
+    except OSError:
+        return []
+    return sorted(int(match[1]) for name in names if (match := RETRY.fullmatch(name)))
+
+
+def done(outbox: Path, positions: Iterable[int]) -> None:
+    """Forget requests that were carried out."""
+    # One that stays is done once more, which changes nothing.
+    with suppress(OSError):
+        for position in positions:
+            (folder_of(outbox) / f"retry-{position}").unlink()
