@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test lint benchmark benchmarks generalisation recordings docs clean
+.PHONY: demo test lint benchmark benchmarks faults generalisation recordings docs clean
 
 PYTHON ?= python3
 ROUNDS ?= 5
@@ -34,6 +34,11 @@ benchmarks: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.crowd --json benchmark-results/crowd.json
 	$(BIN)/python -m benchmarks.paper_pipeline --json benchmark-results/paper_pipeline.json
 	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
+
+# Injects every fault and prints what became of the violations, two hours; its table stands in docs/delivery.md. Needs root
+# (it mounts small disks), Mosquitto, faketime and libfuse2. The tests run a short version of each.
+faults: $(VENV)/test.stamp
+	$(BIN)/python -m tests.faults --json fault-results.json
 
 # Trains on one source and tests on the other, about an hour; its figures stand in docs/evaluation.md.
 generalisation: $(VENV)/test.stamp

@@ -108,3 +108,8 @@ def compare(  # noqa: PLR0913 - one for each column of the table
         duplicates=sum(times - 1 for times in counted.values()),
         recovery=recovery,
     )
+
+
+def arrived(events: Iterable[dict[str, Any]]) -> set[Happening]:
+    """What is in events that a subscriber got."""
+    return {Happening(event["id"], event["event_type"]) for event in events}

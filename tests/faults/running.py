@@ -97,7 +97,7 @@ class Running:
                 found.append(Happening(match["id"], match["kind"]))
 
 
-def device(options: Sequence[str], **more: object) -> Running:
+def device(options: Sequence[str], *, environment: dict[str, str] | None = None, **more: object) -> Running:
     """A running ``tests.faults.device``; ``rate=50`` and the like are its own options."""
     own = [part for key, value in more.items() for part in (f"--{key}", str(value))]
-    return Running("tests.faults.device", *own, *options)
+    return Running("tests.faults.device", *own, *options, environment=environment)
