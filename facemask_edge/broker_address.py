@@ -46,8 +46,9 @@ def parse_address(url: str) -> BrokerAddress:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise wrong from error
+    except ValueError:
+        # It repeats what it could not read, which may be a password.
+        raise wrong from None
     if parts.username is not None or parts.password is not None:
         raise ValueError("a broker address holds no password; use mqtt.username and mqtt.password_file")
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0 or parts.query or parts.fragment:

@@ -5,15 +5,17 @@ again from its memory what the outbox sends again anyway.
 """
 
 import logging
+import math
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -29,10 +31,18 @@ CONNECT_TIMEOUT = 10.0
 MOST_RECEIVED = 65_536
 """Bytes of the largest packet that the broker may send."""
 INFLIGHT = 20
-"""Events sent but not acknowledged at the most; a broker's Receive Maximum may lower it."""
+"""Sent but not acknowledged at the most, as in paho; a broker's Receive Maximum may lower it."""
+STATES = 4
+"""Of these, places that stay free for states."""
+LEAVE_TIMEOUT = 5.0
+"""Seconds to say goodbye in, where the network stalls."""
 REFUSED_CREDENTIALS = {0x86, 0x87, 0x8A, 0x8C}
 """Bad user name or password, not authorized, banned, bad authentication method: no later try mends it."""
 UNSUPPORTED_PROTOCOL = 0x84
+PROTOCOL_ERROR = 0x82
+KEEPALIVE_TIMEOUT = 0x8D
+WRONG_NAME = {62, 64}
+"""OpenSSL's numbers of a certificate that is for another host or address."""
 logger = logging.getLogger(__name__)
 
 
@@ -42,11 +52,23 @@ class Welcome:
 
     refusal: str | None
     """Why it refuses; None when it does not."""
-    refuses_credentials: bool
+    is_lasting: bool
+    """Whether a refusal is one that no later try mends, but a user."""
     max_packet: int | None
     """Bytes of the largest packet that it takes; None when it does not say."""
     window: int
     """Events that it takes before they are acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a connection ended."""
+
+    reason: str
+    is_lasting: bool = False
+    """Whether a user has to mend it: there is a broker, and we do not let each other in."""
+    by_broker: bool = False
+    """Whether the broker ended a connection that it had accepted."""
 
 
 class Listener(Protocol):
@@ -58,7 +80,7 @@ class Listener(Protocol):
     def acknowledged(self, connection: "BrokerConnection", message: int, reason: ReasonCode) -> None:
         """The broker answered to the event of that number."""
 
-    def closed(self, connection: "BrokerConnection", reason: str) -> None:
+    def closed(self, connection: "BrokerConnection", ending: Ending) -> None:
         """The connection has ended, or never was; told once or more often."""
 
 
@@ -92,8 +114,11 @@ class BrokerConnection:
         self._listener = listener
         self._post = post
         self._is_version_5 = config.protocol == "5"
+        self._leave_until = math.inf
+        self._was_accepted = False
         self._client = self._new_client(config, client_id, will_topic)
-        threading.Thread(target=self._serve, name="mqtt", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="mqtt", daemon=True)
+        self._thread.start()
 
     def publish_event(self, topic: str, payload: bytes) -> int:
         """Send an event at QoS 1; the number by which it is acknowledged."""
@@ -110,37 +135,58 @@ class BrokerConnection:
 
     def leave(self) -> None:
         """Disconnect politely: the broker does not publish the last will."""
-        # In a thread of its own: where the network stalls, saying goodbye may wait for a lock.
-        threading.Thread(target=self._client.disconnect, name="mqtt close", daemon=True).start()
+        self._leave_until = time.monotonic() + LEAVE_TIMEOUT
+        self._client.disconnect()
+
+    def wait_until_left(self) -> None:
+        """Wait until the goodbye was said, or the time for it is over."""
+        self._thread.join(LEAVE_TIMEOUT)
 
     def _serve(self) -> None:
-        reason = "connection lost"
         try:
-            self._connect()
-            self._client.loop_forever()
-        except ssl.SSLCertVerificationError as error:
-            reason = f"its certificate is not trusted: {error.verify_message}; see mqtt.ca"
-        except ssl.SSLError as error:
-            reason = f"TLS failed: {error.reason or error}"
-        except socket.gaierror as error:
-            reason = f"its name cannot be resolved: {error.strerror}"
-        except OSError as error:
-            reason = error.strerror or str(error) or type(error).__name__
-        except Exception as error:
-            # paho raises many kinds for packets that are none; none of them may end the thread silently.
-            reason = f"it sent what is no MQTT: {error}"
-            logger.debug("from %s", self.address, exc_info=True)
-        self._tell(lambda: self._listener.closed(self, reason))
+            ending = self._reach() or self._converse()
+        finally:
+            self._clean_up()
+        self._tell(lambda: self._listener.closed(self, ending))
 
-    def _connect(self) -> None:
+    def _reach(self) -> Ending | None:
+        """Connect, and say why it did not work."""
         properties = None
         if self._is_version_5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = MOST_RECEIVED
-        self._client.connect(self.address.host, self.address.port, keepalive=KEEPALIVE, properties=properties)
+        try:
+            self._client.connect(self.address.host, self.address.port, keepalive=KEEPALIVE, properties=properties)
+        except (OSError, ValueError) as error:
+            return _ending(error)
+        if self._leave_until < math.inf:
+            # Given up meanwhile: with the same id it would push out its successor.
+            return Ending("it did not answer in time")
+        return None
 
-    def _new_client(self, config: MqttConfig, client_id: str, will_topic: str) -> paho.Client:
-        client = paho.Client(
+    def _converse(self) -> Ending:
+        """Send and receive until the connection ends."""
+        try:
+            # Not loop_forever(): with that, what other threads publish is written by them, in the middle of what this
+            # one has written half. With the pair of sockets that loop() makes, they only wake this one.
+            while self._client.loop() == MQTTErrorCode.MQTT_ERR_SUCCESS and time.monotonic() < self._leave_until:
+                pass
+        except Exception as error:
+            # paho raises many kinds for packets that are none; none of them may end the thread silently.
+            logger.debug("from %s", self.address, exc_info=True)
+            return Ending(f"it sent what is no MQTT: {error}", is_lasting=not self._was_accepted)
+        return Ending("connection lost")
+
+    def _clean_up(self) -> None:
+        client = self._client
+        # These hold this object, which holds the client: its sockets would stay open until somebody collects garbage.
+        client.on_connect = client.on_publish = client.on_disconnect = None
+        left_open = client.socket()
+        if left_open is not None:
+            left_open.close()
+
+    def _new_client(self, config: MqttConfig, client_id: str, will_topic: str) -> "_Client":
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id,
             protocol=paho.MQTTv5 if self._is_version_5 else paho.MQTTv311,
@@ -158,22 +204,59 @@ class BrokerConnection:
             client.username_pw_set(username, password)
 
         def on_connect(_c: object, _u: object, _f: object, reason: ReasonCode, properties: Properties | None) -> None:
+            self._was_accepted = not reason.is_failure
             welcome = _welcome(reason, properties)
             self._tell(lambda: self._listener.welcomed(self, welcome))
 
         def on_publish(_c: object, _u: object, mid: int, reason: ReasonCode, _p: object) -> None:
             self._tell(lambda: self._listener.acknowledged(self, mid, reason))
 
-        def on_disconnect(_c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
-            self._tell(lambda: self._listener.closed(self, str(reason)))
+        def on_disconnect(_c: object, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: object) -> None:
+            ending = self._lost(reason, said_so=flags.is_disconnect_packet_from_server)
+            self._tell(lambda: self._listener.closed(self, ending))
 
         client.on_connect = on_connect
         client.on_publish = on_publish
         client.on_disconnect = on_disconnect
+        # That there is one keeps paho from writing in the thread that publishes; see _converse.
+        client.on_socket_register_write = lambda _c, _u, _s: None
         return client
+
+    def _lost(self, reason: ReasonCode, *, said_so: bool) -> Ending:
+        if said_so:
+            return Ending(f"it ended the connection: {reason}", by_broker=self._was_accepted)
+        if reason.value == KEEPALIVE_TIMEOUT:
+            return Ending(f"no sign of life for {KEEPALIVE} s")
+        if reason.value == PROTOCOL_ERROR:
+            return Ending("it speaks another version of MQTT, or none", is_lasting=not self._was_accepted)
+        fault = self._client.fault
+        if isinstance(fault, ssl.SSLError):
+            # Since TLS 1.3, a broker checks a device's certificate when the device believes to be connected.
+            return _ending(fault)
+        if isinstance(fault, OSError) and not isinstance(fault, ConnectionError):
+            return _ending(fault)
+        return Ending("it ended the connection", by_broker=self._was_accepted)
 
     def _tell(self, what: Callable[[], None]) -> None:
         self._post(what)
+
+
+class _Client(paho.Client):
+    """A paho client that knows why its connection failed, and reads no packet of any size."""
+
+    fault: Exception | None = None
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        # paho asks for the whole rest of a packet; a broker of MQTT 3.1.1 does not know our maximum.
+        if bufsize > MOST_RECEIVED:
+            raise ValueError(f"a packet of {bufsize} bytes")
+        try:
+            return super()._sock_recv(bufsize)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            self.fault = error
+            raise
 
 
 def tls_context(config: MqttConfig) -> ssl.SSLContext:
@@ -185,13 +268,14 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"mqtt.ca {config.ca}: {_file_fault(error)}") from error
+        raise ConfigError(f"mqtt.ca {config.ca}: {_file_fault(error, 'certificate')}") from error
     if config.cert is not None:
         try:
             # An encrypted key would ask for its password on the terminal.
             context.load_cert_chain(config.cert, config.key, password=_no_password)
         except (OSError, ValueError) as error:
-            raise ConfigError(f"mqtt.cert {config.cert} with mqtt.key {config.key}: {_file_fault(error)}") from error
+            fault = _file_fault(error, "certificate and key that belong together")
+            raise ConfigError(f"mqtt.cert {config.cert} with mqtt.key {config.key}: {fault}") from error
     return context
 
 
@@ -199,10 +283,33 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted; store one without a password")
 
 
-def _file_fault(error: Exception) -> str:
+def _file_fault(error: Exception, expected: str) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"no PEM certificate and key that belong together ({error.reason or error})"
+        return f"no PEM {expected} ({error.reason or error})"
     return getattr(error, "strerror", None) or str(error)
+
+
+def _ending(error: OSError | ValueError) -> Ending:
+    """Why a broker cannot be reached, as a sentence."""
+    is_lasting = isinstance(error, ssl.SSLError | UnicodeError) and not isinstance(error, ssl.SSLEOFError)
+    match error:
+        case ssl.SSLCertVerificationError(verify_code=code, verify_message=message) if code in WRONG_NAME:
+            reason = f"its certificate is for another name: {message.rstrip('.')}; write that name into mqtt.servers"
+        case ssl.SSLCertVerificationError(verify_message=message):
+            reason = f"its certificate is not trusted: {message}; see mqtt.ca"
+        case ssl.SSLError(reason=str(kind)) if "CERTIFICATE" in kind:
+            reason = f"it does not accept this device's certificate: {kind}; see mqtt.cert"
+        case ssl.SSLError() if is_lasting:
+            reason = f"TLS failed: {error.reason or error}; is this a port for TLS?"
+        case socket.gaierror():
+            reason = f"its name cannot be resolved: {error.strerror}"
+        case UnicodeError():
+            reason = "its name cannot be resolved: it is no name of a host"
+        case TimeoutError():
+            reason = "it did not answer in time"
+        case _:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Ending(reason, is_lasting=is_lasting)
 
 
 def _welcome(reason: ReasonCode, properties: Properties | None) -> Welcome:
@@ -214,9 +321,10 @@ def _welcome(reason: ReasonCode, properties: Properties | None) -> Welcome:
         elif reason.value == UNSUPPORTED_PROTOCOL:
             hint = "; set mqtt.protocol to 3.1.1"
         refusal = f"{reason}{hint}"
+    receive_maximum = getattr(properties, "ReceiveMaximum", INFLIGHT)
     return Welcome(
         refusal=refusal,
-        refuses_credentials=reason.value in REFUSED_CREDENTIALS,
+        is_lasting=reason.value in REFUSED_CREDENTIALS | {UNSUPPORTED_PROTOCOL},
         max_packet=getattr(properties, "MaximumPacketSize", None),
-        window=min(INFLIGHT, getattr(properties, "ReceiveMaximum", INFLIGHT)),
+        window=max(1, min(INFLIGHT, receive_maximum) - STATES),
     )

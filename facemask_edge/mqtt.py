@@ -18,13 +18,14 @@ from typing import Any
 from paho.mqtt.reasoncodes import ReasonCode
 
 from facemask_edge.broker_address import BrokerAddress, parse_address
-from facemask_edge.broker_connection import INFLIGHT, BrokerConnection, Welcome, tls_context
+from facemask_edge.broker_connection import BrokerConnection, Ending, Welcome, tls_context
 from facemask_edge.config import MqttConfig
 from facemask_edge.credentials import credentials
 from facemask_edge.errors import ConfigError
 from facemask_edge.messages import Topics
 from facemask_edge.outbox import Changes, Event, Key, Message
 from facemask_edge.store import Store, StoreState
+from facemask_edge.suspects import Suspects
 
 ANSWER_TIMEOUT = 15.0
 """Seconds after which a broker that accepts a connection but never answers is given up."""
@@ -108,9 +109,16 @@ class Publisher:
         self._give_up_at = 0.0
         self._hold_until = 0.0
         self._max_packet: int | None = None
-        self._window = INFLIGHT
-        self._inflight: dict[int, tuple[Key, float]] = {}
-        """By paho's number: the event, and when it was sent; oldest first."""
+        self._window = self._widest_window = 0
+        """How many events may be on their way: none until the broker took the status, then one, then more and more.
+        So the event that a broker ends connections for is found: it comes to be the first one, which goes alone."""
+        self._inflight: dict[int, tuple[Message | None, float]] = {}
+        """By paho's number: the event, and when it was sent; oldest first. None is the status."""
+        self._suspects = Suspects()
+        self._stepped_aside: list[Message] = []
+        """Suspects that are sent when they are due."""
+        self._was_refused = False
+        """Whether an event was refused since the store was rewound."""
         self._latest: dict[str, tuple[str, int]] = {}
         self._waiting_for_empty: list[threading.Event] = []
         self._unheard = 0
@@ -235,9 +243,9 @@ class Publisher:
         now = time.monotonic()
         if self._connection is not None:
             if not self._is_connected and now >= self._give_up_at:
-                self.closed(self._connection, "it accepts connections but does not answer")
+                self.closed(self._connection, Ending(f"it did not answer within {ANSWER_TIMEOUT:.0f} s"))
             elif self._inflight and now - next(iter(self._inflight.values()))[1] >= ACKNOWLEDGE_TIMEOUT:
-                self.closed(self._connection, f"it acknowledged nothing for {ACKNOWLEDGE_TIMEOUT:.0f} s")
+                self.closed(self._connection, Ending(f"it acknowledged nothing for {ACKNOWLEDGE_TIMEOUT:.0f} s"))
             return
         if now < self._next_attempt:
             return
@@ -277,53 +285,75 @@ class Publisher:
         elif connection is not self._connection:
             return
         elif welcome.refusal is not None:
-            refused = BrokerState.REFUSED if welcome.refuses_credentials else BrokerState.UNREACHABLE
-            self._close(connection, refused, welcome.refusal)
+            self._close(connection, Ending(welcome.refusal, is_lasting=welcome.is_lasting))
             return
         self._is_connected = True
         self._state, self._reason = BrokerState.CONNECTED, None
         self._connected_at = time.monotonic()
         self._hold_until = 0.0
         self._next_return = time.monotonic() + RETURN_INTERVAL * _jitter()
-        self._max_packet, self._window = welcome.max_packet, welcome.window
+        self._max_packet, self._widest_window = welcome.max_packet, welcome.window
+        self._window = 0
+        self._suspects.connected()
         self._send_again()
         logger.info("connected to %s", connection.address)
-        connection.publish_state(self._status_topic, "online", qos=1)
+        online = connection.publish_state(self._status_topic, "online", qos=1)
+        self._inflight[online.mid] = None, time.monotonic()
         for topic, (payload, qos) in self._latest.items():
             connection.publish_state(topic, payload, qos=qos)
 
-    def closed(self, connection: BrokerConnection, reason: str) -> None:
+    def closed(self, connection: BrokerConnection, ending: Ending) -> None:
         """The connection has ended, or never was."""
         if connection is self._candidate:
             self._candidate = None
+            connection.leave()
         elif connection is self._connection:
-            self._close(connection, BrokerState.UNREACHABLE, reason)
+            self._close(connection, ending)
 
-    def acknowledged(self, connection: BrokerConnection, message: int, reason: ReasonCode) -> None:
-        """The broker answered to an event."""
-        key, _ = self._inflight.pop(message, (None, 0)) if connection is self._connection else (None, 0)
-        if key is None:
+    def acknowledged(self, connection: BrokerConnection, number: int, reason: ReasonCode) -> None:
+        """The broker answered to an event or to the status."""
+        if connection is not self._connection or number not in self._inflight:
+            return
+        message, _ = self._inflight.pop(number)
+        self._window = min(max(1, 2 * self._window), self._widest_window)
+        if message is None:
             return
         # Not on connecting: a broker that drops every event would be tried again and again without a pause.
         self._backoff = SHORTEST_BACKOFF
         if reason.value in (SUCCESS, NO_MATCHING_SUBSCRIBERS):
             self._unheard += reason.value == NO_MATCHING_SUBSCRIBERS
-            self._changes.delivered.append(key)
+            self._suspects.came_through(message)
+            self._reason = self._reason if self._was_refused else None
+            self._changes.delivered.append(message.key)
         elif reason.value in PERMANENT_REFUSALS:
-            self._bury(key, PERMANENT_REFUSALS[reason.value])
+            self._bury(message.key, PERMANENT_REFUSALS[reason.value])
         else:
-            self._reason = f"it refuses events: {reason}"
-            logger.warning("%s refuses events: %s; trying again in %.0f s", connection.address, reason, HOLD)
-            self._hold_until = time.monotonic() + HOLD
-            self._send_again()
+            self._hold(f"it refuses events: {reason}")
 
-    def _close(self, connection: BrokerConnection, state: BrokerState, reason: str) -> None:
+    def _hold(self, reason: str) -> None:
+        if not self._was_refused:
+            logger.warning("%s %s; trying again in %.0f s", self._servers[self._server_index], reason, HOLD)
+        self._reason = reason
+        self._was_refused = True
+        self._hold_until = time.monotonic() + HOLD
+
+    def _close(self, connection: BrokerConnection, ending: Ending) -> None:
         self._connection = None
         was_connected, self._is_connected = self._is_connected, False
         if was_connected and time.monotonic() - self._connected_at >= LONGEST_BACKOFF:
             self._backoff = SHORTEST_BACKOFF
+        if ending.by_broker:
+            self._look_for_a_reason()
+        self._inflight.clear()
         connection.leave()
-        self._try_later(state, reason, was_connected=was_connected)
+        state = BrokerState.REFUSED if ending.is_lasting else BrokerState.UNREACHABLE
+        self._try_later(state, ending.reason, was_connected=was_connected)
+
+    def _look_for_a_reason(self) -> None:
+        """An event that was alone on its way may be why the broker ended the connection."""
+        alone, *others = [message for message, _ in self._inflight.values()] or [None]
+        if alone is not None and not others and self._suspects.ended(alone):
+            self._bury(alone.key, "the broker ends the connection whenever it is sent")
 
     def _try_later(self, state: BrokerState, reason: str, *, was_connected: bool) -> None:
         server = self._servers[self._server_index]
@@ -347,17 +377,39 @@ class Publisher:
         """Forget what was sent: all that the store still holds is sent once more, in order."""
         self._store.rewind()
         self._inflight.clear()
+        self._stepped_aside.clear()
+        self._was_refused = False
 
     def _send_waiting(self) -> None:
         connection = self._connection
         if connection is None or not self._is_connected or time.monotonic() < self._hold_until:
             return
-        for message in self._store.take(max(self._window - len(self._inflight), 0)):
-            if self._is_too_large(message):
-                self._bury(message.key, PERMANENT_REFUSALS[0x95])
-                continue
-            number = connection.publish_event(message.topic, message.payload)
-            self._inflight[number] = message.key, time.monotonic()
+        if self._was_refused:
+            self._send_again()
+        if any(message is not None and self._suspects.suspects(message) for message, _ in self._inflight.values()):
+            return
+        due = next(filter(self._suspects.is_due, self._stepped_aside), None)
+        if due is None:
+            self._send_next(connection)
+            # Where nothing else waits, nothing can show that it is the event and not the broker.
+            due = next(iter(self._stepped_aside), None)
+        if due is not None and self._window and not self._inflight:
+            self._stepped_aside.remove(due)
+            self._send(connection, due)
+
+    def _send_next(self, connection: BrokerConnection) -> None:
+        while (room := self._window - len(self._inflight)) > 0 and (messages := self._store.take(room)):
+            for message in messages:
+                if self._is_too_large(message):
+                    self._bury(message.key, PERMANENT_REFUSALS[0x95])
+                elif self._suspects.suspects(message):
+                    self._stepped_aside.append(message)
+                else:
+                    self._send(connection, message)
+
+    def _send(self, connection: BrokerConnection, message: Message) -> None:
+        number = connection.publish_event(message.topic, message.payload)
+        self._inflight[number] = message, time.monotonic()
 
     def _is_too_large(self, message: Message) -> bool:
         size = len(message.topic.encode()) + len(message.payload) + PACKET_OVERHEAD
@@ -369,15 +421,21 @@ class Publisher:
         self._changes.dead[key] = reason
 
     def _disconnect(self) -> None:
+        if self._candidate is not None:
+            self._candidate.leave()
         connection = self._connection
-        if connection is None or not self._is_connected:
+        if connection is None:
             return
-        stopped = connection.publish_state(self._status_topic, "stopped", qos=1)
-        try:
-            stopped.wait_for_publish(2.0)
-        except (RuntimeError, ValueError):
-            logger.warning("could not say that this device stops; the broker will say it is offline")
+        if self._is_connected:
+            stopped = connection.publish_state(self._status_topic, "stopped", qos=1)
+            try:
+                stopped.wait_for_publish(2.0)
+            except (RuntimeError, ValueError):
+                logger.warning("could not say that this device stops; the broker will say it is offline")
         connection.leave()
+        if self._is_connected:
+            # Else the process could end first, and the broker would say it is offline.
+            connection.wait_until_left()
 
 
 def _check(config: MqttConfig, servers: list[BrokerAddress]) -> None:

@@ -3,6 +3,7 @@
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -36,16 +37,26 @@ def free_port() -> int:
 class Mosquitto:
     """A real Mosquitto on a port of its own; ``settings`` are lines of its configuration."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, *settings: str, port: int | None = None) -> None:
+        self.port = port or free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._file = folder / "mosquitto.conf"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.configure(*settings)
+
+    def configure(self, *settings: str) -> None:
+        """Other lines of its configuration, from its next start on or, some of them, from ``reload``."""
         # Started by root it would become the user mosquitto, who may not read the tests' files.
         user = f"user {getpass.getuser()}"
-        stored = f"persistence_location {folder}/"
+        stored = f"persistence_location {self._folder}/"
         lines = [f"listener {self.port} 127.0.0.1", user, stored, *(settings or ["allow_anonymous true"])]
-        self._file = folder / "mosquitto.conf"
         self._file.write_text("\n".join(lines) + "\n")
-        self._process: subprocess.Popen[bytes] | None = None
+
+    def reload(self) -> None:
+        """Its files of passwords and of access rules are read again."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
 
     def start(self) -> "Mosquitto":
         # Debian installs it into /usr/sbin, which is not on every user's PATH.
@@ -68,6 +79,15 @@ class Mosquitto:
         self._process.kill()
         self._process.wait(10)
         self._process = None
+
+    def freeze(self) -> None:
+        """It answers nothing any more, but its connections stay."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         if self._process is not None:

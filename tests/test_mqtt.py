@@ -9,10 +9,11 @@ import pytest
 
 from facemask_edge.config import MqttConfig
 from facemask_edge.errors import ConfigError
-from facemask_edge.mqtt import Publisher
+from facemask_edge.mqtt import BrokerState, Publisher
 from facemask_edge.outbox import Outbox
 from facemask_edge.store import Store
 from tests.conftest import Mosquitto, free_port
+from tests.faults.scripted_broker import Manner, ScriptedBroker
 from tests.subscriber import Subscriber, wait_until
 
 TOPIC = "facemask/pi/door/violation"
@@ -252,3 +253,96 @@ def test_the_stream_is_part_of_every_event(
     publisher.stop()
     with closing(Outbox(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)) as outbox:
         assert subscriber.events()[0]["stream"] == outbox.stream
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter pauses, so that a test sees many tries."""
+    for name, seconds in (("SHORTEST_BACKOFF", 0.1), ("LONGEST_BACKOFF", 0.4), ("HOLD", 1.0), ("RETURN_INTERVAL", 1.0)):
+        monkeypatch.setattr(f"facemask_edge.mqtt.{name}", seconds)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("poisons", [1, 3])
+def test_an_event_for_which_a_broker_ends_the_connection_does_not_block_the_others(
+    poisons: int, new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher, tmp_path: Path
+) -> None:
+    # MQTT 3.1.1 cannot say that an event is too large.
+    broker = new_mosquitto("allow_anonymous true", "max_packet_size 2000").start()
+    publisher = new_publisher(broker.url, protocol="3.1.1")
+    with closing(Subscriber(broker.port)) as subscriber:
+        for number in range(poisons):
+            publisher.submit(TOPIC, {"number": -number, "text": "x" * 5000})
+        for number in range(1, 51):
+            publisher.submit(TOPIC, {"number": number})
+        assert wait_until(lambda: len(set(numbers(subscriber))) == 50, 60)
+        # Each proof takes another event that comes through.
+        for number in range(51, 100):
+            if publisher.delivery.store.dead_letters == poisons:
+                break
+            publisher.submit(TOPIC, {"number": number})
+            wait_until(lambda: publisher.delivery.store.dead_letters == poisons, 1.0)
+        assert publisher.drain(30)
+        arrived = list(dict.fromkeys(numbers(subscriber)))
+        assert arrived == list(range(1, len(arrived) + 1))
+    publisher.stop()
+    assert left(tmp_path) == (0, poisons)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("manner", [Manner.DROPS_EVENTS, Manner.DROPS_ALL])
+def test_a_broker_that_ends_every_connection_makes_no_dead_letter(
+    manner: Manner, new_publisher: NewPublisher, tmp_path: Path
+) -> None:
+    with closing(ScriptedBroker(manner)) as broker:
+        publisher = new_publisher(broker.url)
+        for number in range(10):
+            publisher.submit(TOPIC, {"number": number})
+        assert wait_until(lambda: broker.connections > 20, 60)
+    publisher.stop()
+    assert left(tmp_path) == (10, 0)
+
+
+@pytest.mark.usefixtures("soon")
+def test_events_come_after_the_status_and_a_few_at_a_time(new_publisher: NewPublisher, tmp_path: Path) -> None:
+    with closing(ScriptedBroker(Manner.NEVER_ACKNOWLEDGES)) as broker:
+        publisher = new_publisher(broker.url)
+        publisher.submit(TOPIC, {"number": 1})
+        assert wait_until(lambda: broker.topics == [STATUS])
+        assert not publisher.drain(1)
+        assert broker.topics == [STATUS]
+    publisher.stop()
+    assert left(tmp_path) == (1, 0)
+
+
+@pytest.mark.usefixtures("soon")
+def test_while_one_camera_is_refused_the_events_of_another_do_not_come_again_and_again(
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher, tmp_path: Path
+) -> None:
+    rules = tmp_path / "acl"
+    allowed = f"topic write {STATUS}\ntopic read #\ntopic write facemask/pi/yard/violation\n"
+    rules.write_text(allowed)
+    broker = new_mosquitto("allow_anonymous true", f"acl_file {rules}").start()
+    publisher = new_publisher(broker.url)
+    with closing(Subscriber(broker.port)) as subscriber:
+        publisher.submit(TOPIC, {"number": 0})
+        for number in range(1, 6):
+            publisher.submit("facemask/pi/yard/violation", {"number": number})
+        assert wait_until(lambda: publisher.delivery.state == BrokerState.HELD)
+        assert not publisher.drain(4)
+        assert sorted(numbers(subscriber)) == [1, 2, 3, 4, 5]
+        rules.write_text(f"{allowed}topic write {TOPIC}\n")
+        broker.reload()
+        assert publisher.drain(15)
+        assert wait_until(lambda: sorted(numbers(subscriber)) == [0, 1, 2, 3, 4, 5])
+        assert publisher.delivery.reason is None
+
+
+def test_a_clean_stop_is_said_to_the_end(mosquitto: Mosquitto, new_publisher: NewPublisher) -> None:
+    with closing(Subscriber(mosquitto.port, STATUS)) as subscriber:
+        for _ in range(5):
+            publisher = new_publisher(mosquitto.url)
+            assert publisher.drain(10)
+            assert wait_until(lambda: publisher.delivery.state == BrokerState.CONNECTED)  # noqa: B023 - in this turn
+            publisher.stop()
+        assert wait_until(lambda: subscriber.payloads(STATUS) == ["online", "stopped"] * 5)

@@ -1,0 +1,180 @@
+"""A broker that does what a good one never does: the few packets of MQTT that it takes, written by hand."""
+
+import random
+import socket
+import struct
+import threading
+from contextlib import suppress
+from enum import Enum, auto
+
+CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 0x10, 0x20, 0x30, 0x40, 0xC0, 0xD0
+REFUSALS_5 = range(0x80, 0xA0)
+REFUSALS_3 = range(1, 6)
+HUGE = 200_000_000
+VERSION_5 = 5
+
+
+class Manner(Enum):
+    """What it does, each time somebody connects."""
+
+    SILENT = auto()
+    """It accepts the connection, and that is all."""
+    DROPS_ALL = auto()
+    """It ends the connection at the first PUBLISH of any kind."""
+    DROPS_EVENTS = auto()
+    """It takes the states, and ends the connection at the first event."""
+    DROPS_ACKNOWLEDGED = auto()
+    """It acknowledges one event, and then ends the connection."""
+    NEVER_ACKNOWLEDGES = auto()
+    HALF_A_PACKET = auto()
+    """It sends half a PUBACK and no more."""
+    HALF_A_CONNACK = auto()
+    GARBAGE = auto()
+    """Bytes by chance instead of a CONNACK."""
+    LATER_GARBAGE = auto()
+    """Bytes by chance instead of a PUBACK."""
+    HUGE_PACKET = auto()
+    """A PUBLISH of 200 MB, sent as fast as it is taken."""
+    REFUSES = auto()
+    """It answers with one reason code after the other, of the version that it is asked in."""
+
+
+class ScriptedBroker:
+    """Listens on a port of 127.0.0.1 until it is closed.
+
+    Args:
+        manner: What it does.
+        port: Where; 0 takes any that is free.
+        seed: Of its chance.
+    """
+
+    def __init__(self, manner: Manner, *, port: int = 0, seed: int = 0) -> None:
+        self.connections = 0
+        self.topics: list[str] = []
+        """Of each PUBLISH that it got."""
+        self.taken = 0
+        """Bytes of the huge packet that a device has taken, about."""
+        self._manner = manner
+        self._chance = random.Random(seed)
+        self._open: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self.port = int(self._listening.getsockname()[1])
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """End, with all connections: the port is free."""
+        # A close() alone would leave accept() waiting, and the port in use.
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for connection in self._open:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                self._open.append(connection)
+                threading.Thread(target=self._serve, args=(connection, self.connections - 1), daemon=True).start()
+
+    def _serve(self, connection: socket.socket, turn: int) -> None:
+        with suppress(OSError, EOFError):
+            _, body = _read(connection)
+            is_version_5 = body[6] == VERSION_5
+            if self._welcomes(connection, turn, is_version_5=is_version_5):
+                while True:
+                    self._answer(connection, *_read(connection))
+            if self._manner is not Manner.REFUSES:
+                # Whoever connected shall find out by himself that no more will come.
+                threading.Event().wait()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def _welcomes(self, connection: socket.socket, turn: int, *, is_version_5: bool) -> bool:
+        """Answer to a CONNECT; whether the conversation goes on."""
+        match self._manner:
+            case Manner.SILENT:
+                return False
+            case Manner.HALF_A_CONNACK:
+                connection.sendall(bytes([CONNACK, 3, 0]))
+                return False
+            case Manner.GARBAGE:
+                connection.sendall(self._chance.randbytes(self._chance.randint(1, 5000)))
+                return False
+            case Manner.REFUSES:
+                codes = REFUSALS_5 if is_version_5 else REFUSALS_3
+                connection.sendall(_connack(codes[turn % len(codes)], is_version_5=is_version_5))
+                return False
+        connection.sendall(_connack(0, is_version_5=is_version_5))
+        if self._manner is Manner.HUGE_PACKET:
+            connection.sendall(bytes([PUBLISH]) + _length(HUGE) + struct.pack("!H", 1) + b"t")
+            while self.taken < HUGE:
+                self.taken += connection.send(bytes(65_536))
+        return True
+
+    def _answer(self, connection: socket.socket, command: int, body: bytes) -> None:
+        if command & 0xF0 == PINGREQ:
+            connection.sendall(bytes([PINGRESP, 0]))
+        if command & 0xF0 != PUBLISH:
+            return
+        (size,) = struct.unpack("!H", body[:2])
+        topic = body[2 : 2 + size].decode()
+        self.topics.append(topic)
+        number = body[2 + size : 4 + size]
+        is_event = topic.endswith("/violation")
+        match self._manner:
+            case Manner.DROPS_ALL:
+                raise EOFError
+            case Manner.DROPS_EVENTS if is_event:
+                raise EOFError
+            case Manner.NEVER_ACKNOWLEDGES:
+                return
+            case Manner.HALF_A_PACKET if is_event:
+                connection.sendall(bytes([PUBACK, 4]) + number)
+                return
+            case Manner.LATER_GARBAGE if is_event:
+                connection.sendall(self._chance.randbytes(self._chance.randint(1, 5000)))
+                return
+        if command & 0b110:
+            connection.sendall(bytes([PUBACK, 2]) + number)
+        if self._manner is Manner.DROPS_ACKNOWLEDGED and is_event:
+            raise EOFError
+
+
+def _connack(code: int, *, is_version_5: bool) -> bytes:
+    return bytes([CONNACK, 3, 0, code, 0] if is_version_5 else [CONNACK, 2, 0, code])
+
+
+def _read(connection: socket.socket) -> tuple[int, bytes]:
+    """First byte and body of the next packet."""
+    (command,) = _exactly(connection, 1)
+    length, shift = 0, 0
+    while True:
+        (byte,) = _exactly(connection, 1)
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return command, _exactly(connection, length)
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    found = b""
+    while len(found) < count:
+        some = connection.recv(count - len(found))
+        if not some:
+            raise EOFError
+        found += some
+    return found
+
+
+def _length(value: int) -> bytes:
+    """A number as MQTT writes the length of a packet."""
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
