@@ -297,7 +297,7 @@ def _ending(error: OSError | ValueError) -> Ending:
             reason = f"its certificate is for another name: {message.rstrip('.')}; write that name into mqtt.servers"
         case ssl.SSLCertVerificationError(verify_message=message):
             reason = f"its certificate is not trusted: {message}; see mqtt.ca"
-        case ssl.SSLError(reason=str(kind)) if "CERTIFICATE" in kind:
+        case ssl.SSLError(reason=str(kind)) if "ALERT" in kind and ("CERTIFICATE" in kind or "UNKNOWN_CA" in kind):
             reason = f"it does not accept this device's certificate: {kind}; see mqtt.cert"
         case ssl.SSLError() if is_lasting:
             reason = f"TLS failed: {error.reason or error}; is this a port for TLS?"

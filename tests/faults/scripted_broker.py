@@ -1,11 +1,13 @@
 """A broker that does what a good one never does: the few packets of MQTT that it takes, written by hand."""
 
+import json
 import random
 import socket
 import struct
 import threading
 from contextlib import suppress
 from enum import Enum, auto
+from typing import Any
 
 CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 0x10, 0x20, 0x30, 0x40, 0xC0, 0xD0
 REFUSALS_5 = range(0x80, 0xA0)
@@ -24,7 +26,7 @@ class Manner(Enum):
     DROPS_EVENTS = auto()
     """It takes the states, and ends the connection at the first event."""
     DROPS_ACKNOWLEDGED = auto()
-    """It acknowledges one event, and then ends the connection."""
+    """It acknowledges an event, and then ends the connection."""
     NEVER_ACKNOWLEDGES = auto()
     HALF_A_PACKET = auto()
     """It sends half a PUBACK and no more."""
@@ -52,8 +54,8 @@ class ScriptedBroker:
         self.connections = 0
         self.topics: list[str] = []
         """Of each PUBLISH that it got."""
-        self.taken = 0
-        """Bytes of the huge packet that a device has taken, about."""
+        self.events: list[dict[str, Any]] = []
+        """Those that it acknowledged: the device may believe them delivered."""
         self._manner = manner
         self._chance = random.Random(seed)
         self._open: list[socket.socket] = []
@@ -111,8 +113,8 @@ class ScriptedBroker:
         connection.sendall(_connack(0, is_version_5=is_version_5))
         if self._manner is Manner.HUGE_PACKET:
             connection.sendall(bytes([PUBLISH]) + _length(HUGE) + struct.pack("!H", 1) + b"t")
-            while self.taken < HUGE:
-                self.taken += connection.send(bytes(65_536))
+            for _ in range(HUGE // 65_536):
+                connection.sendall(bytes(65_536))
         return True
 
     def _answer(self, connection: socket.socket, command: int, body: bytes) -> None:
@@ -140,7 +142,8 @@ class ScriptedBroker:
                 return
         if command & 0b110:
             connection.sendall(bytes([PUBACK, 2]) + number)
-        if self._manner is Manner.DROPS_ACKNOWLEDGED and is_event:
+        if is_event:
+            self.events.append(json.loads(body[body.index(b"{") :]))
             raise EOFError
 
 
