@@ -7,8 +7,8 @@ from pathlib import Path
 from facemask_edge.config import MqttConfig
 from facemask_edge.errors import ConfigError
 
-MOST_BYTES = 65_536
-"""The longest password that MQTT can carry."""
+MOST_BYTES = 65_535
+"""The longest user name or password that MQTT can carry."""
 
 
 def credentials(config: MqttConfig, environment: Mapping[str, str] = os.environ) -> tuple[str | None, str | None]:
@@ -36,7 +36,8 @@ def _secret(name: str, file: Path | None, environment: Mapping[str, str]) -> str
         credential = Path(directory, f"mqtt_{name}")
         if credential.exists():
             return _first_line(credential, f"systemd credential mqtt_{name}")
-    return environment.get(f"FACEMASK_MQTT_{name.upper()}")
+    variable = f"FACEMASK_MQTT_{name.upper()}"
+    return _checked(os.fsencode(environment[variable]), variable) if variable in environment else None
 
 
 def _first_line(file: Path, what: str) -> str:
@@ -47,10 +48,15 @@ def _first_line(file: Path, what: str) -> str:
         raise ConfigError(
             f"{what}: {error.strerror}; the user that runs facemask-edge must be able to read it"
         ) from error
-    if len(content) > MOST_BYTES:
-        raise ConfigError(f"{what}: larger than {MOST_BYTES} bytes, this is no {what.split(maxsplit=1)[0]}")
+    # Not splitlines(): that splits at characters, too, that a password may hold.
+    return _checked(content.split(b"\n", 1)[0].removesuffix(b"\r"), what)
+
+
+def _checked(secret: bytes, what: str) -> str:
+    if len(secret) > MOST_BYTES:
+        raise ConfigError(f"{what}: its line is larger than {MOST_BYTES} bytes, more than MQTT can carry")
     try:
-        lines = content.decode().splitlines()
+        return secret.decode()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{what}: not UTF-8 text") from error
-    return lines[0] if lines else ""
+        # Not chained: that error holds the password.
+        raise ConfigError(f"{what}: not UTF-8 text, byte {error.start + 1} is none") from None

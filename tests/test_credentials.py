@@ -51,3 +51,20 @@ def test_a_password_without_a_user_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"set mqtt\.username") as caught:
         credentials(MqttConfig(password_file=tmp_path / "password"), {})
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["a\x0bb\x85c\u2028d", " with spaces ", "", "ünïcode"])
+def test_a_password_may_hold_any_character_but_a_line_feed(password: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    for ending in ("", "\n", "\r\n", "\nsecond line"):
+        file.write_bytes(password.encode() + ending.encode())
+        assert credentials(MqttConfig(username="pi", password_file=file), {}) == ("pi", password)
+
+
+@pytest.mark.parametrize(("value", "fault"), [("x" * 70_000, "larger than"), ("geheim\udcff", "not UTF-8")])
+def test_an_environment_that_no_broker_could_be_told_is_explained(value: str, fault: str) -> None:
+    environment = {"FACEMASK_MQTT_USERNAME": "pi", "FACEMASK_MQTT_PASSWORD": value}
+    with pytest.raises(ConfigError, match=f"FACEMASK_MQTT_PASSWORD: .*{fault}") as caught:
+        credentials(MqttConfig(), environment)
+    assert "geheim" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -346,3 +346,36 @@ def test_a_clean_stop_is_said_to_the_end(mosquitto: Mosquitto, new_publisher: Ne
             assert wait_until(lambda: publisher.delivery.state == BrokerState.CONNECTED)  # noqa: B023 - in this turn
             publisher.stop()
         assert wait_until(lambda: subscriber.payloads(STATUS) == ["online", "stopped"] * 5)
+
+
+def test_a_broker_that_takes_one_event_at_a_time_gets_one_at_a_time(
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher
+) -> None:
+    # What it says as Receive Maximum when a device connects.
+    broker = new_mosquitto("allow_anonymous true", "max_inflight_messages 1").start()
+    publisher = new_publisher(broker.url)
+    with closing(Subscriber(broker.port)) as subscriber:
+        for number in range(50):
+            publisher.submit(TOPIC, {"number": number})
+        assert publisher.drain(30)
+        assert wait_until(lambda: numbers(subscriber) == list(range(50)))
+
+
+def test_what_two_threads_send_while_the_network_stalls_is_not_mixed(
+    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = new_publisher(mosquitto.url)
+    publisher.submit(TOPIC, {"number": 0})
+    assert publisher.drain(10)
+    mosquitto.freeze()
+    # More than the system keeps for a connection whose other side does not read.
+    for number in range(1, 201):
+        publisher.submit(TOPIC, {"number": number, "text": "x" * 1000})
+        for _ in range(20):
+            publisher.publish_latest("facemask/pi/door/people", "y" * 5000)
+    threading.Event().wait(3)
+    mosquitto.resume()
+    assert publisher.drain(60)
+    assert wait_until(lambda: len(set(numbers(subscriber))) == 201)
+    assert {len(payload) for payload in subscriber.payloads("facemask/pi/door/people")} == {5000}
+    assert "lost" not in caplog.text
