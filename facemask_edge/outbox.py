@@ -232,6 +232,8 @@ class Outbox:
                 else:
                     self._bury(BY_KEY, key, reason)
             self._database.executemany("DELETE FROM open_violations WHERE id = ?", [(name,) for name in ended])
+            # An earlier try that failed may be on the disk nevertheless, too.
+            self._delete("stream = ?", (other.stream,))
             self._take_over(other.rows(), other.open_rows())
             self._set("dropped", self.dropped + other.dropped)
             self.dropped += other.dropped

@@ -12,6 +12,7 @@ import logging
 import os
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +86,8 @@ class Store:
         self._sent_up_to = {"disk": 0, "memory": 0}
         self._settled: dict[Key, str | None] = {}
         """What became of events that cannot be taken from the disk now: None is delivered, a reason a dead letter."""
+        self._waiting_on_disk = 0
+        """Events that waited there when it was last certain what is on the disk."""
         self._ended: list[str] = []
         """Violations that ended while the disk could not be written."""
         try:
@@ -135,7 +138,9 @@ class Store:
                 taken += [
                     message
                     for message in found
-                    if message.key not in self._handed_out and message.key not in self._settled
+                    if message.key not in self._handed_out
+                    and message.key not in self._settled
+                    and not (name == "disk" and self._is_in_memory(message.key))
                 ]
         self._handed_out.update(message.key for message in taken)
         return taken
@@ -153,7 +158,7 @@ class Store:
             kept="disk" if self._memory is None else "memory",
             fault=self._fault,
             set_aside=self._set_aside,
-            waiting=sum(outbox.waiting for outbox in outboxes) - len(self._settled),
+            waiting=self._waiting(),
             dead_letters=sum(outbox.dead for outbox in outboxes) + dead,
             dropped=self._dropped,
             oldest=self._oldest(),
@@ -169,10 +174,13 @@ class Store:
             self._memory.close()
         self._close_disk()
         if self._lock is not None:
-            os.close(self._lock)
+            with suppress(OSError):
+                os.close(self._lock)
 
     def _close_disk(self) -> None:
         if self._disk is not None:
+            if self._memory is None:
+                self._waiting_on_disk = self._disk.waiting
             self._disk.close()
             self._disk = None
 
@@ -193,6 +201,7 @@ class Store:
             if closed:
                 logger.info("%d violations were open when the program last ended; they end now", closed)
             self._last = Key(disk.stream, disk.sequence)
+            self._waiting_on_disk = disk.waiting
         return disk
 
     def _make_file(self) -> None:
@@ -235,6 +244,8 @@ class Store:
 
     def _stand_in(self, error: Exception) -> None:
         """Keep events in memory from now on."""
+        if self._disk is not None:
+            self._waiting_on_disk = self._disk.waiting
         self._fault = _sentence(error)
         self._memory = Outbox(None, max_bytes=min(self._max_bytes, MEMORY_BYTES))
         self._sent_up_to["memory"] = 0
@@ -301,6 +312,19 @@ class Store:
         for stem in stems[:-KEPT_DAMAGED]:
             for ending in ("", "-wal", "-shm"):
                 Path(f"{stem}{ending}").unlink(missing_ok=True)
+
+    def _is_in_memory(self, key: Key) -> bool:
+        """Whether an event that is on the disk is in memory, too, because the commit that put it there failed."""
+        if self._memory is None:
+            return False
+        is_of_failed_commit = self._last and key.stream == self._last.stream and key.sequence > self._last.sequence
+        return is_of_failed_commit or key.stream == self._memory.stream
+
+    def _waiting(self) -> int:
+        if self._memory is not None:
+            # The disk may be out of reach, or show what a failed commit left there.
+            return self._waiting_on_disk - len(self._settled) + self._memory.waiting
+        return self._disk.waiting if self._disk is not None else 0
 
     @property
     def _outboxes(self) -> list[Outbox]:

@@ -13,6 +13,7 @@ import pytest
 from facemask_edge.errors import OutputError
 from facemask_edge.outbox import Changes, Event, Key
 from facemask_edge.store import Store
+from tests.faults.forgetful_disk import Fault, ForgetfulDisk
 from tests.test_outbox import END, ENDING, START
 
 FILLER = 20_000
@@ -30,6 +31,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a file system can only be mounted by root: {mounted.stderr}")
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture
+def forgetful_disk(tmp_path: Path) -> Iterator[ForgetfulDisk]:
+    """A disk that fails when told to."""
+    with closing(ForgetfulDisk(tmp_path, seed=0)) as disk:
+        yield disk
 
 
 def remount(folder: Path, how: str) -> None:
@@ -149,6 +157,55 @@ def test_on_a_read_only_disk_events_are_kept_in_memory(small_disk: Path) -> None
     try_the_disk_now(store)
     assert store.state().kept == "disk"
     assert deliver(store) == [1, 2]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_flaky_disk_kept_of_a_failed_commit_is_not_delivered_twice(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    with closing(ForgetfulDisk(tmp_path, seed)) as disk:
+        with closing(new_store(disk.path)) as store:
+            disk.fail(Fault.FLAKY)
+            delivered: list[int] = []
+            for number in range(40):
+                submit(store, number)
+                # Opened again, the file may show what was written by a commit that failed.
+                try_the_disk_now(store)
+                if chance.random() < 0.1:
+                    store.rewind()
+                delivered += deliver(store, chance.randrange(3))
+                assert store.state().waiting == number + 1 - len(delivered)
+            disk.fail(Fault.NONE)
+            try_the_disk_now(store)
+            assert (store.state().kept, store.state().waiting) == ("disk", 40 - len(delivered))
+            delivered += deliver(store)
+        assert sorted(delivered) == list(range(40))
+        with closing(new_store(disk.path)) as again:
+            assert numbers(again) == []
+
+
+def test_what_waits_is_counted_while_the_disk_cannot_be_opened(forgetful_disk: ForgetfulDisk) -> None:
+    store = new_store(forgetful_disk.path)
+    submit(store, 1, 2, 3)
+    forgetful_disk.fail(Fault.READ_ONLY)
+    assert deliver(store, 2) == [1, 2]
+    try_the_disk_now(store)
+    submit(store, 4)
+    assert (store.state().kept, store.state().waiting) == ("memory", 2)
+    forgetful_disk.fail(Fault.NONE)
+    try_the_disk_now(store)
+    assert (store.state().kept, store.state().waiting) == ("disk", 2)
+    with closing(store):
+        assert deliver(store) == [3, 4]
+
+
+def test_a_disk_that_is_gone_does_not_keep_the_store_from_closing(forgetful_disk: ForgetfulDisk) -> None:
+    store = new_store(forgetful_disk.path)
+    submit(store, 1)
+    forgetful_disk.cut_power(1, victim=0)
+    submit(store, 2)
+    try_the_disk_now(store)
+    assert store.state().kept == "memory"
+    store.close()
 
 
 def test_events_of_memory_are_never_mistaken_for_others(small_disk: Path) -> None:

@@ -49,6 +49,8 @@ class Fault(StrEnum):
     """What lies on it can still be overwritten."""
     FSYNC = "fsync"
     """Each fsync fails; all else works."""
+    FLAKY = "flaky"
+    """Every other fsync fails, by chance."""
 
 
 class _File:
@@ -147,6 +149,7 @@ class _Disk:
         self._cut_in: int | None = None
         self._victim = 0
         self._fault = Fault.NONE
+        self._spared = 0
         self._is_off = False
 
     def obey(self, command: str) -> str:
@@ -156,7 +159,7 @@ class _Disk:
             case "cut":
                 self._cut_in, self._victim = int(values[0]), int(values[1])
             case "fail":
-                self._fault = Fault(values[0])
+                self._fault, self._spared = Fault(values[0]), int(values[1])
             case "off":
                 self._cut()
         return "off" if self._is_off else "on"
@@ -265,14 +268,14 @@ class _Disk:
 
     def fsync(self, _path: str, _is_data_only: int, handle: int) -> None:
         file = self._open[handle]
-        if self._fault is Fault.FSYNC:
+        if self._is_in_vain():
             file.sync_in_vain(self._chance, self._chance.random())
             raise OSError(errno.EIO, "fsync fails")
         file.sync()
         self._folder.sync(file)
 
     def fsyncdir(self, _path: str, _is_data_only: int, _handle: int) -> None:
-        if self._fault is Fault.FSYNC:
+        if self._is_in_vain():
             raise OSError(errno.EIO, "fsync fails")
         self._folder.sync()
 
@@ -286,6 +289,12 @@ class _Disk:
         handle = max(self._open, default=0) + 1
         self._open[handle] = file
         return handle
+
+    def _is_in_vain(self) -> bool:
+        self._spared -= 1
+        return self._spared < 0 and (
+            self._fault is Fault.FSYNC or (self._fault is Fault.FLAKY and self._chance.random() < 0.5)
+        )
 
     def _refuse_if_read_only(self) -> None:
         if self._fault is Fault.READ_ONLY:
@@ -363,9 +372,9 @@ class ForgetfulDisk:
         """Cut the power at the ``change``-th change from now, also for the process ``victim``."""
         self._say(f"cut {change} {victim}")
 
-    def fail(self, fault: Fault) -> None:
-        """Fail in this way from now on."""
-        self._say(f"fail {fault}")
+    def fail(self, fault: Fault, *, after: int = 0) -> None:
+        """Fail in this way from now on; the first ``after`` fsyncs still succeed."""
+        self._say(f"fail {fault} {after}")
 
     @property
     def has_power(self) -> bool:
@@ -419,7 +428,7 @@ class ForgetfulDisk:
         assert process.stdout
         process.stdin.close()
         try:
-            process.wait(30)
+            process.wait(10)
         except subprocess.TimeoutExpired:
             # Somebody still has a file open. Without this process the kernel refuses all that is asked of the disk.
             process.kill()
