@@ -4,7 +4,6 @@ import dataclasses
 import gc
 import logging
 import signal
-import threading
 import time
 from types import FrameType
 from typing import Any
@@ -56,7 +55,7 @@ class Daemon:
         self._config = config
         self._device = config.device_name
         self._topics = Topics(config.mqtt.prefix, self._device)
-        self._stop = threading.Event()
+        self._is_told_to_stop = False
         self._models = Models(config)
         self._classifier = self._models.classifier.model.entry
         self._watches = [Watch(config, camera, self._models) for camera in config.cameras]
@@ -89,11 +88,12 @@ class Daemon:
                     for violation in watch.pipeline.finish():
                         self._report(watch, violation, watch.size)
                     self._tell_people(watch)
-            is_told_to_stop = self._stop.is_set()
-            delivered = self._publisher.drain(min(drain_timeout, STOP_DRAIN) if is_told_to_stop else drain_timeout)
+            if self._is_told_to_stop:
+                drain_timeout = min(drain_timeout, STOP_DRAIN)
+            delivered = self._publisher.drain(drain_timeout)
             self._tell_health()
             self._publisher.stop()
-        if not delivered and is_told_to_stop:
+        if not delivered and self._is_told_to_stop:
             logger.info("%d events stay in the outbox", self._publisher.delivery.store.waiting)
         elif not delivered:
             raise DeliveryError(
@@ -103,7 +103,8 @@ class Daemon:
 
     def stop(self) -> None:
         """End the loop after the current frame; may be called from a signal handler or another thread."""
-        self._stop.set()
+        # No threading.Event: a second signal in the middle of its set would wait for ever.
+        self._is_told_to_stop = True
 
     def stop_on_signals(self) -> None:
         """Stop cleanly on SIGTERM and SIGINT."""
@@ -116,7 +117,7 @@ class Daemon:
 
     def _watch_all(self) -> None:
         active = list(self._watches)
-        while active and not self._stop.is_set():
+        while active and not self._is_told_to_stop:
             if not self._publisher.is_alive:
                 raise RuntimeError("the thread that delivers has ended")
             for watch in list(active):

@@ -21,28 +21,39 @@ OFFSETS = ("+0", "+20y", "-40y", "+1h", "-1h", "+3d", "-55y")
 """From 1971 to 2046: a Pi without a clock of its own starts at 1970 or at its last shutdown."""
 
 
-def clock_jumps(folder: Path, rounds: int, seed: int) -> Outcome:
-    """The device's clock, and only that, jumps by hours and decades while violations flow and the broker restarts."""
+def faked_clock(clock: Path) -> dict[str, str]:
+    """The environment of a process whose clock is off by what the file ``clock`` says, at any moment."""
     library = next(Path("/usr/lib").glob(LIBRARIES), None)
     if library is None:
         pytest.skip("the Debian package faketime is not installed; run: sudo apt install faketime")
-    chance = random.Random(seed)
-    clock = folder / "clock"
-    clock.write_text("+0")
-    faked = {
+    return {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
         # Durations run on the monotonic clock, which the kernel never sets.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+
+
+def set_clock(clock: Path, offset: str) -> None:
+    """Let a clock be off by ``offset`` from now on; never is the file half written."""
+    new = clock.with_suffix(".new")
+    new.write_text(offset)
+    new.replace(clock)
+
+
+def clock_jumps(folder: Path, rounds: int, seed: int) -> Outcome:
+    """The device's clock, and only that, jumps by hours and decades while violations flow and the broker restarts."""
+    chance = random.Random(seed)
+    clock = folder / "clock"
+    set_clock(clock, "+0")
     broker = Mosquitto(folder, *PERSISTENT).start()
     with closing(Subscriber(broker.port, persistent=True)) as witness:
-        running = device(settings(folder, broker.url), environment=os.environ | faked, rate=30, seed=seed)
+        running = device(settings(folder, broker.url), environment=os.environ | faked_clock(clock), rate=30, seed=seed)
         for turn in range(rounds):
-            clock.write_text(OFFSETS[(turn + 1) % len(OFFSETS)])
+            set_clock(clock, OFFSETS[(turn + 1) % len(OFFSETS)])
             time.sleep(chance.uniform(0.3, 1.0))
-            if turn % 3 == 2:  # noqa: PLR2004 - every third time
+            if turn % 3 == 2:
                 broker.stop()
                 broker.start()
         assert wait_until(lambda: running.has_said("connected"), 30)

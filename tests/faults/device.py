@@ -91,24 +91,28 @@ def main() -> None:
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    stop = threading.Event()
+    # Never set: time.sleep fails under libfaketime when the clock jumps, and an event that a signal sets in the middle
+    # of its own wait would wait for itself.
+    pause = threading.Event()
+    stops: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, lambda received, _frame: stops.append(received))
     device = Device(arguments.overrides, arguments.seed)
     device.publisher.start()
     started, made = time.monotonic(), 0
-    while not stop.wait(0.002) and device.publisher.is_alive and not (arguments.count and made >= arguments.count):
+    while not stops and device.publisher.is_alive and not (arguments.count and made >= arguments.count):
         while made < (time.monotonic() - started) * arguments.rate and not (
             arguments.count and made >= arguments.count
         ):
             device.start_one()
             made += 1
+        pause.wait(0.002)
         device.end_those_over()
         device.tell_health()
     device.end_all("stopped")
-    delivered = device.publisher.drain(1.5 if stop.is_set() else arguments.drain)
+    delivered = device.publisher.drain(1.5 if stops else arguments.drain)
     device.publisher.stop()
-    sys.exit(0 if delivered or stop.is_set() else 75)
+    sys.exit(0 if delivered or stops else 75)
 
 
 if __name__ == "__main__":
