@@ -188,6 +188,7 @@ class Store:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_out_others()
         self._make_file()
+        _write_again(Path(f"{self._path}-wal"))
         try:
             self._disk = disk = self._new_outbox()
         except sqlite3.Error as error:
@@ -361,6 +362,20 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 def _sentence(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+def _write_again(log: Path) -> None:
+    """Make certain that all of a write-ahead log that can be read is on the disk.
+
+    After an fsync that failed Linux takes for written what is not, and later ones succeed: SQLite would read the log
+    whole and append to it, but after a power cut find a hole in it, and nothing behind that.
+    """
+    with suppress(FileNotFoundError), log.open("r+b") as file:
+        while part := file.read(1_000_000):
+            file.seek(-len(part), os.SEEK_CUR)
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _rename_if_there(file: Path, new: Path) -> None:

@@ -183,6 +183,26 @@ def test_what_a_flaky_disk_kept_of_a_failed_commit_is_not_delivered_twice(seed: 
             assert numbers(again) == []
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_commit_that_failed_does_not_make_later_ones_forgettable(seed: int, tmp_path: Path) -> None:
+    with closing(ForgetfulDisk(tmp_path, seed)) as disk:
+        store = new_store(disk.path)
+        submit(store, 1)
+        disk.fail(Fault.FSYNC)
+        submit(store, 2)
+        # Opened again while the disk fails: what the failed commit wrote can be read, but is not on the disk.
+        try_the_disk_now(store)
+        disk.fail(Fault.NONE)
+        try_the_disk_now(store)
+        submit(store, 3)
+        assert store.state().kept == "disk"
+        disk.cut_power(1, victim=0)
+        store.close()
+        disk.power_on()
+        with closing(new_store(disk.path)) as again:
+            assert deliver(again) == [1, 2, 3]
+
+
 def test_what_waits_is_counted_while_the_disk_cannot_be_opened(forgetful_disk: ForgetfulDisk) -> None:
     store = new_store(forgetful_disk.path)
     submit(store, 1, 2, 3)
