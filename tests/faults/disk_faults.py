@@ -1,5 +1,6 @@
 """The disk forgets, is full, cannot be written, or is damaged; the power is cut."""
 
+import itertools
 import json
 import random
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from facemask_edge.outbox import Changes
-from facemask_edge.store import Store
+from facemask_edge.store import DISK_TRIES, Store
 from tests.conftest import Mosquitto
 from tests.faults.forgetful_disk import Fault, ForgetfulDisk
 from tests.faults.outcome import Outcome, arrived, compare
@@ -30,6 +31,8 @@ NEW_DISK = 0.2
 """Share of the power cuts after which a new, empty disk is put in."""
 DEVICE_ROUNDS = 40
 """Power cuts of a store alone for each one of a whole device."""
+FLAKY_BEFORE = 4
+"""Power cuts of which one finds a disk that failed and worked again."""
 DAMAGES = 10
 """Tries with copies of the same outbox, each damaged in another way."""
 PATIENCE = 90.0
@@ -57,8 +60,8 @@ def disk_read_only(folder: Path, rounds: int, seed: int) -> Outcome:
 
 
 def disk_failing(folder: Path, rounds: int, seed: int) -> Outcome:
-    """Each fsync fails, until the disk works again."""
-    return _forgetful_disk_fails("disk failing", folder, rounds, seed, Fault.FSYNC)
+    """Each fsync fails, or every other one by chance, until the disk works again."""
+    return _forgetful_disk_fails("disk failing", folder, rounds, seed, Fault.FSYNC, Fault.FLAKY)
 
 
 def disk_full_from_the_start(folder: Path, rounds: int, seed: int) -> Outcome:
@@ -102,6 +105,8 @@ def _power_cuts_of_a_store(folder: Path, rounds: int, chance: random.Random) -> 
     with closing(ForgetfulDisk(folder, chance.getrandbits(32))) as disk, _killed_at_last() as runs:
         for number in range(1, rounds + 1):
             runs.append(Running("tests.faults.outbox_writer", str(disk.path / OUTBOX), str(chance.getrandbits(32))))
+            if number % FLAKY_BEFORE == 0:
+                _be_flaky(disk, runs[-1])
             disk.cut_power(chance.randint(1, chance.choice((40, 400, 2000))), runs[-1].process.pid)
             assert runs[-1].wait() == -signal.SIGKILL, runs[-1].log[-20:]
             disk.power_on()
@@ -121,6 +126,17 @@ def _power_cuts_of_a_store(folder: Path, rounds: int, chance: random.Random) -> 
     )
     outcome.tries = rounds
     return outcome
+
+
+def _be_flaky(disk: ForgetfulDisk, writer: Running) -> None:
+    """The disk fails now and then, and works again before the power is cut."""
+    disk.fail(Fault.FLAKY)
+    assert wait_until(lambda: list(writer.log).count("kept memory") >= 5, PATIENCE), writer.log[-20:]
+    disk.fail(Fault.NONE)
+    # What is in memory when the power is cut may have been delivered, and is delivered once more if the disk kept some
+    # of it: that is not to be had otherwise, and not counted here.
+    known = list(writer.log).count("kept disk")
+    assert wait_until(lambda: list(writer.log).count("kept disk") >= known + 5, PATIENCE), writer.log[-20:]
 
 
 def _delivered(writer: Running) -> list[dict[str, Any]]:
@@ -178,9 +194,10 @@ class _DiskFault:
     mend: Callable[[], object]
 
 
-def _forgetful_disk_fails(name: str, folder: Path, rounds: int, seed: int, fault: Fault) -> Outcome:
+def _forgetful_disk_fails(name: str, folder: Path, rounds: int, seed: int, *faults: Fault) -> Outcome:
+    turns = itertools.cycle(faults)
     with closing(ForgetfulDisk(folder, seed)) as disk:
-        disk_fault = _DiskFault(name, disk.path, lambda: disk.fail(fault), lambda: disk.fail(Fault.NONE))
+        disk_fault = _DiskFault(name, disk.path, lambda: disk.fail(next(turns)), lambda: disk.fail(Fault.NONE))
         return _disk_fails(disk_fault, folder, rounds, seed)
 
 
@@ -191,13 +208,16 @@ def _disk_fails(fault: _DiskFault, folder: Path, rounds: int, seed: int) -> Outc
     with _broker_and_witness(folder) as (broker, witness), _killed_at_last() as runs:
         options = settings(fault.disk, broker.url)
         runs.append(device(options, rate=10, seed=seed))
-        for _ in range(rounds):
+        for number in range(rounds):
             _wait_for_more(witness)
             time.sleep(chance.uniform(0, 0.5))
             fault.fail()
             _wait_for_health(witness, "memory")
             # Delivered from memory meanwhile.
             _wait_for_more(witness)
+            if number % 2:
+                # The device finds out that the disk does not work yet.
+                time.sleep(DISK_TRIES * chance.uniform(1, 2))
             recovery = max(recovery, _mend(fault, witness))
         assert runs[-1].process.poll() is None
         runs[-1].stop()
