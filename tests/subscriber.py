@@ -26,6 +26,10 @@ class Subscriber:
         self._client.on_subscribe = lambda _client, _data, _mid, _reasons, _properties: subscribed.set()
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 3600 if persistent else 0
+        # A persistent one is soon back: what a broker holds for it meanwhile is lost when that is killed.
+        self._client.reconnect_delay_set(1, 1)
+        # Else it comes back later the longer a broker was away, and recovery would be its own.
+        self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port, clean_start=not persistent, properties=properties)
         self._client.subscribe(topic, qos=1)
         self._client.loop_start()
@@ -38,6 +42,10 @@ class Subscriber:
     def payloads(self, topic: str) -> list[str]:
         """What was received on one topic so far."""
         return [bytes(message.payload).decode() for message in self.messages if message.topic == topic]
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client.is_connected()
 
     def close(self) -> None:
         self._client.disconnect()

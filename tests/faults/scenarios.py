@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import broker_faults, clock_faults, load, process_faults
+from tests.faults import broker_faults, clock_faults, disk_faults, load, process_faults, soak
 from tests.faults.outcome import Outcome
 
 
@@ -15,7 +15,7 @@ class Scenario:
     inject: Callable[[Path, int, int], Outcome]
     """Takes a folder for its files, the number of rounds and a seed."""
     full: int
-    """Rounds of ``make faults``."""
+    """Rounds of ``make faults``; of those that take a while by themselves, seconds."""
     short: int
     """Rounds of the tests."""
 
@@ -27,9 +27,32 @@ class Scenario:
 
 SCENARIOS = (
     Scenario(broker_faults.broker_killed, full=20, short=3),
+    Scenario(broker_faults.broker_stopped, full=180, short=3),
+    Scenario(broker_faults.first_server_back, full=2, short=1),
+    Scenario(broker_faults.wrong_ca, full=5, short=1),
+    Scenario(broker_faults.wrong_host_name, full=5, short=1),
+    Scenario(broker_faults.wrong_password, full=5, short=1),
+    Scenario(broker_faults.acl_denies, full=3, short=1),
+    Scenario(broker_faults.too_large, full=10, short=1),
+    Scenario(broker_faults.too_large_unsaid, full=3, short=1),
+    Scenario(broker_faults.mqtt_3_1_1, full=20, short=2),
+    Scenario(broker_faults.broker_silent, full=3, short=1),
+    Scenario(broker_faults.broker_drops_connections, full=3, short=1),
+    Scenario(broker_faults.broker_never_acknowledges, full=3, short=1),
+    Scenario(broker_faults.broker_sends_garbage, full=3, short=1),
+    Scenario(broker_faults.broker_sends_huge_packet, full=3, short=1),
+    Scenario(broker_faults.broker_refuses, full=1, short=1),
+    Scenario(broker_faults.bad_first_server, full=1, short=1),
     Scenario(process_faults.daemon_killed, full=50, short=3),
     Scenario(process_faults.daemon_stopped, full=20, short=2),
+    Scenario(disk_faults.power_cut, full=200, short=10),
+    Scenario(disk_faults.disk_full, full=10, short=1),
+    Scenario(disk_faults.disk_read_only, full=10, short=1),
+    Scenario(disk_faults.disk_failing, full=10, short=1),
+    Scenario(disk_faults.disk_full_from_the_start, full=10, short=1),
+    Scenario(disk_faults.damaged, full=100, short=5),
     Scenario(clock_faults.clock_jumps, full=21, short=3),
-    Scenario(load.sustained_load, full=120, short=5),
+    Scenario(load.sustained_load, full=300, short=5),
     Scenario(load.backlog, full=100, short=1),
+    Scenario(soak.soak, full=1800, short=30),
 )
