@@ -19,7 +19,7 @@ import pytest
 from facemask_edge.outbox import Changes
 from facemask_edge.store import DISK_TRIES, Store
 from tests.conftest import Mosquitto
-from tests.faults.forgetful_disk import Fault, ForgetfulDisk
+from tests.faults.forgetful_disk import SLOW_FSYNC, Fault, ForgetfulDisk
 from tests.faults.outcome import Outcome, arrived, compare
 from tests.faults.running import Happening, Running, device, settings
 from tests.subscriber import Subscriber, wait_until
@@ -62,6 +62,30 @@ def disk_read_only(folder: Path, rounds: int, seed: int) -> Outcome:
 def disk_failing(folder: Path, rounds: int, seed: int) -> Outcome:
     """Each fsync fails, or every other one by chance, until the disk works again."""
     return _forgetful_disk_fails("disk failing", folder, rounds, seed, Fault.FSYNC, Fault.FLAKY)
+
+
+def disk_slow(folder: Path, rounds: int, seed: int) -> Outcome:
+    """Each fsync takes two seconds: who decides must not notice."""
+    with (
+        closing(ForgetfulDisk(folder, seed)) as disk,
+        _broker_and_witness(folder) as (broker, witness),
+        _killed_at_last() as runs,
+    ):
+        options = settings(disk.path, broker.url)
+        runs.append(device(options, rate=20, seed=seed))
+        _wait_for_more(witness)
+        disk.fail(Fault.SLOW)
+        for _ in range(rounds):
+            _wait_for_more(witness, 50)
+        disk.fail(Fault.NONE)
+        _wait_for_more(witness)
+        runs[-1].stop()
+        _run_once_more(runs, options)
+        outcome = _compared("disk slow", witness, runs, tries=rounds, recovery=0.0)
+    pause = runs[0].longest_pause
+    assert pause < SLOW_FSYNC, f"decisions waited {pause:.1f} s for the disk"
+    outcome.remark = f"longest pause between decisions {pause:.2f} s, an fsync took {SLOW_FSYNC:.0f} s"
+    return outcome
 
 
 def disk_full_from_the_start(folder: Path, rounds: int, seed: int) -> Outcome:

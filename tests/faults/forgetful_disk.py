@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -36,6 +37,8 @@ SIZE = 64_000_000
 CHANGES = {"create", "write", "truncate", "rename", "unlink", "fsync", "fsyncdir"}
 """Calls after which the power may be cut."""
 WRITES = CHANGES - {"fsync", "fsyncdir"}
+SLOW_FSYNC = 2.0
+"""Seconds."""
 HIDDEN = ".fuse_hidden"
 """How libfuse names files that were deleted while they are open."""
 
@@ -51,6 +54,8 @@ class Fault(StrEnum):
     """Each fsync fails; all else works."""
     FLAKY = "flaky"
     """Every other fsync fails, by chance."""
+    SLOW = "slow"
+    """Each fsync takes two seconds, as on a card that tidies up."""
 
 
 class _File:
@@ -268,6 +273,8 @@ class _Disk:
 
     def fsync(self, _path: str, _is_data_only: int, handle: int) -> None:
         file = self._open[handle]
+        if self._fault is Fault.SLOW:
+            time.sleep(SLOW_FSYNC)
         if self._is_in_vain():
             file.sync_in_vain(self._chance, self._chance.random())
             raise OSError(errno.EIO, "fsync fails")

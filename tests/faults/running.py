@@ -40,6 +40,8 @@ class Running:
 
     def __init__(self, *command: str, environment: dict[str, str] | None = None) -> None:
         self.decided: list[Happening] = []
+        self.longest_pause = 0.0
+        """Seconds between two events that were decided."""
         self.recorded: list[Happening] = []
         """What the process says is on disk (or, where the disk fails, in memory)."""
         self.log: list[str] = []
@@ -90,11 +92,17 @@ class Running:
         return any(text in line for line in list(self.log))
 
     def _read(self, stream: IO[str], pattern: re.Pattern[str], found: list[Happening]) -> None:
+        newest = 0.0
         for line in stream:
             self.log.append(line.rstrip())
             match = pattern.search(line)
-            if match:
-                found.append(Happening(match["id"], match["kind"]))
+            if not match:
+                continue
+            if found is self.decided:
+                now = time.monotonic()
+                self.longest_pause = max(self.longest_pause, now - newest if found else 0.0)
+                newest = now
+            found.append(Happening(match["id"], match["kind"]))
 
 
 def device(options: Sequence[str], *, environment: dict[str, str] | None = None, **more: object) -> Running:

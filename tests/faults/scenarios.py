@@ -49,6 +49,7 @@ SCENARIOS = (
     Scenario(disk_faults.disk_full, full=10, short=1),
     Scenario(disk_faults.disk_read_only, full=10, short=1),
     Scenario(disk_faults.disk_failing, full=10, short=1),
+    Scenario(disk_faults.disk_slow, full=10, short=1),
     Scenario(disk_faults.disk_full_from_the_start, full=10, short=1),
     Scenario(disk_faults.damaged, full=100, short=5),
     Scenario(clock_faults.clock_jumps, full=21, short=3),
