@@ -124,6 +124,8 @@ class Outbox:
         self._folder = path.parent if path else None
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
+        if path:
+            _write_again(path.with_name(f"{path.name}-wal"))
         # isolation_level None: transactions are where the code says BEGIN, not where sqlite3 guesses.
         self._database = sqlite3.connect(path or ":memory:", timeout=5, isolation_level=None, check_same_thread=False)
         # Damaged text must be found by its checksum, not by an exception in the middle of a query.
@@ -174,15 +176,15 @@ class Outbox:
         self._damaged.clear()
         self._shrink()
 
-    def close_open_violations(self) -> int:
-        """Turn the violations that an earlier process left open into their ends; how many they were."""
-        rows = list(self.open_rows())
+    def close_open_violations(self) -> list[Event]:
+        """Turn the violations that an earlier process left open into their ends, which are returned."""
+        ends = [Event(topic, json.loads(ending)) for _, topic, ending in self.open_rows()]
         with self._transaction():
-            for _, topic, ending in rows:
-                self._append(Event(topic, json.loads(ending)))
+            for end in ends:
+                self._append(end)
             self._database.execute("DELETE FROM open_violations")
             self._make_room()
-        return len(rows)
+        return ends
 
     def after(self, position: int, limit: int) -> list[Message]:
         """The oldest events behind ``position`` that are to be delivered."""
@@ -443,6 +445,20 @@ def _read(row: tuple[Any, ...]) -> tuple[Message, bool]:
 def _checksum(*parts: str | int | bytes) -> int:
     whole = b"\0".join(part if isinstance(part, bytes) else str(part).encode() for part in parts)
     return zlib.crc32(whole)
+
+
+def _write_again(log: Path) -> None:
+    """Make certain that all of a write-ahead log that can be read is on the disk.
+
+    After an fsync that failed Linux takes for written what is not, and later ones succeed: SQLite would read the log
+    whole and append to it, but after a power cut find a hole in it, and nothing behind that.
+    """
+    with suppress(FileNotFoundError), log.open("r+b") as file:
+        while part := file.read(1_000_000):
+            file.seek(-len(part), os.SEEK_CUR)
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _json(payload: Mapping[str, Any]) -> bytes:

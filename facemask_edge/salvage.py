@@ -1,5 +1,6 @@
-"""Reads out of a damaged outbox what is whole, in a bounded time and without trusting anything in it."""
+"""Sets a damaged outbox aside and reads out of it what is whole, in bounded time, trusting nothing in it."""
 
+import datetime as dt
 import itertools
 import sqlite3
 from collections.abc import Iterator
@@ -8,10 +9,42 @@ from pathlib import Path
 
 from facemask_edge.outbox import Message, whole_open_rows, whole_rows
 
+SIDE_FILES = ("-wal", "-shm", "")
+"""What SQLite keeps beside its file, and the file itself, in the order they are moved."""
+KEPT = 3
+"""Damaged outboxes that stay beside the new one; older ones are deleted."""
 MOST_STEPS = 1_000_000_000
 """SQLite's own instructions after which nothing more is read: about a minute's work."""
 STEPS = 10_000
 """Instructions between two looks at that."""
+
+
+def set_aside(outbox: Path) -> Path:
+    """Rename the files of an outbox, after the time; the new name.
+
+    Raises:
+        OSError: The disk refuses that.
+    """
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    names = (Path(f"{outbox}.damaged-{stamp}{again}") for again in ("", *(f"-{number}" for number in range(2, 100))))
+    aside = next(name for name in names if not name.exists())
+    for ending in SIDE_FILES:
+        with suppress(FileNotFoundError):
+            Path(f"{outbox}{ending}").rename(f"{aside}{ending}")
+    return aside
+
+
+def delete_old(outbox: Path) -> None:
+    """Delete all but the newest that were set aside.
+
+    Raises:
+        OSError: The disk refuses that.
+    """
+    files = outbox.parent.glob(f"{outbox.name}.damaged-*")
+    names = sorted({str(file).removesuffix("-wal").removesuffix("-shm") for file in files})
+    for name in names[:-KEPT]:
+        for ending in SIDE_FILES:
+            Path(f"{name}{ending}").unlink(missing_ok=True)
 
 
 def readable_rows(path: Path) -> Iterator[Message]:

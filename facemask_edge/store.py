@@ -5,7 +5,6 @@ takes over as soon as it works again. A damaged file: it is set aside, what can 
 started.
 """
 
-import datetime as dt
 import errno
 import fcntl
 import logging
@@ -19,7 +18,7 @@ from pathlib import Path
 from facemask_edge import outbox_requests
 from facemask_edge.errors import OutputError
 from facemask_edge.outbox import Changes, Key, Message, Outbox
-from facemask_edge.salvage import readable_open_rows, readable_rows
+from facemask_edge.salvage import delete_old, readable_open_rows, readable_rows, set_aside
 
 DISK_TRIES = 10.0
 """Seconds between two tries whether a failing disk works again."""
@@ -27,10 +26,6 @@ DROP_LOG = 60.0
 """Seconds between two lines that say that events were dropped."""
 MEMORY_BYTES = 16_000_000
 """Kept in memory at the most while the disk fails."""
-SIDE_FILES = ("-wal", "-shm", "")
-"""What SQLite keeps beside its file, and the file itself, in the order they are moved."""
-KEPT_DAMAGED = 3
-"""Damaged outboxes that stay beside the new one; older ones are deleted."""
 FAULTY_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """What may pass by itself and must not keep a camera from judging; everything else a user has to mend."""
 logger = logging.getLogger(__name__)
@@ -188,7 +183,6 @@ class Store:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_out_others()
         self._make_file()
-        _write_again(Path(f"{self._path}-wal"))
         try:
             self._disk = disk = self._new_outbox()
         except sqlite3.Error as error:
@@ -197,10 +191,9 @@ class Store:
             disk = self._start_anew(error)
         self._save_what_is_readable(disk)
         if self._is_first:
-            closed = disk.close_open_violations()
+            for event in disk.close_open_violations():
+                logger.info("recorded %s, which was open when the program last ended", event)
             self._is_first = False
-            if closed:
-                logger.info("%d violations were open when the program last ended; they end now", closed)
             self._last = Key(disk.stream, disk.sequence)
             self._waiting_on_disk = disk.waiting
         return disk
@@ -285,18 +278,14 @@ class Store:
     def _start_anew(self, damage: sqlite3.Error) -> Outbox:
         """Set the damaged file aside, and save into a new one what can be read."""
         self._close_disk()
-        stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-        names = (f"{self._path}.damaged-{stamp}{again}" for again in ("", *(f"-{n}" for n in range(2, 100))))
-        aside = next(Path(name) for name in names if not Path(name).exists())
-        for ending in SIDE_FILES:
-            _rename_if_there(Path(f"{self._path}{ending}"), Path(f"{aside}{ending}"))
+        aside = set_aside(self._path)
         self._set_aside = aside.name
         logger.error("outbox %s: %s; set aside as %s, a new one is started", self._path, damage, aside.name)
         self._unsaved.append(aside)
         self._make_file()
         self._disk = self._new_outbox()
         self._save_what_is_readable(self._disk)
-        self._delete_old_damaged()
+        delete_old(self._path)
         return self._disk
 
     def _save_what_is_readable(self, outbox: Outbox) -> None:
@@ -306,13 +295,6 @@ class Store:
             self._unsaved.remove(damaged)
             logger.warning("outbox %s: %d events saved from %s", self._path, outbox.waiting - before, damaged.name)
         self._sent_up_to["disk"] = 0
-
-    def _delete_old_damaged(self) -> None:
-        files = sorted(self._path.parent.glob(f"{self._path.name}.damaged-*"))
-        stems = sorted({str(file).removesuffix("-wal").removesuffix("-shm") for file in files})
-        for stem in stems[:-KEPT_DAMAGED]:
-            for ending in ("", "-wal", "-shm"):
-                Path(f"{stem}{ending}").unlink(missing_ok=True)
 
     def _is_in_memory(self, key: Key) -> bool:
         """Whether an event that is on the disk is in memory, too, because the commit that put it there failed."""
@@ -362,24 +344,3 @@ def _is_damage(error: sqlite3.Error) -> bool:
 
 def _sentence(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
-
-
-def _write_again(log: Path) -> None:
-    """Make certain that all of a write-ahead log that can be read is on the disk.
-
-    After an fsync that failed Linux takes for written what is not, and later ones succeed: SQLite would read the log
-    whole and append to it, but after a power cut find a hole in it, and nothing behind that.
-    """
-    with suppress(FileNotFoundError), log.open("r+b") as file:
-        while part := file.read(1_000_000):
-            file.seek(-len(part), os.SEEK_CUR)
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _rename_if_there(file: Path, new: Path) -> None:
-    try:
-        file.rename(new)
-    except FileNotFoundError:
-        return

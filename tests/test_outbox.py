@@ -87,7 +87,7 @@ def test_a_violation_left_open_by_an_earlier_process_ends_as_it_was_last_known(t
     outbox.commit(Changes(still_open={"a": Event("topic", ENDING | {"duration_s": 20.0})}))
     outbox.close()
     again = new_outbox(tmp_path)
-    assert again.close_open_violations() == 1
+    assert [end.payload["id"] for end in again.close_open_violations()] == ["a"]
     start, end = (json.loads(message.payload) for message in again.after(0, 10))
     assert (start["event_type"], start["sequence"]) == ("violation_start", 1)
     assert (end["event_type"], end["duration_s"], end["reason"], end["sequence"]) == (
@@ -96,7 +96,7 @@ def test_a_violation_left_open_by_an_earlier_process_ends_as_it_was_last_known(t
         "restart",
         2,
     )
-    assert again.close_open_violations() == 0
+    assert again.close_open_violations() == []
 
 
 def test_a_violation_that_has_ended_ends_once(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_violation_that_has_ended_ends_once(tmp_path: Path) -> None:
     append(outbox, START, END)
     outbox.commit(Changes(still_open={"a": Event("topic", ENDING)}))
     outbox.close()
-    assert new_outbox(tmp_path).close_open_violations() == 0
+    assert new_outbox(tmp_path).close_open_violations() == []
 
 
 def test_above_the_cap_the_oldest_are_dropped_and_counted(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_it_takes_over_what_stood_in_for_it(tmp_path: Path) -> None:
     first, start, end, newest = outbox.after(0, 10)
     assert [first.key.sequence, start.key.sequence] == [3, 4]
     assert [end.key, newest.key] == keys(memory, 1, 2)
-    assert (outbox.waiting, outbox.dead, outbox.close_open_violations()) == (4, 1, 0)
+    assert (outbox.waiting, outbox.dead, outbox.close_open_violations()) == (4, 1, [])
     append(outbox, EVENT)
     assert outbox.after(newest.position, 10)[0].key == Key(outbox.stream, 5)
 
