@@ -318,9 +318,10 @@ class Publisher:
         self._window = min(max(1, 2 * self._window), self._widest_window)
         if message is None:
             return
-        # Not on connecting: a broker that drops every event would be tried again and again without a pause.
-        self._backoff = SHORTEST_BACKOFF
         if reason.value in (SUCCESS, NO_MATCHING_SUBSCRIBERS):
+            # Not on connecting or on a refusal: a broker that then ends the connection, as Mosquitto may, would be
+            # tried again and again without a pause.
+            self._backoff = SHORTEST_BACKOFF
             self._unheard += reason.value == NO_MATCHING_SUBSCRIBERS
             self._suspects.came_through(message)
             self._reason = self._reason if self._was_refused else None

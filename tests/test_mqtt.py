@@ -362,20 +362,44 @@ def test_a_broker_that_takes_one_event_at_a_time_gets_one_at_a_time(
 
 
 def test_what_two_threads_send_while_the_network_stalls_is_not_mixed(
-    mosquitto: Mosquitto, subscriber: Subscriber, new_publisher: NewPublisher, caplog: pytest.LogCaptureFixture
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publisher = new_publisher(mosquitto.url)
-    publisher.submit(TOPIC, {"number": 0})
-    assert publisher.drain(10)
-    mosquitto.freeze()
-    # More than the system keeps for a connection whose other side does not read.
-    for number in range(1, 201):
-        publisher.submit(TOPIC, {"number": number, "text": "x" * 1000})
-        for _ in range(20):
-            publisher.publish_latest("facemask/pi/door/people", "y" * 5000)
-    threading.Event().wait(3)
-    mosquitto.resume()
-    assert publisher.drain(60)
-    assert wait_until(lambda: len(set(numbers(subscriber))) == 201)
-    assert {len(payload) for payload in subscriber.payloads("facemask/pi/door/people")} == {5000}
+    # As it comes, Mosquitto drops what a subscriber is too slow for.
+    broker = new_mosquitto("allow_anonymous true", "max_queued_messages 0", "max_inflight_messages 0").start()
+    with closing(Subscriber(broker.port)) as subscriber:
+        publisher = new_publisher(broker.url)
+        publisher.submit(TOPIC, {"number": 0})
+        assert publisher.drain(10)
+        broker.freeze()
+        # More than the system keeps for a connection whose other side does not read.
+        for number in range(1, 201):
+            publisher.submit(TOPIC, {"number": number, "text": "x" * 1000})
+            for _ in range(20):
+                publisher.publish_latest("facemask/pi/door/people", "y" * 5000)
+        threading.Event().wait(3)
+        broker.resume()
+        assert publisher.drain(60)
+        assert wait_until(lambda: numbers(subscriber) == list(range(201)), 60)
+        assert {len(payload) for payload in subscriber.payloads("facemask/pi/door/people")} == {5000}
     assert "lost" not in caplog.text
+
+
+def test_a_broker_that_refuses_an_event_and_ends_the_connection_is_tried_less_and_less_often(
+    new_mosquitto: Callable[..., Mosquitto],
+    new_publisher: NewPublisher,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("facemask_edge.mqtt.SHORTEST_BACKOFF", 0.1)
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic write {STATUS}\n")
+    # With this setting Mosquitto 2.0.11 ends the connection after it has refused an event.
+    broker = new_mosquitto("allow_anonymous true", "max_queued_messages 0", f"acl_file {rules}").start()
+    publisher = new_publisher(broker.url)
+    publisher.submit(TOPIC, {"number": 1})
+    assert wait_until(lambda: caplog.text.count(" lost: it ended the connection") >= 6, 30)
+    pauses = [float(line.split(" in ")[1].split()[0]) for line in caplog.messages if " lost: " in line]
+    assert pauses[5] > 1.5, pauses
+    publisher.stop()
+    assert left(tmp_path) == (1, 0)

@@ -143,7 +143,7 @@ class ScriptedBroker:
         if command & 0b110:
             connection.sendall(bytes([PUBACK, 2]) + number)
         if is_event:
-            self.events.append(json.loads(body[body.index(b"{") :]))
+            self.events.append(json.loads(body[body.index(b"{", 4 + size) :]))
             raise EOFError
 
 
