@@ -36,8 +36,10 @@ PATIENT = 3
 class Watched:
     """A subscriber that misses nothing, and the devices that run one after the other on one outbox."""
 
-    def __init__(self, witness: Subscriber, options: Sequence[str]) -> None:
+    def __init__(self, witness: Subscriber, listener: Subscriber, options: Sequence[str]) -> None:
         self.witness = witness
+        self._listener = listener
+        """Hears what a broker that is killed had sent to the other one, who could not acknowledge it."""
         self.elsewhere: Callable[[], list[dict[str, Any]]] = list
         """Events that another broker than the subscriber's took."""
         self.keeps_order = True
@@ -60,7 +62,7 @@ class Watched:
 
     @property
     def arrived(self) -> set[Happening]:
-        return arrived([*self.witness.events(), *self.elsewhere()])
+        return arrived([*self.witness.events(), *self._listener.events(), *self.elsewhere()])
 
     def recover(self, seconds: float = 90, *, without: Callable[[], Iterable[Happening]] = list) -> float:
         """Wait until all that is recorded by now has arrived; the seconds that took."""
@@ -84,10 +86,10 @@ class Watched:
             assert not ran.has_said("fault of the program"), ran.log
         expected = self.recorded.difference(dead)
         wait_until(lambda: expected <= self.arrived, 10)
-        elsewhere = self.elsewhere()
+        elsewhere = [*self.elsewhere(), *self._only_listened_to()]
         events = [*self.witness.events(), *elsewhere]
         if elsewhere or not self.keeps_order:
-            # Two brokers together have no order of arrival.
+            # Two together have no order of arrival.
             events.sort(key=lambda event: int(event["sequence"]))
         return compare(
             fault,
@@ -96,6 +98,11 @@ class Watched:
             decided=[happening for ran in self._ran for happening in ran.decided],
             recovery=recovery,
         )
+
+    def _only_listened_to(self) -> list[dict[str, Any]]:
+        known = {(event["stream"], event["sequence"]) for event in self.witness.events()}
+        heard = {(event["stream"], event["sequence"]): event for event in self._listener.events()}
+        return [event for key, event in heard.items() if key not in known]
 
     def break_and_mend(
         self, rounds: int, *, break_it: Callable[[], object], mend: Callable[[], object], says: str
@@ -131,8 +138,11 @@ def _watched(broker: Mosquitto, options: Sequence[str]) -> Iterator[Watched]:
     """A running broker with its subscriber."""
     broker.start()
     try:
-        with closing(Subscriber(broker.port, persistent=True)) as witness:
-            yield Watched(witness, options)
+        with (
+            closing(Subscriber(broker.port, persistent=True)) as witness,
+            closing(Subscriber(broker.port, qos=0)) as listener,
+        ):
+            yield Watched(witness, listener, options)
     finally:
         broker.stop()
 
