@@ -184,21 +184,27 @@ class Publisher:
         try:
             while not self._stopping:
                 self._take_posted()
-                changes, self._changes = self._changes, Changes()
-                self._store.commit(changes)
-                # Only now: what the log says happened must have happened after a power cut, too.
-                for event in changes.events:
-                    logger.info("recorded %s", event)
+                self._commit()
                 self._connect_when_due()
                 self._return_when_due()
                 self._send_waiting()
                 self._tell_state()
             self._disconnect()
+            # What was acknowledged meanwhile need not be sent again.
+            self._take_posted()
+            self._commit()
         except Exception:
             # Nobody else would see it: the daemon ends when this thread has.
             logger.exception("the publisher failed; this is a fault of the program")
         finally:
             self._store.close()
+
+    def _commit(self) -> None:
+        changes, self._changes = self._changes, Changes()
+        done = self._store.commit(changes)
+        # Only now: what the log says happened must have happened after a power cut, too.
+        for event in changes.events:
+            logger.info("%s %s", done, event)
 
     def _take_posted(self) -> None:
         """Wait a moment for something to do, then do all that is there."""

@@ -96,8 +96,8 @@ class Store:
         self._told_drops = self._dropped
         self._next_drop_log = 0.0
 
-    def commit(self, changes: Changes) -> None:
-        """Make all changes: on disk if at all possible, else in memory."""
+    def commit(self, changes: Changes) -> str:
+        """Make all changes: on disk if at all possible, else in memory; what was done, for the log."""
         if self._memory is not None and time.monotonic() >= self._next_try:
             self._return_to_disk()
         if self._memory is None:
@@ -116,6 +116,7 @@ class Store:
             outbox_requests.done(self._path, changes.revived)
             self._sent_up_to["disk"] = min(self._sent_up_to["disk"], min(changes.revived) - 1)
         self._tell_drops()
+        return "recorded" if self._memory is None else "kept in memory"
 
     def take(self, limit: int) -> list[Message]:
         """The oldest events to be delivered that were not handed out yet; now they are."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 DECIDED = re.compile(r"^decided (?P<id>[0-9a-f-]{36}) (?P<kind>\w+)")
-RECORDED = re.compile(r"recorded \S+ (?P<kind>\w+) (?P<id>[0-9a-f-]{36})")
+RECORDED = re.compile(r"(?:recorded|kept in memory) \S+ (?P<kind>\w+) (?P<id>[0-9a-f-]{36})")
 
 
 class Happening(NamedTuple):
