@@ -22,8 +22,8 @@ from facemask_edge.broker_connection import BrokerConnection, Ending, Welcome, t
 from facemask_edge.config import MqttConfig
 from facemask_edge.credentials import credentials
 from facemask_edge.errors import ConfigError
+from facemask_edge.events import Changes, Event, Key, Message
 from facemask_edge.messages import Topics
-from facemask_edge.outbox import Changes, Event, Key, Message
 from facemask_edge.store import Store, StoreState
 from facemask_edge.suspects import Suspects
 

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from facemask_edge import outbox_requests
 from facemask_edge.errors import InputError, OutputError
-from facemask_edge.outbox import Message, whole_rows
+from facemask_edge.events import Message
+from facemask_edge.outbox import whole_rows
 
 
 def show_list(path: Path, *, only_dead: bool, limit: int, as_json: bool) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
-from facemask_edge.outbox import Message, whole_open_rows, whole_rows
+from facemask_edge.events import Message
+from facemask_edge.outbox import whole_open_rows, whole_rows
 
 SIDE_FILES = ("-wal", "-shm", "")
 """What SQLite keeps beside its file, and the file itself, in the order they are moved."""

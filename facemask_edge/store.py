@@ -17,7 +17,8 @@ from pathlib import Path
 
 from facemask_edge import outbox_requests
 from facemask_edge.errors import OutputError
-from facemask_edge.outbox import Changes, Key, Message, Outbox
+from facemask_edge.events import Changes, Key, Message
+from facemask_edge.outbox import Outbox
 from facemask_edge.salvage import delete_old, readable_open_rows, readable_rows, set_aside
 
 DISK_TRIES = 10.0

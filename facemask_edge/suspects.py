@@ -9,7 +9,7 @@ ends such a connection, several times as well, can never be delivered.
 
 from collections import Counter
 
-from facemask_edge.outbox import Key, Message
+from facemask_edge.events import Key, Message
 
 TIMES = 3
 """Ended connections that make a suspect, and ended connections that convict it."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from facemask_edge.outbox import DAMAGED, ROW_BYTES, Changes, Event, Key, Message, Outbox
+from facemask_edge.events import Changes, Event, Key, Message
+from facemask_edge.outbox import DAMAGED, ROW_BYTES, Outbox
 
 EVENT = Event("topic", {})
 ENDING = {"id": "a", "event_type": "violation_end", "duration_s": 0.0, "reason": "restart"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facemask_edge import outbox_requests
-from facemask_edge.outbox import Changes, Event, Key
+from facemask_edge.events import Changes, Event, Key
 from facemask_edge.store import Store
 from tests.test_cli import Ended, assert_explained, facemask_edge, settings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from facemask_edge.errors import OutputError
-from facemask_edge.outbox import Changes, Event, Key
+from facemask_edge.events import Changes, Event, Key
 from facemask_edge.store import Store
 from tests.faults.forgetful_disk import Fault, ForgetfulDisk
 from tests.test_outbox import END, ENDING, START

@@ -1,4 +1,4 @@
-from facemask_edge.outbox import Key, Message
+from facemask_edge.events import Key, Message
 from facemask_edge.suspects import MOST, TIMES, Suspects
 
 TOPIC = "facemask/pi/door/violation"

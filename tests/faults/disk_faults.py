@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from facemask_edge.outbox import Changes
+from facemask_edge.events import Changes
 from facemask_edge.store import DISK_TRIES, Store
 from tests.conftest import Mosquitto
 from tests.faults.forgetful_disk import SLOW_FSYNC, Fault, ForgetfulDisk

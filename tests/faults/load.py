@@ -10,7 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.peak_memory import mebibytes
-from facemask_edge.outbox import Changes, Event
+from facemask_edge.events import Changes, Event
 from facemask_edge.store import Store
 from tests.conftest import Mosquitto
 from tests.faults.broker_faults import PERSISTENT

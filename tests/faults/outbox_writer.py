@@ -17,9 +17,9 @@ from typing import Any
 
 from facemask_edge import store
 from facemask_edge.clock import utc_now
+from facemask_edge.events import Changes, Event
 from facemask_edge.identifiers import uuid7
 from facemask_edge.messages import VIOLATION_SCHEMA
-from facemask_edge.outbox import Changes, Event
 
 TOPIC = "facemask/pi/door/violation"
 COMMITS = 15
