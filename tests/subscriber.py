@@ -30,8 +30,6 @@ class Subscriber:
         properties.SessionExpiryInterval = 3600 if persistent else 0
         # A persistent one is soon back: what a broker holds for it meanwhile is lost when that is killed.
         self._client.reconnect_delay_set(1, 1)
-        # Else it comes back later the longer a broker was away, and recovery would be its own.
-        self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port, clean_start=not persistent, properties=properties)
         self._client.on_connect = lambda client, _data, _flags, _reason, _properties: client.subscribe(topic, qos=qos)
         self._client.loop_start()

