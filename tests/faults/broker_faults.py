@@ -29,7 +29,7 @@ MOST_GROWTH = 30.0
 MOST_THREADS = 12
 LIMIT = 2000
 """Bytes of the largest packet that a strict broker takes."""
-PATIENT = 3
+PATIENT = 2
 """Rounds from which on the real time limits are waited for."""
 
 
