@@ -18,12 +18,12 @@ from rich.table import Column, Table
 
 from facemask_edge import __version__
 from facemask_edge.cameras import is_live, open_camera
-from facemask_edge.cameras.opencv import without_password
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.inference import runtime
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.redaction import without_password
 from facemask_edge.values import Frame
 
 SCHEMA = "facemask-edge/benchmark/1"

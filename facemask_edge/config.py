@@ -1,7 +1,6 @@
 """The configuration: one class a section, one place for every default, and errors that name file, line and key."""
 
 import difflib
-import re
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,10 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from facemask_edge.broker_address import parse_address
 from facemask_edge.errors import ConfigError
+from facemask_edge.redaction import without_password
 
 MAX_CONFIG_BYTES = 1_000_000
-SECRET_IN_URL = re.compile(r"//[^/@]*@")
-"""A user name and password before the host: they are not wanted, and must not be repeated."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 """A name that becomes a level of an MQTT topic."""
@@ -206,9 +204,8 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        explained = _explained(error, path, root, overrides)
         # Without its cause: that repeats every value.
-        raise ConfigError(SECRET_IN_URL.sub("//…@", explained)) from None
+        raise ConfigError(_explained(error, path, root, overrides)) from None
 
 
 def _compose(path: Path) -> yaml.Node | None:
@@ -221,12 +218,15 @@ def _compose(path: Path) -> yaml.Node | None:
         raise ConfigError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, this is no configuration")
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else f"{path}"
         raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
     if root is not None:
-        _refuse_duplicates(root, path)
+        try:
+            _refuse_duplicates(root, path)
+        except (TypeError, RecursionError) as error:
+            raise ConfigError(f"{path}: keys are plain words, and no value holds itself") from error
     return root
 
 
@@ -237,6 +237,9 @@ def _constructed(root: yaml.Node, path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: {getattr(error, 'problem', error)}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        # A date that is none, a template that was not filled in, a value that holds itself.
+        raise ConfigError(f"{path}: not a value that YAML knows: {error}; put texts into quotation marks") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}:1: a configuration is made of sections like 'mqtt:', see config.yaml")
     return values
@@ -262,8 +265,8 @@ def _override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: write it as section.key=value")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise ConfigError(f"--set {without_password(override)}: the value is not valid YAML") from error
     *sections, last = key.split(".")
     for section in sections:
         inner = values.setdefault(section, {})
@@ -280,7 +283,7 @@ def _explained(error: ValidationError, path: Path | None, root: yaml.Node | None
     dotted = ".".join(str(key) for key in keys)
     override = next((text for text in overrides if _covers(text.partition("=")[0], dotted)), None)
     if override:
-        where = f"--set {override}"
+        where = f"--set {without_password(override)}"
     elif path and root:
         where = f"{path}:{_line(root, keys)}"
     else:
@@ -289,7 +292,7 @@ def _explained(error: ValidationError, path: Path | None, root: yaml.Node | None
         return f"{where}: unknown key {dotted}{_suggestion(keys)}"
     message = first["msg"].removeprefix("Value error, ")
     # Before it is cut off, a password must be gone.
-    value = SECRET_IN_URL.sub("//…@", repr(first["input"]))
+    value = without_password(repr(first["input"]))
     return f"{where}: {dotted}: {message[0].lower()}{message[1:]}, not {value:.60}"
 
 

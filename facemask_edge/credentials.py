@@ -42,6 +42,9 @@ def _secret(name: str, file: Path | None, environment: Mapping[str, str]) -> str
 
 def _first_line(file: Path, what: str) -> str:
     try:
+        # A pipe would be waited for without end.
+        if file.exists() and not file.is_file():
+            raise ConfigError(f"{what}: this is no file")
         with file.open("rb") as opened:
             content = opened.read(MOST_BYTES + 1)
     except OSError as error:

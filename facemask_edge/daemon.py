@@ -10,7 +10,7 @@ from typing import Any
 
 from facemask_edge.cameras import Camera, is_live, open_camera
 from facemask_edge.config import CameraConfig, Config
-from facemask_edge.errors import DeliveryError
+from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.health import Health
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
@@ -83,16 +83,20 @@ class Daemon:
             self._watch_all()
         finally:
             for watch in self._watches:
-                watch.camera.close()
                 if watch.size is not None:
                     for violation in watch.pipeline.finish():
                         self._report(watch, violation, watch.size)
                     self._tell_people(watch)
-            if self._is_told_to_stop:
-                drain_timeout = min(drain_timeout, STOP_DRAIN)
-            delivered = self._publisher.drain(drain_timeout)
+            delivered = self._drained(drain_timeout)
             self._tell_health()
-            self._publisher.stop()
+            is_all_recorded = self._publisher.stop()
+            # At last: a camera that hangs may take a while.
+            for watch in self._watches:
+                watch.camera.close()
+        if not is_all_recorded:
+            raise OutputError(
+                f"outbox {self._config.outbox.path}: the disk did not answer in time; what was decided last is lost"
+            )
         if not delivered and self._is_told_to_stop:
             logger.info("%d events stay in the outbox", self._publisher.delivery.store.waiting)
         elif not delivered:
@@ -100,6 +104,19 @@ class Daemon:
                 f"not every event was acknowledged within {drain_timeout:g} s; they stay in "
                 f"{self._config.outbox.path} and are sent when the daemon runs again"
             )
+
+    def _drained(self, timeout: float) -> bool:
+        """Wait until all is acknowledged, but not long once told to stop."""
+        drained = self._publisher.when_drained()
+        give_up = time.monotonic() + timeout
+        is_hurried = False
+        while self._publisher.is_alive and time.monotonic() < give_up:
+            if drained.wait(0.1):
+                return True
+            if self._is_told_to_stop and not is_hurried:
+                is_hurried = True
+                give_up = min(give_up, time.monotonic() + STOP_DRAIN)
+        return drained.is_set()
 
     def stop(self) -> None:
         """End the loop after the current frame; may be called from a signal handler or another thread."""

@@ -43,6 +43,7 @@ FIGURES_INTERVAL = 0.5
 
 SUCCESS = 0x00
 NO_MATCHING_SUBSCRIBERS = 0x10
+NOT_AUTHORIZED = 0x87
 PERMANENT_REFUSALS = {0x90: "topic name invalid", 0x95: "packet too large", 0x99: "payload format invalid"}
 """What no later try can mend: such an event becomes a dead letter. All other refusals are the device's or the
 broker's state, and the queue waits."""
@@ -97,6 +98,7 @@ class Publisher:
         self._changes = Changes()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._stopping = False
+        self._is_all_recorded = False
         self._connection: BrokerConnection | None = None
         self._is_connected = False
         self._candidate: BrokerConnection | None = None
@@ -117,6 +119,8 @@ class Publisher:
         self._suspects = Suspects()
         self._stepped_aside: list[Message] = []
         """Suspects that are sent when they are due."""
+        self._held_topics: dict[str, float] = {}
+        """Topics that the access rules forbid, and until when they are not tried."""
         self._was_refused = False
         """Whether an event was refused since the store was rewound."""
         self._latest: dict[str, tuple[str, int]] = {}
@@ -167,18 +171,27 @@ class Publisher:
 
     def drain(self, timeout: float) -> bool:
         """Wait until every event submitted so far is acknowledged; False when ``timeout`` seconds were not enough."""
+        return self.when_drained().wait(timeout)
+
+    def when_drained(self) -> threading.Event:
+        """Is set when every event submitted so far is acknowledged."""
         empty = threading.Event()
         self._posted.put(lambda: self._waiting_for_empty.append(empty))
-        return empty.wait(timeout)
+        return empty
 
-    def stop(self, timeout: float = 5.0) -> None:
-        """Say ``stopped``, disconnect and end the thread; what is not delivered stays in the outbox."""
+    def stop(self, timeout: float = 3.0) -> bool:
+        """Say ``stopped``, disconnect and end the thread; what is not delivered stays in the outbox.
+
+        Returns:
+            Whether all that was submitted is recorded; not so when a disk does not answer within ``timeout`` seconds.
+        """
 
         def stop() -> None:
             self._stopping = True
 
         self._posted.put(stop)
         self._thread.join(timeout)
+        return self._is_all_recorded
 
     def _run(self) -> None:
         try:
@@ -189,6 +202,7 @@ class Publisher:
                 self._return_when_due()
                 self._send_waiting()
                 self._tell_state()
+            self._is_all_recorded = True
             self._disconnect()
             # What was acknowledged meanwhile need not be sent again.
             self._take_posted()
@@ -226,7 +240,7 @@ class Publisher:
             self._waiting_for_empty.clear()
 
     def _delivery_now(self) -> Delivery:
-        is_held = self._is_connected and time.monotonic() < self._hold_until
+        is_held = self._is_connected and bool(self._held_topics or time.monotonic() < self._hold_until)
         return Delivery(
             state=BrokerState.HELD if is_held else self._state,
             server=str(self._servers[self._server_index]),
@@ -300,6 +314,7 @@ class Publisher:
         self._next_return = time.monotonic() + RETURN_INTERVAL * _jitter()
         self._max_packet, self._widest_window = welcome.max_packet, welcome.window
         self._window = 0
+        self._held_topics.clear()
         self._suspects.connected()
         self._send_again()
         logger.info("connected to %s", connection.address)
@@ -330,12 +345,30 @@ class Publisher:
             self._backoff = SHORTEST_BACKOFF
             self._unheard += reason.value == NO_MATCHING_SUBSCRIBERS
             self._suspects.came_through(message)
-            self._reason = self._reason if self._was_refused else None
+            self._reason = self._reason if self._was_refused or self._held_topics else None
             self._changes.delivered.append(message.key)
         elif reason.value in PERMANENT_REFUSALS:
             self._bury(message.key, PERMANENT_REFUSALS[reason.value])
+        elif reason.value == NOT_AUTHORIZED:
+            self._hold_topic(message)
         else:
             self._hold(f"it refuses events: {reason}")
+
+    def _hold_topic(self, message: Message) -> None:
+        """The access rules forbid this topic: other ones, such as another camera's, need not wait for it."""
+        if message.topic not in self._held_topics:
+            server = self._servers[self._server_index]
+            logger.warning("%s does not allow events on %s; trying again in %.0f s", server, message.topic, HOLD)
+        self._reason = f"it does not allow events on {message.topic}"
+        self._held_topics[message.topic] = time.monotonic() + HOLD
+        self._store.look_again(given_back=[message.key])
+
+    def _end_holds(self) -> None:
+        over = [topic for topic, until in self._held_topics.items() if time.monotonic() >= until]
+        for topic in over:
+            del self._held_topics[topic]
+        if over:
+            self._store.look_again()
 
     def _hold(self, reason: str) -> None:
         if not self._was_refused:
@@ -391,6 +424,7 @@ class Publisher:
         connection = self._connection
         if connection is None or not self._is_connected or time.monotonic() < self._hold_until:
             return
+        self._end_holds()
         if self._was_refused:
             self._send_again()
         if any(message is not None and self._suspects.suspects(message) for message, _ in self._inflight.values()):
@@ -405,7 +439,7 @@ class Publisher:
             self._send(connection, due)
 
     def _send_next(self, connection: BrokerConnection) -> None:
-        while (room := self._window - len(self._inflight)) > 0 and (messages := self._store.take(room)):
+        while (room := self._window - len(self._inflight)) > 0 and (messages := self._take(room)):
             for message in messages:
                 if self._is_too_large(message):
                     self._bury(message.key, PERMANENT_REFUSALS[0x95])
@@ -413,6 +447,9 @@ class Publisher:
                     self._stepped_aside.append(message)
                 else:
                     self._send(connection, message)
+
+    def _take(self, room: int) -> list[Message]:
+        return self._store.take(room, except_topics=self._held_topics)
 
     def _send(self, connection: BrokerConnection, message: Message) -> None:
         number = connection.publish_event(message.topic, message.payload)

@@ -13,7 +13,7 @@ import sqlite3
 import time
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ LEAST_BYTES = 1_000_000
 """Kept in any case, however full the disk is: more than a thousand events."""
 DAMAGED = "damaged on the disk"
 """Why a row whose checksum is wrong is a dead letter."""
+LATEST = 1e11
+"""Seconds since 1970 that no clock shows: the year 5138."""
 BY_KEY = "stream = ? AND sequence = ?"
 SPARE_PAGES = 500
 """Empty pages of the file (2 MB) above which it is made smaller."""
@@ -127,11 +129,13 @@ class Outbox:
             self._make_room()
         return ends
 
-    def after(self, position: int, limit: int) -> list[Message]:
-        """The oldest events behind ``position`` that are to be delivered."""
+    def after(self, position: int, limit: int, *, except_topics: Collection[str] = ()) -> list[Message]:
+        """The oldest events behind ``position`` that are to be delivered, but for those of some topics."""
+        marks = ", ".join("?" * len(except_topics))
         rows = self._database.execute(
-            "SELECT * FROM events WHERE position > ? AND dead_reason IS NULL ORDER BY position LIMIT ?",
-            (position, limit),
+            f"SELECT * FROM events WHERE position > ? AND dead_reason IS NULL AND topic NOT IN ({marks}) "  # noqa: S608 - question marks only
+            "ORDER BY position LIMIT ?",
+            (position, *except_topics, limit),
         )
         found = []
         for row in rows:
@@ -168,7 +172,7 @@ class Outbox:
             if last is not None and last.stream == self.stream:
                 self._delete("stream = ? AND sequence > ?", last)
                 self.sequence = last.sequence
-                self._set("sequence", self.sequence)
+                self._set_sequence()
             for key, reason in settled.items():
                 if reason is None:
                     self._delete(BY_KEY, key)
@@ -218,8 +222,9 @@ class Outbox:
                 database.execute(f"PRAGMA application_id={APPLICATION_ID}")
                 for statement in SCHEMA:
                     database.execute(statement)
-                for name, value in (("stream", self.stream), ("sequence", 0), ("dropped", 0)):
-                    self._set(name, value)
+                self._set("stream", self.stream)
+                self._set("dropped", 0)
+                self._set_sequence()
         elif sorted(made) != sorted(SCHEMA):
             raise sqlite3.DatabaseError("it is no outbox of this version")
         (verdict,) = self._one("PRAGMA integrity_check(1)")
@@ -229,8 +234,11 @@ class Outbox:
         try:
             self.stream, self.sequence, self.dropped = meta["stream"], int(meta["sequence"]), int(meta["dropped"])
             uuid.UUID(self.stream)
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            is_whole = _checksum(self.stream, self.sequence) == meta["checksum"]
+        except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise sqlite3.DatabaseError("its name or its counters are damaged") from error
+        if not is_whole:
+            raise sqlite3.DatabaseError("its name or its counters are damaged")
         (self._position,) = self._one("SELECT coalesce(max(position), 0) FROM events")
         total, self.dead, self._bytes = self._one(
             f"SELECT count(*), count(dead_reason), coalesce(sum({SIZE}), 0) FROM events"  # noqa: S608 - its own words
@@ -254,7 +262,7 @@ class Outbox:
 
     def _append(self, event: Event) -> None:
         self.sequence += 1
-        self._set("sequence", self.sequence)
+        self._set_sequence()
         key = Key(self.stream, self.sequence)
         payload = _json(dict(event.payload) | {"stream": key.stream, "sequence": key.sequence})
         self._insert(key, event.topic, payload, time.time(), None)
@@ -271,11 +279,14 @@ class Outbox:
             self._keep_open(violation, Event(topic, json.loads(ending)), only_if_open=False)
 
     def _insert(self, key: Key, topic: str, payload: bytes, recorded: float, dead_reason: str | None) -> None:
-        self._position += 1
-        self._database.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._position, *key, recorded, topic, payload, _checksum(*key, topic, payload), dead_reason),
+        inserted = self._database.execute(
+            # What is there already under its key, as a damaged index may say twice, is the same event.
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, sequence) DO NOTHING",
+            (self._position + 1, *key, recorded, topic, payload, _checksum(*key, topic, payload), dead_reason),
         )
+        if not inserted.rowcount:
+            return
+        self._position += 1
         self._bytes += len(payload) + len(topic.encode()) + ROW_BYTES
         self.waiting += dead_reason is None
         self.dead += dead_reason is not None
@@ -324,7 +335,10 @@ class Outbox:
         most = self._allowed_bytes()
         dropped = 0
         while self._bytes > most and self.waiting + self.dead > 1:
-            dropped += self._drop_one(sent_up_to)
+            removed = self._drop_one(sent_up_to)
+            if not removed:
+                raise sqlite3.DatabaseError("its rows are not those that were counted")
+            dropped += removed
         if dropped:
             self.dropped += dropped
             self._set("dropped", self.dropped)
@@ -350,6 +364,11 @@ class Outbox:
         with suppress(sqlite3.Error):
             if self._one("PRAGMA freelist_count")[0] > SPARE_PAGES:
                 self._database.execute(f"PRAGMA incremental_vacuum({SPARE_PAGES})").fetchall()
+
+    def _set_sequence(self) -> None:
+        # With a checksum: a number that damage made smaller would be given twice.
+        self._set("sequence", self.sequence)
+        self._set("checksum", _checksum(self.stream, self.sequence))
 
     def _set(self, name: str, value: str | int) -> None:
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
@@ -379,7 +398,7 @@ def _read(row: tuple[Any, ...]) -> tuple[Message, bool]:
     message = Message(position, Key(stream, sequence), topic, payload, recorded, dead_reason)
     kinds = (stream, str), (sequence, int), (recorded, float), (topic, str), (payload, bytes)
     # A damaged file may hold anything anywhere.
-    is_whole = all(isinstance(value, kind) for value, kind in kinds)
+    is_whole = all(isinstance(value, kind) for value, kind in kinds) and 0 <= recorded < LATEST
     return message, is_whole and _checksum(stream, sequence, topic, payload) == checksum
 
 

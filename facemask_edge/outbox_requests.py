@@ -4,6 +4,7 @@ Each is an empty file in a folder beside the outbox; its name says all: the daem
 there is nothing in it to be trusted.
 """
 
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,6 +22,21 @@ def folder_of(outbox: Path) -> Path:
     return outbox.with_name(f"{outbox.name}.requests")
 
 
+def make_folder(outbox: Path) -> None:
+    """Make the folder, if it is not there, so that the owner of the outbox can read it.
+
+    Raises:
+        OSError: It cannot be made there.
+    """
+    folder = folder_of(outbox)
+    if folder.is_dir():
+        return
+    folder.mkdir(mode=0o700)
+    if os.geteuid() == 0 and outbox.exists():
+        owner = outbox.stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+
+
 def ask_for_retry(outbox: Path, positions: Iterable[int]) -> None:
     """Ask that dead letters are sent again; the daemon does so within a second, or when it starts.
 
@@ -29,7 +45,7 @@ def ask_for_retry(outbox: Path, positions: Iterable[int]) -> None:
     """
     folder = folder_of(outbox)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_folder(outbox)
         for position in positions:
             (folder / f"retry-{position}").touch(mode=0o600)
     except OSError as error:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from facemask_edge import outbox_requests
 from facemask_edge.errors import InputError, OutputError
@@ -39,10 +40,8 @@ def show_list(path: Path, *, only_dead: bool, limit: int, as_json: bool) -> None
         table.add_row(
             str(message.position),
             _utc(message.recorded),
-            str(event.get("camera", "")),
-            str(event.get("event_type", message.topic)),
-            str(event.get("id", "")),
-            message.dead_reason or "waits",
+            *(_plain(event.get(name, "")) for name in ("camera", "event_type", "id")),
+            _plain(message.dead_reason or "waits"),
         )
     if messages:
         console.print(table)
@@ -113,8 +112,12 @@ def _write(messages: Iterator[Message], file: TextIO) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.exists():
-        raise InputError(f"outbox {path}: there is none; name the daemon's configuration with --config")
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise InputError(f"outbox {path}: there is none; name the daemon's configuration with --config") from error
+    except OSError as error:
+        raise InputError(f"outbox {path}: {error.strerror}; read it as the daemon's user or with sudo") from error
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5)) as database:
             database.execute("PRAGMA trusted_schema=OFF")
@@ -153,6 +156,11 @@ def _event(message: Message) -> dict[str, Any]:
     except ValueError:
         event = None
     return event if isinstance(event, dict) else {}
+
+
+def _plain(value: object) -> Text:
+    """What came out of a file, without what a terminal would obey."""
+    return Text("".join(letter for letter in str(value) if letter.isprintable()))
 
 
 def _utc(seconds: float) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+from facemask_edge.errors import OutputError
 from facemask_edge.events import Message
 from facemask_edge.outbox import whole_open_rows, whole_rows
 
 SIDE_FILES = ("-wal", "-shm", "")
 """What SQLite keeps beside its file, and the file itself, in the order they are moved."""
+UNSAVED, SAVED = "salvaging", "damaged"
+"""How a damaged outbox is called before and after what is whole of it was taken over."""
 KEPT = 3
 """Damaged outboxes that stay beside the new one; older ones are deleted."""
 MOST_STEPS = 1_000_000_000
@@ -20,32 +23,69 @@ STEPS = 10_000
 """Instructions between two looks at that."""
 
 
+def refuse_foreign(outbox: Path) -> None:
+    """Refuse a database of another program: it must not be set aside as a damaged outbox.
+
+    Raises:
+        OutputError: It has tables, and none is an outbox's.
+    """
+    if not outbox.is_file() or not outbox.stat().st_size:
+        return
+    with suppress(sqlite3.Error), closing(_opened(outbox)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if tables and not tables & {"events", "meta"}:
+            raise OutputError(f"outbox {outbox}: a database of another program; choose another outbox.path")
+
+
 def set_aside(outbox: Path) -> Path:
-    """Rename the files of an outbox, after the time; the new name.
+    """Rename the files of an outbox, until what is whole of it was taken over; the new name.
 
     Raises:
         OSError: The disk refuses that.
     """
-    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-    names = (Path(f"{outbox}.damaged-{stamp}{again}") for again in ("", *(f"-{number}" for number in range(2, 100))))
-    aside = next(name for name in names if not name.exists())
-    for ending in SIDE_FILES:
-        with suppress(FileNotFoundError):
-            Path(f"{outbox}{ending}").rename(f"{aside}{ending}")
+    aside = _free(f"{outbox}.{UNSAVED}-")
+    _rename(outbox, aside)
     return aside
 
 
-def delete_old(outbox: Path) -> None:
-    """Delete all but the newest that were set aside.
+def interrupted(outbox: Path) -> list[Path]:
+    """What was set aside by a process that ended before all of it was taken over."""
+    stem = f"{outbox.name}.{UNSAVED}-"
+    names = {file.name.removesuffix("-wal").removesuffix("-shm") for file in outbox.parent.glob(f"{stem}*")}
+    found = [outbox.with_name(name) for name in sorted(names)]
+    for aside in found:
+        if not aside.exists():
+            # Ended between two files: the others belong to them.
+            _rename(outbox, aside)
+    return found
+
+
+def keep(outbox: Path, aside: Path) -> Path:
+    """Rename what was taken over, and delete all but the newest of those before; the new name.
 
     Raises:
         OSError: The disk refuses that.
     """
-    files = outbox.parent.glob(f"{outbox.name}.damaged-*")
-    names = sorted({str(file).removesuffix("-wal").removesuffix("-shm") for file in files})
-    for name in names[:-KEPT]:
+    kept = _free(f"{outbox}.{SAVED}-")
+    _rename(aside, kept)
+    files = outbox.parent.glob(f"{outbox.name}.{SAVED}-*")
+    others = {str(file).removesuffix("-wal").removesuffix("-shm") for file in files} - {str(kept)}
+    for name in sorted(others)[: max(len(others) + 1 - KEPT, 0)]:
         for ending in SIDE_FILES:
             Path(f"{name}{ending}").unlink(missing_ok=True)
+    return kept
+
+
+def _free(stem: str) -> Path:
+    stamp = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    names = (Path(f"{stem}{stamp}{again}") for again in ("", *(f"-{number:02}" for number in range(2, 100))))
+    return next(name for name in names if not name.exists())
+
+
+def _rename(files: Path, new: Path) -> None:
+    for ending in SIDE_FILES:
+        with suppress(FileNotFoundError):
+            Path(f"{files}{ending}").rename(f"{new}{ending}")
 
 
 def readable_rows(path: Path) -> Iterator[Message]:

@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from facemask_edge import outbox_requests
 from facemask_edge.errors import OutputError
 from facemask_edge.events import Changes, Key, Message
 from facemask_edge.outbox import Outbox
-from facemask_edge.salvage import delete_old, readable_open_rows, readable_rows, set_aside
+from facemask_edge.salvage import interrupted, keep, readable_open_rows, readable_rows, refuse_foreign, set_aside
 
 DISK_TRIES = 10.0
 """Seconds between two tries whether a failing disk works again."""
@@ -84,8 +85,10 @@ class Store:
         """What became of events that cannot be taken from the disk now: None is delivered, a reason a dead letter."""
         self._waiting_on_disk = 0
         """Events that waited there when it was last certain what is on the disk."""
-        self._ended: list[str] = []
-        """Violations that ended while the disk could not be written."""
+        self._open: set[str] = set()
+        """Violations of this process that are open on the disk."""
+        self._ended: set[str] = set()
+        """Those of them that ended while the disk could not be written."""
         try:
             self._open_disk()
         except OSError as error:
@@ -119,13 +122,13 @@ class Store:
         self._tell_drops()
         return "recorded" if self._memory is None else "kept in memory"
 
-    def take(self, limit: int) -> list[Message]:
-        """The oldest events to be delivered that were not handed out yet; now they are."""
+    def take(self, limit: int, *, except_topics: Collection[str] = ()) -> list[Message]:
+        """The oldest events that were not handed out yet, but for those of some topics; now they are."""
         taken: list[Message] = []
         for name, outbox in (("disk", self._disk), ("memory", self._memory)):
             while outbox is not None and len(taken) < limit:
                 try:
-                    found = outbox.after(self._sent_up_to[name], limit - len(taken))
+                    found = outbox.after(self._sent_up_to[name], limit - len(taken), except_topics=except_topics)
                 except sqlite3.Error as error:
                     self._cannot_be_read(error)
                     break
@@ -145,6 +148,11 @@ class Store:
     def rewind(self) -> None:
         """Forget what was handed out: all that was not delivered is handed out again, in order."""
         self._handed_out.clear()
+        self._sent_up_to = {"disk": 0, "memory": 0}
+
+    def look_again(self, *, given_back: Iterable[Key] = ()) -> None:
+        """Start at the oldest again; what was handed out stays so, but for what is given back."""
+        self._handed_out.difference_update(given_back)
         self._sent_up_to = {"disk": 0, "memory": 0}
 
     def state(self) -> StoreState:
@@ -184,6 +192,12 @@ class Store:
     def _open_disk(self) -> Outbox:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock_out_others()
+        if self._is_first:
+            refuse_foreign(self._path)
+            self._unsaved = interrupted(self._path)
+        # Where no folder can be made, no request can be left, but all else works.
+        with suppress(OSError):
+            outbox_requests.make_folder(self._path)
         self._make_file()
         try:
             self._disk = disk = self._new_outbox()
@@ -231,12 +245,16 @@ class Store:
             disk = self._start_anew(error)
             disk.commit(changes)
         self._last = Key(disk.stream, disk.sequence)
+        for event in changes.events:
+            (self._open.discard if event.ending is None else self._open.add)(str(event.payload.get("id")))
 
     def _commit_to_memory(self, memory: Outbox, changes: Changes) -> None:
+        changes.sent_up_to = self._sent_up_to["memory"]
         memory.commit(changes)
         settled = dict.fromkeys(changes.delivered) | changes.dead
         self._settled |= {key: reason for key, reason in settled.items() if key.stream != memory.stream}
-        self._ended += [str(event.payload.get("id")) for event in changes.events if event.ending is None]
+        ended = {str(event.payload.get("id")) for event in changes.events if event.ending is None}
+        self._ended |= ended & self._open
 
     def _stand_in(self, error: Exception) -> None:
         """Keep events in memory from now on."""
@@ -281,21 +299,22 @@ class Store:
         """Set the damaged file aside, and save into a new one what can be read."""
         self._close_disk()
         aside = set_aside(self._path)
-        self._set_aside = aside.name
-        logger.error("outbox %s: %s; set aside as %s, a new one is started", self._path, damage, aside.name)
+        logger.error("outbox %s: %s; it is set aside, a new one is started", self._path, damage)
         self._unsaved.append(aside)
         self._make_file()
-        self._disk = self._new_outbox()
-        self._save_what_is_readable(self._disk)
-        delete_old(self._path)
-        return self._disk
+        self._disk = disk = self._new_outbox()
+        self._last = Key(disk.stream, disk.sequence)
+        self._save_what_is_readable(disk)
+        return disk
 
     def _save_what_is_readable(self, outbox: Outbox) -> None:
         for damaged in list(self._unsaved):
             before = outbox.waiting
             outbox.take_over(readable_rows(damaged), readable_open_rows(damaged))
             self._unsaved.remove(damaged)
-            logger.warning("outbox %s: %d events saved from %s", self._path, outbox.waiting - before, damaged.name)
+            kept = keep(self._path, damaged)
+            self._set_aside = kept.name
+            logger.warning("outbox %s: %d events saved from %s", self._path, outbox.waiting - before, kept.name)
         self._sent_up_to["disk"] = 0
 
     def _is_in_memory(self, key: Key) -> bool:

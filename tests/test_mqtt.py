@@ -219,9 +219,28 @@ def test_an_event_the_acl_refuses_waits(
     publisher = new_publisher(broker.url)
     publisher.submit(TOPIC, {"number": 1})
     assert not publisher.drain(2)
-    assert "refuses events: Not authorized" in caplog.text
+    assert f"does not allow events on {TOPIC}" in caplog.text
+    assert wait_until(lambda: publisher.delivery.state is BrokerState.HELD)
     publisher.stop()
     assert left(tmp_path) == (1, 0)
+
+
+def test_a_camera_that_the_access_rules_forbid_blocks_no_other(
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher, tmp_path: Path
+) -> None:
+    rules = tmp_path / "acl"
+    allowed = TOPIC.replace("door", "hall")
+    rules.write_text(f"topic write {STATUS}\ntopic write {allowed}\ntopic read #\n")
+    broker = new_mosquitto("allow_anonymous true", f"acl_file {rules}").start()
+    with closing(Subscriber(broker.port)) as subscriber:
+        publisher = new_publisher(broker.url)
+        for number in range(60):
+            publisher.submit(TOPIC, {"number": number})
+        for number in range(60, 70):
+            publisher.submit(allowed, {"number": number})
+        assert wait_until(lambda: numbers(subscriber) == list(range(60, 70)))
+    publisher.stop()
+    assert left(tmp_path) == (60, 0)
 
 
 def test_a_server_that_never_answers_is_given_up(

@@ -92,8 +92,9 @@ def test_events_are_handed_out_once_and_again_after_rewinding(tmp_path: Path) ->
 def test_only_the_owner_may_read_it(tmp_path: Path) -> None:
     Store(tmp_path / "state" / "outbox.sqlite3", max_bytes=1_000_000)
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
-    files = list((tmp_path / "state").iterdir())
-    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    made = list((tmp_path / "state").iterdir())
+    assert {stat.S_IMODE(file.stat().st_mode) for file in made if file.is_file()} == {0o600}
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in made if folder.is_dir()} == {0o700}
 
 
 def test_a_second_process_is_locked_out(tmp_path: Path) -> None:
@@ -336,3 +337,82 @@ def test_damage_while_it_runs_is_noticed_and_what_is_whole_saved(tmp_path: Path)
     assert len(set(delivered)) == len(delivered)
     with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_was_set_aside_when_the_process_ended_is_read_at_the_next_start(tmp_path: Path) -> None:
+    with closing(new_store(tmp_path)) as store:
+        submit(store, 1, 2)
+    # As a kill in the middle leaves it: one file has its new name, the other one not.
+    (tmp_path / "outbox.sqlite3").rename(tmp_path / "outbox.sqlite3.salvaging-20261125T120000Z")
+    with closing(new_store(tmp_path)) as again:
+        assert deliver(again) == [1, 2]
+        assert again.state().set_aside
+    assert not list(tmp_path.glob("*.salvaging-*"))
+    (tmp_path / "outbox.sqlite3").rename(tmp_path / "outbox.sqlite3.salvaging-20261125T120001Z-wal")
+    new_store(tmp_path).close()
+
+
+def test_rows_that_a_damaged_file_shows_twice_are_saved_once(tmp_path: Path) -> None:
+    with closing(new_store(tmp_path)) as store:
+        submit(store, *range(100), size=300)
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        root = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events'").fetchone()[0]
+        (page,) = database.execute("PRAGMA page_size").fetchone()
+    with (tmp_path / "outbox.sqlite3").open("r+b") as file:
+        file.seek((root - 1) * page)
+        content = bytearray(file.read(page))
+        assert content[0] == 5, "an inner page of a table"
+        first, second = (int.from_bytes(content[12 + 2 * cell : 14 + 2 * cell], "big") for cell in (0, 1))
+        content[second : second + 4] = content[first : first + 4]
+        file.seek((root - 1) * page)
+        file.write(content)
+    with closing(new_store(tmp_path)) as again:
+        assert again.state().kept == "disk"
+        delivered = deliver(again)
+    assert len(delivered) == len(set(delivered)) > 50
+
+
+def test_a_number_that_damage_made_smaller_is_not_given_twice(tmp_path: Path) -> None:
+    with closing(new_store(tmp_path)) as store:
+        submit(store, *range(20))
+        stream = store.take(1)[0].key.stream
+        store.rewind()
+        deliver(store)
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
+        database.execute("UPDATE meta SET value = 3 WHERE name = 'sequence'")
+    with closing(new_store(tmp_path)) as again:
+        submit(again, 20)
+        (message,) = again.take(10)
+        assert message.key.stream != stream
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "outbox.sqlite3"
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE photos (name TEXT)")
+    before = file.read_bytes()
+    with pytest.raises(OutputError, match=r"another program; choose another outbox\.path"):
+        new_store(tmp_path)
+    assert file.read_bytes() == before
+
+
+def test_a_topic_can_be_left_out_for_a_while(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    store.commit(Changes(events=[Event(topic, {"number": number}) for number, topic in enumerate("aabab")]))
+    assert [message.topic for message in store.take(2)] == ["a", "a"]
+    assert [message.topic for message in store.take(10, except_topics={"a"})] == ["b", "b"]
+    store.look_again()
+    assert numbers(store) == [3]
+
+
+def test_what_is_on_its_way_from_memory_is_dropped_last(small_disk: Path) -> None:
+    store = Store(small_disk / "outbox.sqlite3", max_bytes=60_000)
+    filler = fill(small_disk)
+    submit(store, 1, size=FILLER)
+    assert numbers(store) == [1]
+    submit(store, 2, size=FILLER)
+    submit(store, 3, size=FILLER)
+    assert store.state().kept == "memory"
+    assert numbers(store) == [3]
+    filler.unlink()

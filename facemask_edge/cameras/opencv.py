@@ -6,7 +6,6 @@ the stream died; only what ``read()`` says is trusted.
 
 import logging
 import random
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +13,12 @@ from collections.abc import Iterator
 import cv2
 
 from facemask_edge.config import CameraConfig
+from facemask_edge.redaction import without_password
 from facemask_edge.values import Frame, Image
 
 OPEN_TIMEOUT = 5.0
+CLOSE_TIMEOUT = 0.5
+"""Seconds to wait for a camera that is closed: what hangs in a driver ends with the process."""
 READ_TIMEOUT = 5.0
 WAIT_FOR_FRAME = 1.0
 """Seconds after which the frame loop gets its turn back, frame or not."""
@@ -52,7 +54,7 @@ class LiveCamera:
         self._closing.set()
         with self._fresh:
             self._fresh.notify_all()
-        self._thread.join(OPEN_TIMEOUT)
+        self._thread.join(CLOSE_TIMEOUT)
 
     def _capture(self) -> None:
         backoff = 1.0
@@ -98,8 +100,3 @@ class LiveCamera:
             if wish is not None:
                 capture.set(name, wish)
         return capture
-
-
-def without_password(source: str) -> str:
-    """A source as it may be logged: without the user name and password of its URL."""
-    return re.sub(r"://[^/@]*@", "://…@", source)

@@ -277,7 +277,7 @@ def acl_denies(folder: Path, rounds: int, seed: int) -> Outcome:
             rounds,
             break_it=lambda: rule(denying),
             mend=lambda: rule(f"{denying}topic write {EVENTS}\n"),
-            says="refuses events",
+            says="does not allow events",
         )
         assert not running.has_said(" lost: "), running.log
         outcome = watched.finish("access rules deny", recovery=recovery)
