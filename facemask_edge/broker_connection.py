@@ -206,6 +206,7 @@ class BrokerConnection:
         def on_connect(_c: object, _u: object, _f: object, reason: ReasonCode, properties: Properties | None) -> None:
             self._was_accepted = not reason.is_failure
             welcome = _welcome(reason, properties)
+            client.heed_receive_maximum(getattr(properties, "ReceiveMaximum", INFLIGHT))
             self._tell(lambda: self._listener.welcomed(self, welcome))
 
         def on_publish(_c: object, _u: object, mid: int, reason: ReasonCode, _p: object) -> None:
@@ -245,6 +246,10 @@ class _Client(paho.Client):
     """A paho client that knows why its connection failed, and reads no packet of any size."""
 
     fault: Exception | None = None
+
+    def heed_receive_maximum(self, number: int) -> None:
+        """Send at most so many that are not acknowledged; the others wait. paho has no such setting once connected."""
+        self._max_inflight_messages = min(INFLIGHT, number)
 
     def _handle_publish(self) -> MQTTErrorCode:
         # paho would keep those of QoS 2, as many as a broker sends.

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -165,7 +166,7 @@ class Publisher:
         def publish() -> None:
             self._latest[topic] = payload, qos
             if self._is_connected and self._connection:
-                self._connection.publish_state(topic, payload, qos=qos)
+                self._publish_state(self._connection, topic)
 
         self._posted.put(publish)
 
@@ -320,8 +321,8 @@ class Publisher:
         logger.info("connected to %s", connection.address)
         online = connection.publish_state(self._status_topic, "online", qos=1)
         self._inflight[online.mid] = None, time.monotonic()
-        for topic, (payload, qos) in self._latest.items():
-            connection.publish_state(topic, payload, qos=qos)
+        for topic in self._latest:
+            self._publish_state(connection, topic)
 
     def closed(self, connection: BrokerConnection, ending: Ending) -> None:
         """The connection has ended, or never was."""
@@ -441,7 +442,7 @@ class Publisher:
     def _send_next(self, connection: BrokerConnection) -> None:
         while (room := self._window - len(self._inflight)) > 0 and (messages := self._take(room)):
             for message in messages:
-                if self._is_too_large(message):
+                if self._is_too_large(message.topic, message.payload):
                     self._bury(message.key, PERMANENT_REFUSALS[0x95])
                 elif self._suspects.suspects(message):
                     self._stepped_aside.append(message)
@@ -455,8 +456,15 @@ class Publisher:
         number = connection.publish_event(message.topic, message.payload)
         self._inflight[number] = message, time.monotonic()
 
-    def _is_too_large(self, message: Message) -> bool:
-        size = len(message.topic.encode()) + len(message.payload) + PACKET_OVERHEAD
+    def _publish_state(self, connection: BrokerConnection, topic: str) -> None:
+        payload, qos = self._latest[topic]
+        if self._is_too_large(topic, payload.encode()):
+            logger.debug("%s is larger than %s takes", topic, connection.address)
+        else:
+            connection.publish_state(topic, payload, qos=qos)
+
+    def _is_too_large(self, topic: str, payload: bytes) -> bool:
+        size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD
         # A broker answers a packet above its maximum with a disconnect, not with a PUBACK: never send one.
         return self._max_packet is not None and size > self._max_packet
 
@@ -472,10 +480,11 @@ class Publisher:
             return
         if self._is_connected:
             stopped = connection.publish_state(self._status_topic, "stopped", qos=1)
-            try:
+            # Raised when the connection ends meanwhile.
+            with suppress(RuntimeError, ValueError):
                 stopped.wait_for_publish(2.0)
-            except (RuntimeError, ValueError):
-                logger.warning("could not say that this device stops; the broker will say it is offline")
+            if not stopped.is_published():
+                logger.warning("could not say that this device stops")
         connection.leave()
         if self._is_connected:
             # Else the process could end first, and the broker would say it is offline.

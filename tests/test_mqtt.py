@@ -422,3 +422,16 @@ def test_a_broker_that_refuses_an_event_and_ends_the_connection_is_tried_less_an
     assert pauses[5] > 1.5, pauses
     publisher.stop()
     assert left(tmp_path) == (1, 0)
+
+
+def test_a_state_larger_than_the_broker_takes_is_left_out(
+    new_mosquitto: Callable[..., Mosquitto], new_publisher: NewPublisher
+) -> None:
+    broker = new_mosquitto("allow_anonymous true", "max_packet_size 330").start()
+    with closing(Subscriber(broker.port)) as subscriber:
+        publisher = new_publisher(broker.url)
+        publisher.publish_latest("facemask/pi/health", "x" * 400, qos=1)
+        publisher.submit(TOPIC, {"number": 1})
+        assert publisher.drain(10)
+        assert wait_until(lambda: numbers(subscriber) == [1])
+        assert subscriber.payloads("facemask/pi/health") == []
