@@ -39,6 +39,7 @@ benchmarks: $(VENV)/test.stamp
 # (it mounts small disks), Mosquitto, faketime and libfuse2. The tests run a short version of each.
 faults: $(VENV)/test.stamp
 	$(BIN)/python -m tests.faults --json fault-results.json
+	$(BIN)/python -m tests.make_fault_table fault-results.json
 
 # Trains on one source and tests on the other, about an hour; its figures stand in docs/evaluation.md.
 generalisation: $(VENV)/test.stamp
