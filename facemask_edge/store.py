@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ DROP_LOG = 60.0
 """Seconds between two lines that say that events were dropped."""
 MEMORY_BYTES = 16_000_000
 """Kept in memory at the most while the disk fails."""
+MOST_ENDED = 100_000
+"""Ends that are remembered at the most while the disk fails: of the oldest, no violation is open any more."""
 FAULTY_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """What may pass by itself and must not keep a camera from judging; everything else a user has to mend."""
 logger = logging.getLogger(__name__)
@@ -85,10 +88,8 @@ class Store:
         """What became of events that cannot be taken from the disk now: None is delivered, a reason a dead letter."""
         self._waiting_on_disk = 0
         """Events that waited there when it was last certain what is on the disk."""
-        self._open: set[str] = set()
-        """Violations of this process that are open on the disk."""
-        self._ended: set[str] = set()
-        """Those of them that ended while the disk could not be written."""
+        self._ended: deque[str] = deque(maxlen=MOST_ENDED)
+        """Violations that ended while the disk could not be written; there they may be open."""
         try:
             self._open_disk()
         except OSError as error:
@@ -245,16 +246,13 @@ class Store:
             disk = self._start_anew(error)
             disk.commit(changes)
         self._last = Key(disk.stream, disk.sequence)
-        for event in changes.events:
-            (self._open.discard if event.ending is None else self._open.add)(str(event.payload.get("id")))
 
     def _commit_to_memory(self, memory: Outbox, changes: Changes) -> None:
         changes.sent_up_to = self._sent_up_to["memory"]
         memory.commit(changes)
         settled = dict.fromkeys(changes.delivered) | changes.dead
         self._settled |= {key: reason for key, reason in settled.items() if key.stream != memory.stream}
-        ended = {str(event.payload.get("id")) for event in changes.events if event.ending is None}
-        self._ended |= ended & self._open
+        self._ended += [str(event.payload.get("id")) for event in changes.events if event.ending is None]
 
     def _stand_in(self, error: Exception) -> None:
         """Keep events in memory from now on."""

@@ -416,3 +416,22 @@ def test_what_is_on_its_way_from_memory_is_dropped_last(small_disk: Path) -> Non
     assert store.state().kept == "memory"
     assert numbers(store) == [3]
     filler.unlink()
+
+
+def test_a_violation_that_came_to_the_disk_from_memory_ends_once(small_disk: Path) -> None:
+    store = new_store(small_disk)
+    filler = fill(small_disk)
+    submit(store, 1, size=FILLER)
+    store.commit(Changes(events=[START]))
+    assert store.state().kept == "memory"
+    filler.unlink()
+    try_the_disk_now(store)
+    filler = fill(small_disk)
+    submit(store, 2, size=FILLER)
+    store.commit(Changes(events=[END]))
+    assert store.state().kept == "memory"
+    filler.unlink()
+    store.close()
+    with closing(new_store(small_disk)) as again:
+        kinds = [json.loads(message.payload).get("event_type") for message in again.take(10)]
+    assert kinds.count("violation_end") == 1

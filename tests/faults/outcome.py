@@ -33,6 +33,8 @@ class Outcome:
     recovery: float | None = None
     """The longest time in seconds from the fault's end to the delivery of all."""
     remark: str = ""
+    details: str = ""
+    """What of the invented is what."""
 
     def add(self, other: "Outcome") -> None:
         """Add another try of the same fault."""
@@ -98,6 +100,7 @@ def compare(  # noqa: PLR0913 - one for each column of the table
         known = {happening.id for happening in decided}
         unknown |= {happening.id for happening in keys if happening.id not in known}
     twice = sum(len(found) - 1 for found in keys.values())
+    kinds = {"unknown": len(unknown), "under two keys": twice, "malformed": malformed, "out of order": disordered}
     return Outcome(
         fault,
         tries=1,
@@ -107,6 +110,7 @@ def compare(  # noqa: PLR0913 - one for each column of the table
         invented=len(unknown) + twice + malformed + disordered,
         duplicates=sum(times - 1 for times in counted.values()),
         recovery=recovery,
+        details=", ".join(f"{number} {kind}" for kind, number in kinds.items() if number),
     )
 
 

@@ -105,6 +105,8 @@ class Soak:
         self._disk.fail(self._chance.choice((Fault.READ_ONLY, Fault.FULL, Fault.FSYNC)))
         self._wait()
         self._disk.fail(Fault.NONE)
+        # What it says about it may be a moment late.
+        time.sleep(0.5)
         if any("kept in memory" in line for line in self._running.log[failed:]):
             works = "the disk works again; "
             assert wait_until(lambda: any(works in line for line in self._running.log[failed:]), 60), self._running.log
