@@ -341,7 +341,7 @@ def _start_on_a_damaged_outbox(
     return compare(
         "outbox damaged",
         [event for event in events if event["id"] not in halves],
-        recorded=running.recorded,
+        recorded=[happening for happening in running.recorded if happening.id not in halves],
         decided=earlier.decided | set(running.decided),
         are_open=ids,
     )
