@@ -147,7 +147,7 @@ class BrokerConnection:
             ending = self._reach() or self._converse()
         finally:
             self._clean_up()
-        self._tell(lambda: self._listener.closed(self, ending))
+        self._post(lambda: self._listener.closed(self, ending))
 
     def _reach(self) -> Ending | None:
         """Connect, and say why it did not work."""
@@ -207,14 +207,14 @@ class BrokerConnection:
             self._was_accepted = not reason.is_failure
             welcome = _welcome(reason, properties)
             client.heed_receive_maximum(getattr(properties, "ReceiveMaximum", INFLIGHT))
-            self._tell(lambda: self._listener.welcomed(self, welcome))
+            self._post(lambda: self._listener.welcomed(self, welcome))
 
         def on_publish(_c: object, _u: object, mid: int, reason: ReasonCode, _p: object) -> None:
-            self._tell(lambda: self._listener.acknowledged(self, mid, reason))
+            self._post(lambda: self._listener.acknowledged(self, mid, reason))
 
         def on_disconnect(_c: object, _u: object, flags: paho.DisconnectFlags, reason: ReasonCode, _p: object) -> None:
             ending = self._lost(reason, said_so=flags.is_disconnect_packet_from_server)
-            self._tell(lambda: self._listener.closed(self, ending))
+            self._post(lambda: self._listener.closed(self, ending))
 
         client.on_connect = on_connect
         client.on_publish = on_publish
@@ -237,9 +237,6 @@ class BrokerConnection:
         if isinstance(fault, OSError) and not isinstance(fault, ConnectionError):
             return _ending(fault)
         return Ending("it ended the connection", by_broker=self._was_accepted)
-
-    def _tell(self, what: Callable[[], None]) -> None:
-        self._post(what)
 
 
 class _Client(paho.Client):

@@ -440,7 +440,10 @@ class Publisher:
             self._send(connection, due)
 
     def _send_next(self, connection: BrokerConnection) -> None:
-        while (room := self._window - len(self._inflight)) > 0 and (messages := self._take(room)):
+        held = self._held_topics
+        while (room := self._window - len(self._inflight)) > 0 and (
+            messages := self._store.take(room, except_topics=held)
+        ):
             for message in messages:
                 if self._is_too_large(message.topic, message.payload):
                     self._bury(message.key, PERMANENT_REFUSALS[0x95])
@@ -448,9 +451,6 @@ class Publisher:
                     self._stepped_aside.append(message)
                 else:
                     self._send(connection, message)
-
-    def _take(self, room: int) -> list[Message]:
-        return self._store.take(room, except_topics=self._held_topics)
 
     def _send(self, connection: BrokerConnection, message: Message) -> None:
         number = connection.publish_event(message.topic, message.payload)

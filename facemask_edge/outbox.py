@@ -71,8 +71,6 @@ class Outbox:
             _write_again(path.with_name(f"{path.name}-wal"))
         # isolation_level None: transactions are where the code says BEGIN, not where sqlite3 guesses.
         self._database = sqlite3.connect(path or ":memory:", timeout=5, isolation_level=None, check_same_thread=False)
-        # Damaged text must be found by its checksum, not by an exception in the middle of a query.
-        self._database.text_factory = lambda text: text.decode(errors="replace")
         self.stream = str(uuid.uuid4())
         """Names this outbox: made with it, and part of every event's key."""
         self.sequence = 0
@@ -88,6 +86,7 @@ class Outbox:
         self._damaged: set[int] = set()
         """Positions of rows whose checksum was found to be wrong."""
         try:
+            distrust(self._database)
             self._prepare()
         except BaseException:
             self._database.close()
@@ -209,8 +208,6 @@ class Outbox:
 
     def _prepare(self) -> None:
         database = self._database
-        # The schema of a file that somebody else wrote must run nothing.
-        database.execute("PRAGMA trusted_schema=OFF")
         # Before the first table; later it would change nothing.
         database.execute("PRAGMA auto_vacuum=INCREMENTAL")
         database.execute("PRAGMA journal_mode=WAL")
@@ -375,6 +372,18 @@ class Outbox:
 
     def _one(self, query: str) -> Any:  # noqa: ANN401 - a row of whatever was asked for
         return self._database.execute(query).fetchone()
+
+
+def distrust(database: sqlite3.Connection) -> None:
+    """Prepare for a file that may be damaged, or was written by somebody else.
+
+    Raises:
+        sqlite3.Error: It cannot be used.
+    """
+    # Damaged text must be found by its checksum, not by an exception in the middle of a query.
+    database.text_factory = lambda text: text.decode(errors="replace")
+    # The schema of a file that somebody else wrote must run nothing.
+    database.execute("PRAGMA trusted_schema=OFF")
 
 
 def whole_rows(database: sqlite3.Connection, order: str = "position") -> Iterator[Message]:

@@ -17,7 +17,7 @@ from rich.text import Text
 from facemask_edge import outbox_requests
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.events import Message
-from facemask_edge.outbox import whole_rows
+from facemask_edge.outbox import distrust, whole_rows
 
 
 def show_list(path: Path, *, only_dead: bool, limit: int, as_json: bool) -> None:
@@ -120,8 +120,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise InputError(f"outbox {path}: {error.strerror}; read it as the daemon's user or with sudo") from error
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5)) as database:
-            database.execute("PRAGMA trusted_schema=OFF")
-            database.text_factory = lambda text: text.decode(errors="replace")
+            distrust(database)
             yield database
     except sqlite3.Error as error:
         raise InputError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facemask_edge.errors import OutputError
 from facemask_edge.events import Message
-from facemask_edge.outbox import whole_open_rows, whole_rows
+from facemask_edge.outbox import distrust, whole_open_rows, whole_rows
 
 SIDE_FILES = ("-wal", "-shm", "")
 """What SQLite keeps beside its file, and the file itself, in the order they are moved."""
@@ -112,8 +112,7 @@ def readable_open_rows(path: Path) -> Iterator[tuple[str, str, bytes]]:
 
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None)
-    database.text_factory = lambda text: text.decode(errors="replace")
     steps = itertools.count(STEPS, STEPS)
     database.set_progress_handler(lambda: next(steps) > MOST_STEPS, STEPS)
-    database.execute("PRAGMA trusted_schema=OFF")
+    distrust(database)
     return database

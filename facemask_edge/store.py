@@ -149,7 +149,7 @@ class Store:
     def rewind(self) -> None:
         """Forget what was handed out: all that was not delivered is handed out again, in order."""
         self._handed_out.clear()
-        self._sent_up_to = {"disk": 0, "memory": 0}
+        self.look_again()
 
     def look_again(self, *, given_back: Iterable[Key] = ()) -> None:
         """Start at the oldest again; what was handed out stays so, but for what is given back."""

@@ -5,7 +5,7 @@ import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,23 +14,16 @@ from facemask_edge.errors import OutputError
 from facemask_edge.events import Changes, Event, Key
 from facemask_edge.store import Store
 from tests.faults.forgetful_disk import Fault, ForgetfulDisk
+from tests.faults.small_disk import fill, small_disk
 from tests.test_outbox import END, ENDING, START
 
 FILLER = 20_000
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MB that can be filled, and mounted read-only, without harm to others."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", folder], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a file system can only be mounted by root: {mounted.stderr}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+@pytest.fixture(name="small_disk")
+def _small_disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path) as disk:
+        yield disk
 
 
 @pytest.fixture
@@ -66,14 +59,6 @@ def deliver(store: Store, limit: int = 1000) -> list[int]:
 def try_the_disk_now(store: Store) -> None:
     store._next_try = 0.0  # noqa: SLF001 - ten seconds are long
     store.commit(Changes())
-
-
-def fill(folder: Path) -> Path:
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    return filler
 
 
 def test_events_are_handed_out_once_and_again_after_rewinding(tmp_path: Path) -> None:

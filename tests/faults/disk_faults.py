@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,16 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from facemask_edge.events import Changes
 from facemask_edge.store import DISK_TRIES, Store
 from tests.conftest import Mosquitto
 from tests.faults.forgetful_disk import SLOW_FSYNC, Fault, ForgetfulDisk
 from tests.faults.outcome import Outcome, arrived, compare
 from tests.faults.running import Happening, Running, device, settings
+from tests.faults.small_disk import fill, small_disk
 from tests.subscriber import Subscriber, wait_until
-from tests.test_store import fill
 
 OUTBOX = "outbox.sqlite3"
 HEALTH = "facemask/pi/health"
@@ -49,7 +46,7 @@ def power_cut(folder: Path, rounds: int, seed: int) -> Outcome:
 
 def disk_full(folder: Path, rounds: int, seed: int) -> Outcome:
     """A disk of 2 MB is filled while violations flow, and has room again later."""
-    with _small_disk(folder) as disk:
+    with small_disk(folder) as disk:
         disk_fault = _DiskFault("disk full", disk, lambda: fill(disk), (disk / "filler").unlink)
         return _disk_fails(disk_fault, folder, rounds, seed)
 
@@ -93,7 +90,7 @@ def disk_full_from_the_start(folder: Path, rounds: int, seed: int) -> Outcome:
     name = "disk full from the start"
     outcome = Outcome(name)
     with (
-        _small_disk(folder) as small,
+        small_disk(folder) as small,
         closing(ForgetfulDisk(folder / "forgetful", seed)) as forgetful,
         _broker_and_witness(folder) as (broker, witness),
     ):
@@ -405,19 +402,3 @@ def _broker_and_witness(folder: Path) -> Iterator[tuple[Mosquitto, Subscriber]]:
             yield broker, witness
     finally:
         broker.stop()
-
-
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of 2 MB that can be filled without harm to others."""
-    disk = folder / "small"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2M", "tmpfs", disk], check=False, capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"a disk can only be mounted by root, in a container with --privileged: {mounted.stderr}")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", "-l", disk], check=False)

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.conftest import Mosquitto
-from tests.faults.broker_faults import PERSISTENT
+from tests.faults.broker_faults import PERSISTENT, SAVES_AT_ONCE
 from tests.faults.clock_faults import OFFSETS, faked_clock, set_clock
 from tests.faults.forgetful_disk import Fault, ForgetfulDisk
 from tests.faults.outcome import Outcome, arrived, compare
@@ -34,7 +34,7 @@ class Soak:
         self._clock = folder / "clock"
         set_clock(self._clock, "+0")
         self._environment = os.environ | faked_clock(self._clock)
-        self.broker = Mosquitto(folder, *PERSISTENT, "autosave_interval 1", "autosave_on_changes true").start()
+        self.broker = Mosquitto(folder, *PERSISTENT, *SAVES_AT_ONCE).start()
         self.witness = Subscriber(self.broker.port, persistent=True)
         # Only so it is certain that the broker, should it be killed at once, knows its subscriber again.
         self.broker.stop()
