@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from facemask_edge.broker_address import BrokerAddress
 from facemask_edge.config import MqttConfig
 from facemask_edge.credentials import credentials
-from facemask_edge.errors import ConfigError
+from facemask_edge.tls import tls_context
 
 KEEPALIVE = 30
 CONNECT_TIMEOUT = 10.0
@@ -115,6 +116,7 @@ class BrokerConnection:
         self._post = post
         self._is_version_5 = config.protocol == "5"
         self._leave_until = math.inf
+        self._is_reached = False
         self._was_accepted = False
         self._client = self._new_client(config, client_id, will_topic)
         self._thread = threading.Thread(target=self._serve, name="mqtt", daemon=True)
@@ -137,6 +139,14 @@ class BrokerConnection:
         """Disconnect politely: the broker does not publish the last will."""
         self._leave_until = time.monotonic() + LEAVE_TIMEOUT
         self._client.disconnect()
+        if not self._is_reached:
+            # Each byte of a handshake has its time limit, the handshake has none.
+            self._client.cut()
+
+    def drop(self) -> None:
+        """Disconnect without a word: the broker publishes the last will."""
+        self._leave_until = 0.0
+        self._client.cut()
 
     def wait_until_left(self) -> None:
         """Wait until the goodbye was said, or a second is over."""
@@ -159,6 +169,8 @@ class BrokerConnection:
             self._client.connect(self.address.host, self.address.port, keepalive=KEEPALIVE, properties=properties)
         except (OSError, ValueError) as error:
             return _ending(error)
+        finally:
+            self._is_reached = True
         if self._leave_until < math.inf:
             # Given up meanwhile: with the same id it would push out its successor.
             return Ending("it did not answer in time")
@@ -184,6 +196,7 @@ class BrokerConnection:
         left_open = client.socket()
         if left_open is not None:
             left_open.close()
+        client.forget_line()
 
     def _new_client(self, config: MqttConfig, client_id: str, will_topic: str) -> "_Client":
         client = _Client(
@@ -240,9 +253,31 @@ class BrokerConnection:
 
 
 class _Client(paho.Client):
-    """A paho client that knows why its connection failed, and reads no packet of any size."""
+    """A paho client that knows why its connection failed, can be cut off, and reads no packet of any size."""
 
     fault: Exception | None = None
+    _line: socket.socket | None = None
+    """A second handle of the TCP connection: the first one belongs to whatever is shaking hands on it."""
+    _is_cut = False
+
+    def cut(self) -> None:
+        """End the TCP connection, now or as soon as there is one; called in any thread."""
+        self._is_cut = True
+        if self._line is not None:
+            with suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
+
+    def forget_line(self) -> None:
+        """Close the second handle, when the first one is closed."""
+        if self._line is not None:
+            self._line.close()
+
+    def _create_socket_connection(self) -> socket.socket:
+        connected = super()._create_socket_connection()
+        self._line = connected.dup()
+        if self._is_cut:
+            self.cut()
+        return connected
 
     def heed_receive_maximum(self, number: int) -> None:
         """Send at most so many that are not acknowledged; the others wait. paho has no such setting once connected."""
@@ -263,36 +298,6 @@ class _Client(paho.Client):
         except OSError as error:
             self.fault = error
             raise
-
-
-def tls_context(config: MqttConfig) -> ssl.SSLContext:
-    """How a broker's certificate is checked, and which one is shown to it.
-
-    Raises:
-        ConfigError: A file cannot be read or is no certificate.
-    """
-    try:
-        context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"mqtt.ca {config.ca}: {_file_fault(error, 'certificate')}") from error
-    if config.cert is not None:
-        try:
-            # An encrypted key would ask for its password on the terminal.
-            context.load_cert_chain(config.cert, config.key, password=_no_password)
-        except (OSError, ValueError) as error:
-            fault = _file_fault(error, "certificate and key that belong together")
-            raise ConfigError(f"mqtt.cert {config.cert} with mqtt.key {config.key}: {fault}") from error
-    return context
-
-
-def _no_password() -> str:
-    raise ValueError("the key is encrypted; store one without a password")
-
-
-def _file_fault(error: Exception, expected: str) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"no PEM {expected} ({error.reason or error})"
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _ending(error: OSError | ValueError) -> Ending:

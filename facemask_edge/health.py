@@ -6,7 +6,7 @@ from typing import Any
 
 from facemask_edge import __version__
 from facemask_edge.clock import clock_is_synchronized, utc_now
-from facemask_edge.mqtt import Delivery
+from facemask_edge.delivery import Delivery
 
 HEALTH_SCHEMA = "facemask-edge/health/1"
 

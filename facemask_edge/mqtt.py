@@ -12,20 +12,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from paho.mqtt.reasoncodes import ReasonCode
 
+from facemask_edge import holds
 from facemask_edge.broker_address import BrokerAddress, parse_address
-from facemask_edge.broker_connection import BrokerConnection, Ending, Welcome, tls_context
+from facemask_edge.broker_check import check_brokers
+from facemask_edge.broker_connection import BrokerConnection, Ending, Welcome
 from facemask_edge.config import MqttConfig
-from facemask_edge.credentials import credentials
+from facemask_edge.delivery import BrokerState, Delivery
 from facemask_edge.errors import ConfigError
 from facemask_edge.events import Changes, Event, Key, Message
+from facemask_edge.holds import Holds
+from facemask_edge.inflight import Inflight
 from facemask_edge.messages import Topics
-from facemask_edge.store import Store, StoreState
+from facemask_edge.store import Store
 from facemask_edge.suspects import Suspects
 
 ANSWER_TIMEOUT = 15.0
@@ -35,10 +37,10 @@ ACKNOWLEDGE_TIMEOUT = 60.0
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
 RETURN_INTERVAL = 60.0
 """Seconds between two tries whether the first server is back, while another one is used."""
-HOLD = 30.0
-"""Seconds without sending after a broker refused an event for a reason that may pass."""
 PACKET_OVERHEAD = 64
 """More than a PUBLISH adds to topic and payload, properties included."""
+MOST_POSTED = 1_000
+"""What is done at the most between two commits."""
 FIGURES_INTERVAL = 0.5
 """Seconds between two pictures of the state for others to read."""
 
@@ -49,31 +51,6 @@ PERMANENT_REFUSALS = {0x90: "topic name invalid", 0x95: "packet too large", 0x99
 """What no later try can mend: such an event becomes a dead letter. All other refusals are the device's or the
 broker's state, and the queue waits."""
 logger = logging.getLogger(__name__)
-
-
-class BrokerState(StrEnum):
-    """How it stands with the brokers."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    UNREACHABLE = "unreachable"
-    REFUSED = "refused"
-    """A broker is there and does not let us in: user name, password, certificate or protocol."""
-    HELD = "held"
-    """Connected, but the broker refuses events: its access rules or a quota."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How delivery stands, for ``health``."""
-
-    state: BrokerState
-    server: str
-    reason: str | None
-    """Why not connected, or why events are refused."""
-    unheard: int
-    """Events since the start that the broker took although nobody subscribes."""
-    store: StoreState
 
 
 class Publisher:
@@ -93,7 +70,7 @@ class Publisher:
         self._client_id = f"{config.prefix}-{device}"
         self._status_topic = Topics(config.prefix, device).status
         self._servers = [parse_address(server) for server in config.servers]
-        _check(config, self._servers)
+        check_brokers(config, self._servers)
         self._store = store
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._changes = Changes()
@@ -110,20 +87,12 @@ class Publisher:
         self._connected_at = 0.0
         self._next_return = 0.0
         self._give_up_at = 0.0
-        self._hold_until = 0.0
         self._max_packet: int | None = None
-        self._window = self._widest_window = 0
-        """How many events may be on their way: none until the broker took the status, then one, then more and more.
-        So the event that a broker ends connections for is found: it comes to be the first one, which goes alone."""
-        self._inflight: dict[int, tuple[Message | None, float]] = {}
-        """By paho's number: the event, and when it was sent; oldest first. None is the status."""
+        self._inflight = Inflight()
         self._suspects = Suspects()
         self._stepped_aside: list[Message] = []
         """Suspects that are sent when they are due."""
-        self._held_topics: dict[str, float] = {}
-        """Topics that the access rules forbid, and until when they are not tried."""
-        self._was_refused = False
-        """Whether an event was refused since the store was rewound."""
+        self._holds = Holds()
         self._latest: dict[str, tuple[str, int]] = {}
         self._waiting_for_empty: list[threading.Event] = []
         self._unheard = 0
@@ -222,13 +191,12 @@ class Publisher:
             logger.info("%s %s", done, event)
 
     def _take_posted(self) -> None:
-        """Wait a moment for something to do, then do all that is there."""
-        try:
+        """Wait a moment for something to do, then do what is there."""
+        # Not all: where more and more is posted, what was would never be committed.
+        with suppress(queue.Empty):
             self._posted.get(timeout=0.2)()
-            while True:
+            for _ in range(MOST_POSTED):
                 self._posted.get_nowait()()
-        except queue.Empty:
-            return
 
     def _tell_state(self) -> None:
         now = time.monotonic()
@@ -241,9 +209,8 @@ class Publisher:
             self._waiting_for_empty.clear()
 
     def _delivery_now(self) -> Delivery:
-        is_held = self._is_connected and bool(self._held_topics or time.monotonic() < self._hold_until)
         return Delivery(
-            state=BrokerState.HELD if is_held else self._state,
+            state=BrokerState.HELD if self._is_connected and self._holds.is_any else self._state,
             server=str(self._servers[self._server_index]),
             reason=self._reason,
             unheard=self._unheard,
@@ -265,7 +232,7 @@ class Publisher:
         if self._connection is not None:
             if not self._is_connected and now >= self._give_up_at:
                 self.closed(self._connection, Ending(f"it did not answer within {ANSWER_TIMEOUT:.0f} s"))
-            elif self._inflight and now - next(iter(self._inflight.values()))[1] >= ACKNOWLEDGE_TIMEOUT:
+            elif self._inflight.oldest_age() >= ACKNOWLEDGE_TIMEOUT:
                 self.closed(self._connection, Ending(f"it acknowledged nothing for {ACKNOWLEDGE_TIMEOUT:.0f} s"))
             return
         if now < self._next_attempt:
@@ -311,16 +278,14 @@ class Publisher:
         self._is_connected = True
         self._state, self._reason = BrokerState.CONNECTED, None
         self._connected_at = time.monotonic()
-        self._hold_until = 0.0
         self._next_return = time.monotonic() + RETURN_INTERVAL * _jitter()
-        self._max_packet, self._widest_window = welcome.max_packet, welcome.window
-        self._window = 0
-        self._held_topics.clear()
+        self._max_packet = welcome.max_packet
+        self._holds.clear()
         self._suspects.connected()
         self._send_again()
         logger.info("connected to %s", connection.address)
         online = connection.publish_state(self._status_topic, "online", qos=1)
-        self._inflight[online.mid] = None, time.monotonic()
+        self._inflight.open(online.mid, widest_window=welcome.window)
         for topic in self._latest:
             self._publish_state(connection, topic)
 
@@ -336,8 +301,7 @@ class Publisher:
         """The broker answered to an event or to the status."""
         if connection is not self._connection or number not in self._inflight:
             return
-        message, _ = self._inflight.pop(number)
-        self._window = min(max(1, 2 * self._window), self._widest_window)
+        message = self._inflight.acknowledged(number)
         if message is None:
             return
         if reason.value in (SUCCESS, NO_MATCHING_SUBSCRIBERS):
@@ -346,7 +310,7 @@ class Publisher:
             self._backoff = SHORTEST_BACKOFF
             self._unheard += reason.value == NO_MATCHING_SUBSCRIBERS
             self._suspects.came_through(message)
-            self._reason = self._reason if self._was_refused or self._held_topics else None
+            self._reason = self._reason if self._holds.is_any else None
             self._changes.delivered.append(message.key)
         elif reason.value in PERMANENT_REFUSALS:
             self._bury(message.key, PERMANENT_REFUSALS[reason.value])
@@ -357,26 +321,16 @@ class Publisher:
 
     def _hold_topic(self, message: Message) -> None:
         """The access rules forbid this topic: other ones, such as another camera's, need not wait for it."""
-        if message.topic not in self._held_topics:
+        if self._holds.hold_topic(message.topic):
             server = self._servers[self._server_index]
-            logger.warning("%s does not allow events on %s; trying again in %.0f s", server, message.topic, HOLD)
+            logger.warning("%s does not allow events on %s; trying again in %.0f s", server, message.topic, holds.HOLD)
         self._reason = f"it does not allow events on {message.topic}"
-        self._held_topics[message.topic] = time.monotonic() + HOLD
         self._store.look_again(given_back=[message.key])
 
-    def _end_holds(self) -> None:
-        over = [topic for topic, until in self._held_topics.items() if time.monotonic() >= until]
-        for topic in over:
-            del self._held_topics[topic]
-        if over:
-            self._store.look_again()
-
     def _hold(self, reason: str) -> None:
-        if not self._was_refused:
-            logger.warning("%s %s; trying again in %.0f s", self._servers[self._server_index], reason, HOLD)
+        if self._holds.hold_all():
+            logger.warning("%s %s; trying again in %.0f s", self._servers[self._server_index], reason, holds.HOLD)
         self._reason = reason
-        self._was_refused = True
-        self._hold_until = time.monotonic() + HOLD
 
     def _close(self, connection: BrokerConnection, ending: Ending) -> None:
         self._connection = None
@@ -392,8 +346,8 @@ class Publisher:
 
     def _look_for_a_reason(self) -> None:
         """An event that was alone on its way may be why the broker ended the connection."""
-        alone, *others = [message for message, _ in self._inflight.values()] or [None]
-        if alone is not None and not others and self._suspects.ended(alone):
+        alone = self._inflight.alone
+        if alone is not None and self._suspects.ended(alone):
             self._bury(alone.key, "the broker ends the connection whenever it is sent")
 
     def _try_later(self, state: BrokerState, reason: str, *, was_connected: bool) -> None:
@@ -419,31 +373,29 @@ class Publisher:
         self._store.rewind()
         self._inflight.clear()
         self._stepped_aside.clear()
-        self._was_refused = False
 
     def _send_waiting(self) -> None:
         connection = self._connection
-        if connection is None or not self._is_connected or time.monotonic() < self._hold_until:
+        if connection is None or not self._is_connected or self._holds.is_all:
             return
-        self._end_holds()
-        if self._was_refused:
+        if self._holds.end_topics():
+            self._store.look_again()
+        if self._holds.end_all():
             self._send_again()
-        if any(message is not None and self._suspects.suspects(message) for message, _ in self._inflight.values()):
+        if any(map(self._suspects.suspects, self._inflight.messages)):
             return
         due = next(filter(self._suspects.is_due, self._stepped_aside), None)
         if due is None:
             self._send_next(connection)
             # Where nothing else waits, nothing can show that it is the event and not the broker.
             due = next(iter(self._stepped_aside), None)
-        if due is not None and self._window and not self._inflight:
+        if due is not None and self._inflight.is_open_and_empty:
             self._stepped_aside.remove(due)
             self._send(connection, due)
 
     def _send_next(self, connection: BrokerConnection) -> None:
-        held = self._held_topics
-        while (room := self._window - len(self._inflight)) > 0 and (
-            messages := self._store.take(room, except_topics=held)
-        ):
+        held = self._holds.topics
+        while (room := self._inflight.room) and (messages := self._store.take(room, except_topics=held)):
             for message in messages:
                 if self._is_too_large(message.topic, message.payload):
                     self._bury(message.key, PERMANENT_REFUSALS[0x95])
@@ -453,8 +405,7 @@ class Publisher:
                     self._send(connection, message)
 
     def _send(self, connection: BrokerConnection, message: Message) -> None:
-        number = connection.publish_event(message.topic, message.payload)
-        self._inflight[number] = message, time.monotonic()
+        self._inflight.add(connection.publish_event(message.topic, message.payload), message)
 
     def _publish_state(self, connection: BrokerConnection, topic: str) -> None:
         payload, qos = self._latest[topic]
@@ -485,31 +436,13 @@ class Publisher:
                 stopped.wait_for_publish(2.0)
             if not stopped.is_published():
                 logger.warning("could not say that this device stops")
+                # With a goodbye the broker would go on saying that it is online.
+                connection.drop()
+                return
         connection.leave()
         if self._is_connected:
             # Else the process could end first, and the broker would say it is offline.
             connection.wait_until_left()
-
-
-def _check(config: MqttConfig, servers: list[BrokerAddress]) -> None:
-    """Find out at the start what would otherwise only be found out when a broker is reached."""
-    username, password = credentials(config)
-    uses_tls = [server for server in servers if server.uses_tls]
-    if uses_tls:
-        tls_context(config)
-    elif config.ca or config.cert:
-        raise ConfigError("mqtt.ca and mqtt.cert are for mqtts:// and wss://, but none of mqtt.servers is one")
-    if config.protocol != "5":
-        logger.warning(
-            "mqtt.protocol %s: brokers acknowledge even what their access rules drop, and do not say when nobody "
-            "listens or how large an event may be; use 5 where the broker can",
-            config.protocol,
-        )
-    local = ("localhost", "127.0.0.1", "::1")
-    if password is not None or username is not None:
-        for server in servers:
-            if not server.uses_tls and server.host not in local:
-                logger.warning("%s: user name and password are sent unencrypted; mqtts:// protects them", server)
 
 
 def _jitter() -> float:

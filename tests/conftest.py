@@ -9,13 +9,18 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from facemask_edge.config import MqttConfig
+from facemask_edge.mqtt import Publisher
+from facemask_edge.store import Store
 from tests.motion_jpeg import MotionJpeg, motion_jpeg_server
 from tests.subscriber import Subscriber
 
 ROOT = Path(__file__).parent.parent
+NewPublisher = Callable[..., Publisher]
 
 
 @pytest.fixture(scope="session")
@@ -134,3 +139,20 @@ def stream() -> Iterator[tuple[str, type[MotionJpeg]]]:
     """The URL of a motion-JPEG stream, and the class that answers."""
     with motion_jpeg_server() as served:
         yield served
+
+
+@pytest.fixture
+def new_publisher(tmp_path: Path) -> Iterator[NewPublisher]:
+    """Starts publishers on the test's own outbox; they are stopped at the test's end."""
+    made: list[Publisher] = []
+
+    def new(*servers: str, **settings: Any) -> Publisher:
+        store = Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
+        config = MqttConfig.model_validate({"servers": list(servers), **settings})
+        made.append(Publisher(config, device="pi", store=store))
+        made[-1].start()
+        return made[-1]
+
+    yield new
+    for publisher in made:
+        publisher.stop()

@@ -13,39 +13,33 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from facemask_edge.broker_connection import tls_context
 from facemask_edge.config import MqttConfig
+from facemask_edge.delivery import BrokerState
 from facemask_edge.errors import ConfigError
-from facemask_edge.mqtt import BrokerState, Publisher
+from facemask_edge.mqtt import Publisher
 from facemask_edge.store import Store
+from facemask_edge.tls import tls_context
 from tests.certificates import authority, issue, tls_listener
-from tests.conftest import Mosquitto, free_port
+from tests.conftest import Mosquitto, NewPublisher, free_port
 from tests.faults.scripted_broker import Manner, ScriptedBroker
 from tests.subscriber import Subscriber, wait_until
 
 TOPIC = "facemask/pi/door/violation"
 PASSWORD = "correct horse"  # noqa: S105 - of a broker that lives as long as a test
 NewMosquitto = Callable[..., Mosquitto]
-NewPublisher = Callable[..., Publisher]
 
 
 @pytest.fixture
-def new_publisher(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[NewPublisher]:
-    """Starts a publisher with one event; it is stopped at the test's end, and must not have told its password."""
+def new_publisher(new_publisher: NewPublisher, caplog: pytest.LogCaptureFixture) -> Iterator[NewPublisher]:
+    """Starts publishers with one event, which must not tell their password."""
     caplog.set_level(logging.DEBUG)
-    made: list[Publisher] = []
 
     def new(*servers: str, **settings: Any) -> Publisher:
-        store = Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
-        config = MqttConfig.model_validate({"servers": list(servers), **settings})
-        made.append(Publisher(config, device="pi", store=store))
-        made[-1].start()
-        made[-1].submit(TOPIC, {"number": 1})
-        return made[-1]
+        publisher = new_publisher(*servers, **settings)
+        publisher.submit(TOPIC, {"number": 1})
+        return publisher
 
     yield new
-    for publisher in made:
-        publisher.stop()
     assert PASSWORD not in caplog.text
 
 
@@ -247,6 +241,20 @@ def test_no_connection_leaves_a_thread_or_a_socket_behind(
         assert wait_until(lambda: scripted.connections > 60, 60)
         assert wait_until(lambda: open_sockets(scripted) <= before + 5)
         assert sum(thread.name == "mqtt" for thread in threading.enumerate()) <= 3
+
+
+@pytest.mark.parametrize("scheme", ["ws", "mqtts"])
+def test_a_handshake_that_trickles_is_given_up_with_its_thread(
+    scheme: str, new_publisher: NewPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("ANSWER_TIMEOUT", 0.5), ("SHORTEST_BACKOFF", 0.01), ("LONGEST_BACKOFF", 0.05)):
+        monkeypatch.setattr(f"facemask_edge.mqtt.{name}", seconds)
+    with closing(ScriptedBroker(Manner.TRICKLES)) as scripted:
+        before = open_sockets(scripted)
+        new_publisher(f"{scheme}://127.0.0.1:{scripted.port}")
+        assert wait_until(lambda: scripted.connections > 5, 30)
+        assert wait_until(lambda: sum(thread.name == "mqtt" for thread in threading.enumerate()) <= 2)
+        assert wait_until(lambda: open_sockets(scripted) <= before + 4)
 
 
 def open_sockets(scripted: ScriptedBroker) -> int:

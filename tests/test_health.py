@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from facemask_edge import __version__
+from facemask_edge.delivery import BrokerState, Delivery
 from facemask_edge.health import Health
-from facemask_edge.mqtt import BrokerState, Delivery
 from facemask_edge.store import StoreState
 from tests.conftest import Mosquitto
 from tests.faults.running import device, settings

@@ -1,42 +1,24 @@
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from facemask_edge.config import MqttConfig
+from facemask_edge.delivery import BrokerState
 from facemask_edge.errors import ConfigError
-from facemask_edge.mqtt import BrokerState, Publisher
+from facemask_edge.mqtt import Publisher
 from facemask_edge.outbox import Outbox
 from facemask_edge.store import Store
-from tests.conftest import Mosquitto, free_port
+from tests.conftest import Mosquitto, NewPublisher, free_port
 from tests.faults.scripted_broker import Manner, ScriptedBroker
 from tests.subscriber import Subscriber, wait_until
 
 TOPIC = "facemask/pi/door/violation"
 STATUS = "facemask/pi/status"
 PERSISTENT = ("allow_anonymous true", "persistence true")
-NewPublisher = Callable[..., Publisher]
-
-
-@pytest.fixture
-def new_publisher(tmp_path: Path) -> Iterator[NewPublisher]:
-    """Starts publishers on the test's own outbox; they are stopped at the test's end."""
-    made: list[Publisher] = []
-
-    def new(*servers: str, **settings: Any) -> Publisher:
-        store = Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
-        config = MqttConfig.model_validate({"servers": list(servers), **settings})
-        made.append(Publisher(config, device="pi", store=store))
-        made[-1].start()
-        return made[-1]
-
-    yield new
-    for publisher in made:
-        publisher.stop()
 
 
 def left(folder: Path) -> tuple[int, int]:
@@ -277,8 +259,9 @@ def test_the_stream_is_part_of_every_event(
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter pauses, so that a test sees many tries."""
-    for name, seconds in (("SHORTEST_BACKOFF", 0.1), ("LONGEST_BACKOFF", 0.4), ("HOLD", 1.0), ("RETURN_INTERVAL", 1.0)):
+    for name, seconds in (("SHORTEST_BACKOFF", 0.1), ("LONGEST_BACKOFF", 0.4), ("RETURN_INTERVAL", 1.0)):
         monkeypatch.setattr(f"facemask_edge.mqtt.{name}", seconds)
+    monkeypatch.setattr("facemask_edge.holds.HOLD", 1.0)
 
 
 @pytest.mark.usefixtures("soon")
@@ -355,6 +338,15 @@ def test_while_one_camera_is_refused_the_events_of_another_do_not_come_again_and
         assert publisher.drain(15)
         assert wait_until(lambda: sorted(numbers(subscriber)) == [0, 1, 2, 3, 4, 5])
         assert publisher.delivery.reason is None
+
+
+def test_a_broker_that_could_not_be_told_of_the_stop_says_offline(new_publisher: NewPublisher) -> None:
+    with closing(ScriptedBroker(Manner.NEVER_ACKNOWLEDGES)) as scripted:
+        publisher = new_publisher(scripted.url)
+        assert wait_until(lambda: bool(scripted.topics))
+        publisher.stop()
+        assert wait_until(lambda: scripted.ended == 1)
+        assert scripted.goodbyes == 0
 
 
 def test_a_clean_stop_is_said_to_the_end(mosquitto: Mosquitto, new_publisher: NewPublisher) -> None:

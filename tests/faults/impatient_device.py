@@ -8,14 +8,13 @@ import os
 from typing import Any
 
 import facemask_edge.mqtt
-from facemask_edge import messages
+from facemask_edge import holds, messages
 from tests.faults import device
 
 PATIENCE = {
     "ANSWER_TIMEOUT": 2.0,
     "ACKNOWLEDGE_TIMEOUT": 2.0,
     "RETURN_INTERVAL": 2.0,
-    "HOLD": 2.0,
     "SHORTEST_BACKOFF": 0.1,
     "LONGEST_BACKOFF": 0.5,
 }
@@ -38,6 +37,7 @@ if __name__ == "__main__":
     if "FAULTS_PATIENT" not in os.environ:
         for name, seconds in PATIENCE.items():
             setattr(facemask_edge.mqtt, name, seconds)
+        holds.HOLD = 2.0
     if "FAULTS_LARGE" in os.environ:
         _make_some_large(int(os.environ["FAULTS_LARGE"]))
     device.main()

@@ -1,18 +1,22 @@
 """A broker that does what a good one never does: the few packets of MQTT that it takes, written by hand."""
 
+import itertools
 import json
 import random
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
-CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP = 0x10, 0x20, 0x30, 0x40, 0xC0, 0xD0
+CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x10, 0x20, 0x30, 0x40, 0xC0, 0xD0, 0xE0
 REFUSALS_5 = range(0x80, 0xA0)
 REFUSALS_3 = range(1, 6)
 HUGE = 200_000_000
+HANDSHAKE = bytes([0x16, 3, 3, 0x40, 0])
+"""Begin of a record of TLS, of 16 kB; to a WebSocket it is a line without an end."""
 VERSION_5 = 5
 
 
@@ -31,6 +35,8 @@ class Manner(Enum):
     HALF_A_PACKET = auto()
     """It sends half a PUBACK and no more."""
     HALF_A_CONNACK = auto()
+    TRICKLES = auto()
+    """It answers, to whatever is asked, with a byte now and then that never makes a whole."""
     GARBAGE = auto()
     """Bytes by chance instead of a CONNACK."""
     LATER_GARBAGE = auto()
@@ -52,6 +58,10 @@ class ScriptedBroker:
 
     def __init__(self, manner: Manner, *, port: int = 0, seed: int = 0) -> None:
         self.connections = 0
+        self.ended = 0
+        """Connections that somebody else ended."""
+        self.goodbyes = 0
+        """Connections on which somebody said so before."""
         self.topics: list[str] = []
         """Of each PUBLISH that it got."""
         self.events: list[dict[str, Any]] = []
@@ -84,16 +94,27 @@ class ScriptedBroker:
 
     def _serve(self, connection: socket.socket, turn: int) -> None:
         with suppress(OSError, EOFError):
+            if self._manner is Manner.TRICKLES:
+                _trickle(connection)
             _, body = _read(connection)
             is_version_5 = body[6] == VERSION_5
             if self._welcomes(connection, turn, is_version_5=is_version_5):
-                while True:
-                    self._answer(connection, *_read(connection))
+                self._converse(connection)
             if self._manner is not Manner.REFUSES:
                 # Whoever connected shall find out by himself that no more will come.
                 threading.Event().wait()
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
+
+    def _converse(self, connection: socket.socket) -> None:
+        while True:
+            try:
+                command, body = _read(connection)
+            except (OSError, EOFError):
+                self.ended += 1
+                raise
+            self.goodbyes += command & 0xF0 == DISCONNECT
+            self._answer(connection, command, body)
 
     def _welcomes(self, connection: socket.socket, turn: int, *, is_version_5: bool) -> bool:
         """Answer to a CONNECT; whether the conversation goes on."""
@@ -145,6 +166,12 @@ class ScriptedBroker:
         if is_event:
             self.events.append(json.loads(body[body.index(b"{", 4 + size) :]))
             raise EOFError
+
+
+def _trickle(connection: socket.socket) -> None:
+    for byte in itertools.chain(HANDSHAKE, itertools.repeat(0)):
+        connection.sendall(bytes([byte]))
+        time.sleep(0.1)
 
 
 def _connack(code: int, *, is_version_5: bool) -> bytes:
