@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+DAMAGED = "damaged on the disk"
+"""Why an event whose checksum is wrong is a dead letter."""
 NAMED = ("camera", "event_type", "id", "reason")
 """What of an event the log says."""
 
@@ -64,3 +66,8 @@ class Message:
     recorded: float
     """When it was written, in seconds since 1970 by the device's clock."""
     dead_reason: str | None = None
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether what is stored is not what was written; nothing but its position is known then."""
+        return self.dead_reason == DAMAGED

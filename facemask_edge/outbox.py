@@ -3,8 +3,6 @@
 A write-ahead log and ``synchronous=FULL``: with NORMAL a power cut loses every commit, a plain file too. One thread
 writes, and every change is part of one ``commit``. What a failing disk means for the daemon is decided in ``store.py``;
 here a failure is an exception.
-
-Each row carries a checksum: SQLite notices damage of its own structure, not of what it stores.
 """
 
 import json
@@ -12,13 +10,21 @@ import os
 import sqlite3
 import time
 import uuid
-import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from facemask_edge.events import Changes, Event, Key, Message
+from facemask_edge.events import DAMAGED, Changes, Event, Key, Message
+from facemask_edge.outbox_rows import (
+    MOST_COUNTED,
+    MOST_STORED,
+    all_rows,
+    as_message,
+    checksum_of,
+    distrust,
+    whole_open_rows,
+)
 
 APPLICATION_ID = 0x666D6F62
 """SQLite's application_id of an outbox: "fmob"."""
@@ -41,10 +47,6 @@ ROW_BYTES = 250
 SIZE = f"length(payload) + length(CAST(topic AS BLOB)) + {ROW_BYTES}"
 LEAST_BYTES = 1_000_000
 """Kept in any case, however full the disk is: more than a thousand events."""
-DAMAGED = "damaged on the disk"
-"""Why a row whose checksum is wrong is a dead letter."""
-LATEST = 1e11
-"""Seconds since 1970 that no clock shows: the year 5138."""
 BY_KEY = "stream = ? AND sequence = ?"
 SPARE_PAGES = 500
 """Empty pages of the file (2 MB) above which it is made smaller."""
@@ -136,14 +138,9 @@ class Outbox:
             "ORDER BY position LIMIT ?",
             (position, *except_topics, limit),
         )
-        found = []
-        for row in rows:
-            message, is_whole = _read(row)
-            if is_whole:
-                found.append(message)
-            else:
-                self._damaged.add(message.position)
-        return found
+        found = [as_message(row) for row in rows]
+        self._damaged.update(message.position for message in found if message.is_damaged)
+        return [message for message in found if not message.is_damaged]
 
     def oldest(self) -> float | None:
         """When the oldest event that waits was recorded; None when none waits."""
@@ -196,11 +193,11 @@ class Outbox:
 
     def rows(self) -> Iterator[Message]:
         """All events, dead letters too, oldest first; those whose checksum is wrong are left out."""
-        yield from whole_rows(self._database)
+        return (message for message in all_rows(self._database) if not message.is_damaged)
 
     def open_rows(self) -> Iterator[tuple[str, str, bytes]]:
         """Id, topic and end of each violation that is open."""
-        yield from whole_open_rows(self._database)
+        return whole_open_rows(self._database)
 
     def close(self) -> None:
         """Close the file."""
@@ -231,15 +228,20 @@ class Outbox:
         try:
             self.stream, self.sequence, self.dropped = meta["stream"], int(meta["sequence"]), int(meta["dropped"])
             uuid.UUID(self.stream)
-            is_whole = _checksum(self.stream, self.sequence) == meta["checksum"]
+            is_whole = checksum_of(self.stream, self.sequence) == meta["checksum"]
+            is_whole = is_whole and 0 <= self.sequence < MOST_COUNTED and 0 <= self.dropped < MOST_COUNTED
         except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
             raise sqlite3.DatabaseError("its name or its counters are damaged") from error
         if not is_whole:
             raise sqlite3.DatabaseError("its name or its counters are damaged")
-        (self._position,) = self._one("SELECT coalesce(max(position), 0) FROM events")
-        total, self.dead, self._bytes = self._one(
-            f"SELECT count(*), count(dead_reason), coalesce(sum({SIZE}), 0) FROM events"  # noqa: S608 - its own words
+        first, self._position = self._one("SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM events")
+        if first < 1 or self._position > MOST_COUNTED:
+            raise sqlite3.DatabaseError("its order is damaged")
+        total, self.dead, self._bytes, largest = self._one(
+            f"SELECT count(*), count(dead_reason), coalesce(sum({SIZE}), 0), coalesce(max({SIZE}), 0) FROM events"  # noqa: S608 - its own words
         )
+        if largest > MOST_STORED:
+            raise sqlite3.DatabaseError("an event in it is too large")
         self.waiting = total - self.dead
 
     @contextmanager
@@ -279,7 +281,7 @@ class Outbox:
         inserted = self._database.execute(
             # What is there already under its key, as a damaged index may say twice, is the same event.
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, sequence) DO NOTHING",
-            (self._position + 1, *key, recorded, topic, payload, _checksum(*key, topic, payload), dead_reason),
+            (self._position + 1, *key, recorded, topic, payload, checksum_of(*key, topic, payload), dead_reason),
         )
         if not inserted.rowcount:
             return
@@ -290,7 +292,7 @@ class Outbox:
 
     def _keep_open(self, violation: str, event: Event, *, only_if_open: bool) -> None:
         ending = _json(event.payload)
-        checksum = _checksum(violation, event.topic, ending)
+        checksum = checksum_of(violation, event.topic, ending)
         values = {"id": violation, "topic": event.topic, "ending": ending, "checksum": checksum}
         self._database.execute(
             "UPDATE open_violations SET topic = :topic, ending = :ending, checksum = :checksum WHERE id = :id"
@@ -365,55 +367,13 @@ class Outbox:
     def _set_sequence(self) -> None:
         # With a checksum: a number that damage made smaller would be given twice.
         self._set("sequence", self.sequence)
-        self._set("checksum", _checksum(self.stream, self.sequence))
+        self._set("checksum", checksum_of(self.stream, self.sequence))
 
     def _set(self, name: str, value: str | int) -> None:
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def _one(self, query: str) -> Any:  # noqa: ANN401 - a row of whatever was asked for
         return self._database.execute(query).fetchone()
-
-
-def distrust(database: sqlite3.Connection) -> None:
-    """Prepare for a file that may be damaged, or was written by somebody else.
-
-    Raises:
-        sqlite3.Error: It cannot be used.
-    """
-    # Damaged text must be found by its checksum, not by an exception in the middle of a query.
-    database.text_factory = lambda text: text.decode(errors="replace")
-    # The schema of a file that somebody else wrote must run nothing.
-    database.execute("PRAGMA trusted_schema=OFF")
-
-
-def whole_rows(database: sqlite3.Connection, order: str = "position") -> Iterator[Message]:
-    """All events of an open outbox but those whose checksum is wrong."""
-    for row in database.execute(f"SELECT * FROM events ORDER BY {order}"):  # noqa: S608 - this program's own words
-        message, is_whole = _read(row)
-        if is_whole:
-            yield message
-
-
-def whole_open_rows(database: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
-    """Id, topic and end of each open violation of an open outbox but those whose checksum is wrong."""
-    for violation, topic, ending, checksum in database.execute("SELECT * FROM open_violations"):
-        if _checksum(violation, topic, ending) == checksum:
-            yield violation, topic, ending
-
-
-def _read(row: tuple[Any, ...]) -> tuple[Message, bool]:
-    """A row of the table events, and whether it is as it was written."""
-    position, stream, sequence, recorded, topic, payload, checksum, dead_reason = row
-    message = Message(position, Key(stream, sequence), topic, payload, recorded, dead_reason)
-    kinds = (stream, str), (sequence, int), (recorded, float), (topic, str), (payload, bytes)
-    # A damaged file may hold anything anywhere.
-    is_whole = all(isinstance(value, kind) for value, kind in kinds) and 0 <= recorded < LATEST
-    return message, is_whole and _checksum(stream, sequence, topic, payload) == checksum
-
-
-def _checksum(*parts: str | int | bytes) -> int:
-    whole = b"\0".join(part if isinstance(part, bytes) else str(part).encode() for part in parts)
-    return zlib.crc32(whole)
 
 
 def _write_again(log: Path) -> None:

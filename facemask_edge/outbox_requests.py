@@ -4,10 +4,10 @@ Each is an empty file in a folder beside the outbox; its name says all: the daem
 there is nothing in it to be trusted.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from facemask_edge.errors import OutputError
@@ -15,6 +15,7 @@ from facemask_edge.errors import OutputError
 RETRY = re.compile(r"retry-(\d{1,18})")
 MOST = 10_000
 """Requests that are looked at in one go."""
+logger = logging.getLogger(__name__)
 
 
 def folder_of(outbox: Path) -> Path:
@@ -61,9 +62,13 @@ def requested(outbox: Path) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := RETRY.fullmatch(name)))
 
 
-def done(outbox: Path, positions: Iterable[int]) -> None:
-    """Forget requests that were carried out."""
-    # One that stays is done once more, which changes nothing.
-    with suppress(OSError):
-        for position in positions:
-            (folder_of(outbox) / f"retry-{position}").unlink()
+def done(outbox: Path, positions: Iterable[int]) -> list[int]:
+    """Forget requests that were carried out; those that cannot be taken away."""
+    left = []
+    for position in positions:
+        try:
+            (folder_of(outbox) / f"retry-{position}").unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("a request of facemask-edge outbox cannot be taken away: %s", error)
+            left.append(position)
+    return left

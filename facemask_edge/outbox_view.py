@@ -16,8 +16,8 @@ from rich.text import Text
 
 from facemask_edge import outbox_requests
 from facemask_edge.errors import InputError, OutputError
-from facemask_edge.events import Message
-from facemask_edge.outbox import distrust, whole_rows
+from facemask_edge.events import DAMAGED, Message
+from facemask_edge.outbox_rows import all_rows, distrust, parsed
 
 
 def show_list(path: Path, *, only_dead: bool, limit: int, as_json: bool) -> None:
@@ -34,13 +34,15 @@ def show_list(path: Path, *, only_dead: bool, limit: int, as_json: bool) -> None
         print(json.dumps(counts | {"events": [_as_json(message) for message in messages]}))  # noqa: T201 - the result
         return
     console = Console(highlight=False)
-    table = Table("number", "recorded (UTC)", "camera", "event", "violation", "state", box=None)
+    # The violation's id would not leave room for the rest on a terminal of 80 columns; ``show`` says it.
+    table = Table("number", "recorded (UTC)", "camera", "event", "state", box=None)
     for message in messages:
         event = _event(message)
         table.add_row(
             str(message.position),
-            _utc(message.recorded),
-            *(_plain(event.get(name, "")) for name in ("camera", "event_type", "id")),
+            _recorded(message) or "",
+            _plain(event.get("camera", "")),
+            _plain(str(event.get("event_type", "")).removeprefix("violation_")),
             _plain(message.dead_reason or "waits"),
         )
     if messages:
@@ -71,11 +73,14 @@ def retry(path: Path, numbers: Sequence[int], *, all_of_them: bool) -> None:
         OutputError: The request cannot be left.
     """
     with _opened(path) as database:
-        dead = [message.position for message in _messages(database, only_dead=True)]
+        dead = {message.position: message for message in _messages(database, only_dead=True)}
     unknown = sorted(set(numbers) - set(dead))
     if unknown:
         raise InputError(f"outbox {path}: {unknown[0]} is no dead letter; facemask-edge outbox list --dead shows them")
-    chosen = dead if all_of_them else numbers
+    damaged = [number for number in numbers if dead[number].is_damaged]
+    if damaged:
+        raise InputError(f"outbox {path}: {damaged[0]} was {DAMAGED}: nothing is left of it that could be sent")
+    chosen = [number for number, message in dead.items() if not message.is_damaged] if all_of_them else numbers
     outbox_requests.ask_for_retry(path, chosen)
     print(f"{len(chosen)} dead letters are sent again, at once or when the daemon runs")  # noqa: T201 - the result
 
@@ -130,7 +135,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _messages(database: sqlite3.Connection, *, only_dead: bool = False) -> Iterator[Message]:
-    return (message for message in whole_rows(database) if not only_dead or message.dead_reason is not None)
+    return (message for message in all_rows(database) if not only_dead or message.dead_reason is not None)
 
 
 def _counts(database: sqlite3.Connection) -> tuple[int, int, int]:
@@ -142,7 +147,7 @@ def _counts(database: sqlite3.Connection) -> tuple[int, int, int]:
 def _as_json(message: Message) -> dict[str, Any]:
     return {
         "number": message.position,
-        "recorded": _utc(message.recorded),
+        "recorded": _recorded(message),
         "topic": message.topic,
         "dead_reason": message.dead_reason,
         "event": _event(message),
@@ -150,10 +155,7 @@ def _as_json(message: Message) -> dict[str, Any]:
 
 
 def _event(message: Message) -> dict[str, Any]:
-    try:
-        event = json.loads(message.payload)
-    except ValueError:
-        event = None
+    event = parsed(message.payload)
     return event if isinstance(event, dict) else {}
 
 
@@ -162,5 +164,7 @@ def _plain(value: object) -> Text:
     return Text("".join(letter for letter in str(value) if letter.isprintable()))
 
 
-def _utc(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").removesuffix("+00:00")
+def _recorded(message: Message) -> str | None:
+    if message.is_damaged:
+        return None
+    return dt.datetime.fromtimestamp(message.recorded, dt.UTC).isoformat(timespec="seconds").removesuffix("+00:00")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facemask_edge.errors import OutputError
 from facemask_edge.events import Message
-from facemask_edge.outbox import distrust, whole_open_rows, whole_rows
+from facemask_edge.outbox_rows import MOST_COUNTED, as_message, distrust, whole_open_rows
 
 SIDE_FILES = ("-wal", "-shm", "")
 """What SQLite keeps beside its file, and the file itself, in the order they are moved."""
@@ -90,18 +90,33 @@ def _rename(files: Path, new: Path) -> None:
 
 def readable_rows(path: Path) -> Iterator[Message]:
     """The events that can be read, oldest first: up to the damage, and from the end back to it."""
-    last = -1
+    last = 0
     with suppress(sqlite3.Error), closing(_opened(path)) as database:
-        for message in whole_rows(database):
-            last = max(last, message.position)
+        for message in _one_by_one(database, last, "position > ? ORDER BY position"):
+            last = message.position
             yield message
     behind: list[Message] = []
     with suppress(sqlite3.Error), closing(_opened(path)) as database:
-        for message in whole_rows(database, "position DESC"):
+        for message in _one_by_one(database, MOST_COUNTED, "position < ? ORDER BY position DESC"):
             if message.position <= last:
                 break
             behind.append(message)
     yield from reversed(behind)
+
+
+def _one_by_one(database: sqlite3.Connection, start: int, condition: str) -> Iterator[Message]:
+    """The whole ones among the events behind or before a position."""
+    # All in one query, Python's sqlite3 would read a row ahead, and lose the last one before the damage.
+    query = f"SELECT * FROM events WHERE {condition} LIMIT 1"  # noqa: S608 - this file's own words
+    position = start
+    while row := database.execute(query, (position,)).fetchone():
+        message = as_message(row)
+        if abs(message.position - start) <= abs(position - start):
+            # Damage that leads back.
+            return
+        position = message.position
+        if not message.is_damaged:
+            yield message
 
 
 def readable_open_rows(path: Path) -> Iterator[tuple[str, str, bytes]]:

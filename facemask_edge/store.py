@@ -88,6 +88,8 @@ class Store:
         """What became of events that cannot be taken from the disk now: None is delivered, a reason a dead letter."""
         self._waiting_on_disk = 0
         """Events that waited there when it was last certain what is on the disk."""
+        self._carried_out: set[int] = set()
+        """Requests that were carried out but cannot be taken away: they must not be carried out again and again."""
         self._ended: deque[str] = deque(maxlen=MOST_ENDED)
         """Violations that ended while the disk could not be written; there they may be open."""
         try:
@@ -107,7 +109,9 @@ class Store:
             self._return_to_disk()
         if self._memory is None:
             changes.sent_up_to = self._sent_up_to["disk"]
-            changes.revived = outbox_requests.requested(self._path)
+            changes.revived = [
+                position for position in outbox_requests.requested(self._path) if position not in self._carried_out
+            ]
             try:
                 self._commit_to_disk(changes)
             except (OSError, sqlite3.Error) as error:
@@ -118,7 +122,7 @@ class Store:
             self._commit_to_memory(self._memory, changes)
         self._handed_out.difference_update(changes.delivered, changes.dead)
         if changes.revived:
-            outbox_requests.done(self._path, changes.revived)
+            self._carried_out.update(outbox_requests.done(self._path, changes.revived))
             self._sent_up_to["disk"] = min(self._sent_up_to["disk"], min(changes.revived) - 1)
         self._tell_drops()
         return "recorded" if self._memory is None else "kept in memory"
@@ -357,8 +361,8 @@ class Store:
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    # What passes by itself (a full or failing disk, a lock) is an OperationalError.
-    return type(error) is sqlite3.DatabaseError
+    # What passes by itself (a full or failing disk, a lock) is an OperationalError; a value too large is a DataError.
+    return type(error) in (sqlite3.DatabaseError, sqlite3.DataError)
 
 
 def _sentence(error: Exception) -> str:

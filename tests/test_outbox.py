@@ -1,11 +1,14 @@
 import json
 import sqlite3
+import zlib
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from facemask_edge.events import Changes, Event, Key, Message
-from facemask_edge.outbox import DAMAGED, ROW_BYTES, Outbox
+from facemask_edge.events import DAMAGED, Changes, Event, Key, Message
+from facemask_edge.outbox import ROW_BYTES, Outbox
 
 EVENT = Event("topic", {})
 ENDING = {"id": "a", "event_type": "violation_end", "duration_s": 0.0, "reason": "restart"}
@@ -200,3 +203,81 @@ def test_a_database_with_other_tables_is_refused(tmp_path: Path) -> None:
         database.execute("CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM events; END")
     with pytest.raises(sqlite3.DatabaseError, match="no outbox of this version"):
         new_outbox(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("topic", "facemask/#"),
+        ("topic", "facemask/+/violation"),
+        ("topic", ""),
+        ("topic", "\0"),
+        ("topic", "x" * 70_000),
+        ("sequence", 0),
+        ("sequence", 2**63 - 1),
+        ("recorded", 1e300),
+    ],
+)
+def test_a_row_that_somebody_made_with_the_right_checksum_but_cannot_be_sent_is_not(
+    column: str, value: object, tmp_path: Path
+) -> None:
+    outbox = new_outbox(tmp_path)
+    append(outbox, EVENT, EVENT)
+    outbox.close()
+    forge(tmp_path, "events", {column: value}, ("stream", "sequence", "topic", "payload"))
+    again = new_outbox(tmp_path)
+    assert sequences(again.after(0, 10)) == [2]
+    again.commit(Changes())
+    assert (again.waiting, again.dead) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("topic", "#"), ("ending", b"[]"), ("ending", b"{"), ("ending", b"[" * 100_000), ("ending", b"\xff")],
+)
+def test_an_end_that_somebody_made_but_is_none_is_forgotten(column: str, value: object, tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path)
+    append(outbox, START)
+    outbox.close()
+    forge(tmp_path, "open_violations", {column: value}, ("id", "topic", "ending"))
+    with closing(new_outbox(tmp_path)) as again:
+        assert again.close_open_violations() == []
+    with closing(new_outbox(tmp_path)) as again:
+        assert list(again.open_rows()) == []
+
+
+@pytest.mark.parametrize("position", [-5, 0, 2**63 - 1])
+def test_an_order_that_cannot_go_on_is_damage(position: int, tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path)
+    append(outbox, EVENT)
+    outbox.close()
+    forge(tmp_path, "events", {"position": position}, ("stream", "sequence", "topic", "payload"))
+    with pytest.raises(sqlite3.DatabaseError, match="order"):
+        new_outbox(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("sequence", 2**63 - 1), ("sequence", -1), ("dropped", 2**63 - 1)])
+def test_counters_that_cannot_go_on_are_damage(name: str, value: int, tmp_path: Path) -> None:
+    outbox = new_outbox(tmp_path)
+    outbox.close()
+    with closing(sqlite3.connect(tmp_path / "outbox.sqlite3")) as database, database:
+        database.execute("UPDATE meta SET value = ? WHERE name = ?", (value, name))
+        counted = value if name == "sequence" else 0
+        checksum = zlib.crc32(f"{outbox.stream}\0{counted}".encode())
+        database.execute("UPDATE meta SET value = ? WHERE name = 'checksum'", (checksum,))
+    with pytest.raises(sqlite3.DatabaseError, match="counters"):
+        new_outbox(tmp_path)
+
+
+def forge(folder: Path, table: str, changed: dict[str, object], summed: Sequence[str]) -> None:
+    """Change the first row of a table as somebody would who knows how checksums are made."""
+    with closing(sqlite3.connect(folder / "outbox.sqlite3")) as database, database:
+        database.row_factory = sqlite3.Row
+        row = dict(database.execute(f"SELECT * FROM {table} LIMIT 1").fetchone())  # noqa: S608 - a test's own words
+        names = list(row)
+        identity = row[names[0]]
+        row |= changed
+        parts = [part if isinstance(part := row[name], bytes) else str(part).encode() for name in summed]
+        row["checksum"] = zlib.crc32(b"\0".join(parts))
+        sets = ", ".join(f"{name} = ?" for name in names)
+        database.execute(f"UPDATE {table} SET {sets} WHERE {names[0]} = ?", (*row.values(), identity))  # noqa: S608 - as above

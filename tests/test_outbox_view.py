@@ -1,6 +1,7 @@
 """The commands of ``facemask-edge outbox``, on an outbox that a store writes meanwhile."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -66,6 +67,29 @@ def test_dead_letters_are_sent_again_on_request(store: Store, tmp_path: Path) ->
 def test_a_retry_needs_a_dead_letter(tmp_path: Path) -> None:
     assert_explained(outbox(tmp_path, "retry", "1"), 66, "1 is no dead letter")
     assert outbox(tmp_path, "retry").returncode == 64
+
+
+@pytest.mark.usefixtures("store")
+def test_a_damaged_event_is_shown_as_such_and_cannot_be_sent_again(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "outbox.sqlite3")) as database, database:
+        database.execute("UPDATE events SET payload = x'00', recorded = 1e300 WHERE position = 4")
+    shown = outbox(tmp_path, "list", "--dead")
+    assert shown.returncode == 0
+    assert "damaged on the disk" in shown.stdout
+    event = json.loads(outbox(tmp_path, "show", "4").stdout)
+    assert (event["dead_reason"], event["recorded"], event["event"]) == ("damaged on the disk", None, {})
+    assert_explained(outbox(tmp_path, "retry", "4"), 66, "nothing is left of it")
+    assert "1 dead letters" in outbox(tmp_path, "retry", "--all").stdout
+
+
+def test_a_request_that_cannot_be_taken_away_is_carried_out_once(store: Store, tmp_path: Path) -> None:
+    stream = store.take(10)[0].key.stream
+    # What unlink cannot take away, even of root's.
+    (tmp_path / "outbox.sqlite3.requests" / "retry-2").mkdir()
+    for expected in ([2], [], []):
+        store.commit(Changes())
+        assert [message.key.sequence for message in store.take(10)] == expected
+        store.commit(Changes(dead={Key(stream, 2): "packet too large"}))
 
 
 @pytest.mark.usefixtures("store")

@@ -420,3 +420,16 @@ def test_a_violation_that_came_to_the_disk_from_memory_ends_once(small_disk: Pat
     with closing(new_store(small_disk)) as again:
         kinds = [json.loads(message.payload).get("event_type") for message in again.take(10)]
     assert kinds.count("violation_end") == 1
+
+
+def test_a_value_too_large_to_read_is_damage(tmp_path: Path) -> None:
+    with closing(new_store(tmp_path)) as store:
+        submit(store, 1, 2, 3)
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as database:
+        database.execute("UPDATE events SET payload = zeroblob(50000000) WHERE position = 2")
+    with closing(new_store(tmp_path)) as again:
+        delivered: list[int] = []
+        for _ in range(3):
+            delivered += deliver(again)
+        assert sorted(delivered) == [1, 3]
+        assert again.state().set_aside
