@@ -1,6 +1,7 @@
 """The configuration: one class a section, one place for every default, and errors that name file, line and key."""
 
 import difflib
+import re
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,7 +16,8 @@ from facemask_edge.redaction import without_password
 
 MAX_CONFIG_BYTES = 1_000_000
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """A name that becomes a level of an MQTT topic."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3)]
@@ -183,8 +185,15 @@ class Config(Section):
 
     @property
     def device_name(self) -> str:
-        """The configured device name, or the host name."""
-        return self.device.name or socket.gethostname()
+        """The configured device name, or the host name.
+
+        Raises:
+            ConfigError: The host name cannot be part of a topic.
+        """
+        name = self.device.name or socket.gethostname()
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise ConfigError(f"the host name {name!r} cannot be part of a topic; set device.name")
+        return name
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:

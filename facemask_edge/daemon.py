@@ -83,10 +83,7 @@ class Daemon:
             self._watch_all()
         finally:
             for watch in self._watches:
-                if watch.size is not None:
-                    for violation in watch.pipeline.finish():
-                        self._report(watch, violation, watch.size)
-                    self._tell_people(watch)
+                self._end_violations(watch)
             delivered = self._drained(drain_timeout)
             self._tell_health()
             is_all_recorded = self._publisher.stop()
@@ -143,6 +140,7 @@ class Daemon:
                 except StopIteration:
                     logger.info("%s has ended", watch.name)
                     active.remove(watch)
+                    self._end_violations(watch)
                     continue
                 if frame is not None:
                     self._judge(watch, frame)
@@ -159,6 +157,14 @@ class Daemon:
             # The people of the scene before may have been seen in frames of another size.
             self._report(watch, violation, watch.size or size if violation.reason == "scene_cut" else size)
         watch.size = size
+        self._tell_people(watch)
+
+    def _end_violations(self, watch: Watch) -> None:
+        """No frame of this camera comes any more."""
+        if watch.size is None:
+            return
+        for violation in watch.pipeline.finish():
+            self._report(watch, violation, watch.size)
         self._tell_people(watch)
 
     def _report(self, watch: Watch, violation: Violation, size: tuple[int, int]) -> None:

@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,12 @@ def test_a_missing_or_huge_file_is_explained(tmp_path: Path) -> None:
 def test_the_device_is_named_after_the_host_unless_it_has_a_name() -> None:
     assert load_config(None, ["device.name=entrance-pi"]).device_name == "entrance-pi"
     assert load_config(None).device_name
+
+
+def test_a_host_name_that_cannot_be_part_of_a_topic_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "bad+host/#")
+    with pytest.raises(ConfigError, match=r"set device\.name"):
+        _ = load_config(None).device_name
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:

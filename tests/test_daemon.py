@@ -1,3 +1,4 @@
+import itertools
 import json
 import subprocess
 import sys
@@ -7,30 +8,42 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from facemask_edge.cameras.recording import Recording
 from facemask_edge.messages import SCHEMA_FILE
+from facemask_edge.video import video_writer
 from tests.conftest import ROOT, Mosquitto
+from tests.motion_jpeg import MotionJpeg
 from tests.subscriber import Subscriber, wait_until
 
 RECORDINGS = [ROOT / "facemask_edge" / "sample" / "sample.mp4", ROOT / "tests" / "recordings" / "second.mp4"]
+
+
+def facemask_edge_run(broker: Mosquitto, folder: Path) -> list[str]:
+    settings = {
+        "mqtt.servers": json.dumps([broker.url]),
+        "outbox.path": str(folder / "outbox.sqlite3"),
+        "device.name": "pi",
+    }
+    command = [sys.executable, "-m", "facemask_edge", "run"]
+    return command + [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+
+
+def expected_violations(recording: Path) -> int:
+    """How many people in it wear no mask."""
+    people = json.loads(recording.with_suffix(".json").read_text())["people"]
+    return sum(not person["mask"] for person in people)
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.stem)
 def test_a_subscriber_receives_exactly_what_the_ground_truth_says(
     recording: Path, mosquitto: Mosquitto, subscriber: Subscriber, tmp_path: Path
 ) -> None:
-    settings = {
-        "cameras": json.dumps([{"name": "door", "source": str(recording)}]),
-        "mqtt.servers": json.dumps([mosquitto.url]),
-        "outbox.path": str(tmp_path / "outbox.sqlite3"),
-        "device.name": "pi",
-    }
-    command = [sys.executable, "-m", "facemask_edge", "run"]
-    command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    cameras = [{"name": "door", "source": str(recording)}]
+    command = [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
     with closing(subscriber):
         assert subprocess.run(command, check=False, timeout=120).returncode == 0
         assert wait_until(lambda: "stopped" in subscriber.payloads("facemask/pi/status"))
-    people = json.loads(recording.with_suffix(".json").read_text())["people"]
-    expected = sum(not person["mask"] for person in people)
+    expected = expected_violations(recording)
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
     events = subscriber.events()
     for event in events:
@@ -40,3 +53,26 @@ def test_a_subscriber_receives_exactly_what_the_ground_truth_says(
     assert len(starts) == len(set(starts)) == expected
     assert sorted(starts) == sorted(ends)
     assert [event["sequence"] for event in events] == list(range(1, 2 * expected + 1))
+
+
+def test_a_recording_that_ends_beside_a_live_camera_leaves_nothing_open(
+    mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
+) -> None:
+    # A person without a mask is in view from 2.9 to 7.3 s.
+    cut = tmp_path / "cut.webm"
+    with closing(Recording(RECORDINGS[0])) as full, video_writer(cut, 15) as write:
+        for frame in itertools.islice(full, 90):
+            write(frame.image)
+    cameras = [{"name": "door", "source": str(cut)}, {"name": "gate", "source": stream[0]}]
+    command = [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
+    with subprocess.Popen(command) as daemon:
+        try:
+            assert wait_until(lambda: len(subscriber.events()) == 2, 30)
+            assert [event["event_type"] for event in subscriber.events()] == ["violation_start", "violation_end"]
+            assert subscriber.events()[1]["reason"] == "stopped"
+            assert set(json.loads(subscriber.payloads("facemask/pi/door/people")[-1]).values()) == {0}
+            assert daemon.poll() is None
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
+    subscriber.close()
