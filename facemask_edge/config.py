@@ -45,6 +45,9 @@ class CameraConfig(Section):
         description="USB camera by index (0) or device path, an rtsp:// or http:// URL, a recorded file, or a folder "
         "of pictures.",
     )
+    format: Annotated[str, Field(pattern="^[A-Z0-9]{4}$")] | None = Field(
+        None, description="Wanted pixel format of a USB camera, as v4l2-ctl names it (MJPG, YUYV); null: its own."
+    )
     width: int | None = Field(None, gt=0, description="Wanted frame width in pixels of a USB camera; null: its own.")
     height: int | None = Field(None, gt=0, description="Wanted frame height in pixels of a USB camera; null: its own.")
     fps: float | None = Field(None, gt=0, description="Wanted frames a second of a USB camera; null: its own.")

@@ -9,12 +9,14 @@ from types import FrameType
 from typing import Any
 
 from facemask_edge.cameras import Camera, is_live, open_camera
+from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.health import Health
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.service_manager import ServiceManager
 from facemask_edge.store import Store
 from facemask_edge.values import Frame, Violation
 
@@ -36,6 +38,8 @@ class Watch:
         self.size: tuple[int, int] | None = None
         """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
         self.people = ""
+        self.last_judged = 0.0
+        """When its newest frame was judged, by the monotonic clock."""
 
 
 class Daemon:
@@ -63,6 +67,7 @@ class Daemon:
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
         self._publisher = Publisher(config.mqtt, device=self._device, store=store)
         self._health = Health(interval=config.health.interval)
+        self._manager = ServiceManager()
         self._next_note = 0.0
 
     def run(self, *, drain_timeout: float) -> None:
@@ -77,13 +82,15 @@ class Daemon:
         # All that was made so far lives as long as the process: the garbage collector need not look at it again.
         gc.freeze()
         self._publisher.start()
+        self._manager.ready()
         logger.info("%s watches %s", self._device, ", ".join(watch.name for watch in self._watches))
         delivered = False
         try:
             self._watch_all()
         finally:
+            self._manager.stopping()
             for watch in self._watches:
-                self._end_violations(watch)
+                self._end_violations(watch, "stopped")
             delivered = self._drained(drain_timeout)
             self._tell_health()
             is_all_recorded = self._publisher.stop()
@@ -140,13 +147,19 @@ class Daemon:
                 except StopIteration:
                     logger.info("%s has ended", watch.name)
                     active.remove(watch)
-                    self._end_violations(watch)
+                    self._end_violations(watch, "stopped")
                     continue
                 if frame is not None:
                     self._judge(watch, frame)
+                elif time.monotonic() - watch.last_judged > self._config.compliance.leave_after:
+                    # Nobody can be seen any more; who is there when the camera is back is another violation.
+                    self._end_violations(watch, "left")
             self._note_what_is_open()
-            if self._health.is_due(self._publisher.delivery):
+            if self._health.is_due(self._publisher.delivery, self._cameras()):
                 self._tell_health()
+            # An absent broker or camera is no reason to be started again; what hangs or has ended is.
+            if self._publisher.is_working and all(watch.camera.is_alive for watch in active):
+                self._manager.alive()
 
     def _judge(self, watch: Watch, frame: Frame) -> None:
         violations = watch.pipeline.process(frame)
@@ -157,13 +170,14 @@ class Daemon:
             # The people of the scene before may have been seen in frames of another size.
             self._report(watch, violation, watch.size or size if violation.reason == "scene_cut" else size)
         watch.size = size
+        watch.last_judged = time.monotonic()
         self._tell_people(watch)
 
-    def _end_violations(self, watch: Watch) -> None:
-        """No frame of this camera comes any more."""
+    def _end_violations(self, watch: Watch, reason: str) -> None:
+        """No frame of this camera comes any more, or none for a while."""
         if watch.size is None:
             return
-        for violation in watch.pipeline.finish():
+        for violation in watch.pipeline.finish(reason):
             self._report(watch, violation, watch.size)
         self._tell_people(watch)
 
@@ -192,8 +206,13 @@ class Daemon:
                 self._publisher.still_open(self._topics.violation(watch.name), payload)
 
     def _tell_health(self) -> None:
-        payload = self._health.payload(self._publisher.delivery)
+        payload = self._health.payload(self._publisher.delivery, self._cameras())
         self._publisher.publish_latest(self._topics.health, payload, qos=1)
+
+    def _cameras(self) -> dict[str, CameraStatus]:
+        """How each live camera is."""
+        statuses = ((watch.name, watch.camera.status) for watch in self._watches)
+        return {name: status for name, status in statuses if status is not None}
 
     def _tell_people(self, watch: Watch) -> None:
         people = people_payload(watch.pipeline.verdicts())

@@ -2,9 +2,11 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from facemask_edge import __version__
+from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.delivery import Delivery
 
@@ -24,14 +26,19 @@ class Health:
         self._next = 0.0
         self._told: tuple[object, ...] = ()
 
-    def is_due(self, delivery: Delivery) -> bool:
-        """Whether the interval is over, or the store is in another state than was told."""
-        return time.monotonic() >= self._next or _alarming(delivery) != self._told
+    def is_due(self, delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> bool:
+        """Whether the interval is over, or the store or a camera is in another state than was told."""
+        return time.monotonic() >= self._next or _alarming(delivery, cameras) != self._told
 
-    def payload(self, delivery: Delivery) -> str:
-        """The message as JSON; the next one is due an interval later."""
+    def payload(self, delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> str:
+        """The message as JSON; the next one is due an interval later.
+
+        Args:
+            delivery: How delivery stands.
+            cameras: How each live camera is, by name.
+        """
         self._next = time.monotonic() + self._interval
-        self._told = _alarming(delivery)
+        self._told = _alarming(delivery, cameras)
         store = delivery.store
         health: dict[str, Any] = {
             "schema": HEALTH_SCHEMA,
@@ -46,10 +53,25 @@ class Health:
             "dead_letters": store.dead_letters,
             "dropped": store.dropped,
             "outbox": {"kept": store.kept, "fault": store.fault, "set_aside": store.set_aside},
+            "cameras": {name: _camera(status) for name, status in cameras.items()},
             "mqtt": {"state": delivery.state, "server": delivery.server, "reason": delivery.reason},
         }
         return json.dumps(health)
 
 
-def _alarming(delivery: Delivery) -> tuple[object, ...]:
-    return delivery.store.kept, delivery.store.set_aside, delivery.store.dead_letters > 0
+def _camera(status: CameraStatus) -> dict[str, Any]:
+    width, height = status.size or (None, None)
+    return {
+        "state": status.state,
+        "reason": status.reason or None,
+        "width": width,
+        "height": height,
+        "frames": status.frames,
+        "losses": status.losses,
+    }
+
+
+def _alarming(delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> tuple[object, ...]:
+    store = delivery.store
+    pictures = tuple((status.state, status.size) for status in cameras.values())
+    return store.kept, store.set_aside, store.dead_letters > 0, pictures

@@ -41,6 +41,8 @@ PACKET_OVERHEAD = 64
 """More than a PUBLISH adds to topic and payload, properties included."""
 MOST_POSTED = 1_000
 """What is done at the most between two commits."""
+HANGS = 30.0
+"""Seconds in one turn after which the thread will not come back by itself."""
 FIGURES_INTERVAL = 0.5
 """Seconds between two pictures of the state for others to read."""
 
@@ -100,6 +102,8 @@ class Publisher:
         self._reason: str | None = None
         self._delivery = self._delivery_now()
         self._next_figures = 0.0
+        self._turned = time.monotonic()
+        """When the thread's newest turn began."""
 
     def start(self) -> None:
         """Start connecting and delivering."""
@@ -109,6 +113,11 @@ class Publisher:
     def is_alive(self) -> bool:
         """Whether the thread that delivers runs."""
         return self._thread.is_alive()
+
+    @property
+    def is_working(self) -> bool:
+        """Whether that thread comes round: a disk that does not answer holds it up, an absent broker does not."""
+        return self.is_alive and time.monotonic() - self._turned < HANGS
 
     @property
     def delivery(self) -> Delivery:
@@ -166,6 +175,7 @@ class Publisher:
     def _run(self) -> None:
         try:
             while not self._stopping:
+                self._turned = time.monotonic()
                 self._take_posted()
                 self._commit()
                 self._connect_when_due()

@@ -105,9 +105,9 @@ class Pipeline:
         """How the violations that are open are to be ended should this process end now."""
         return self._compliance.ends_now("restart")
 
-    def finish(self) -> list[Violation]:
-        """End what is still open, because nothing more comes."""
-        return self._compliance.finish("stopped")
+    def finish(self, reason: str) -> list[Violation]:
+        """End what is still open, because nothing more comes, or nothing for a while."""
+        return self._compliance.finish(reason)
 
     def _new_scene(self) -> list[Violation]:
         self._tracker = self._new_tracker()

@@ -25,7 +25,7 @@ def judged(path: Path, config: Config) -> list[Violation]:
     recording = Recording(path)
     events = [event for frame in recording for event in pipeline.process(frame)]
     recording.close()
-    return events + pipeline.finish()
+    return events + pipeline.finish("stopped")
 
 
 def as_in_the_ground_truth(path: Path, events: list[Violation]) -> bool:

@@ -3,7 +3,7 @@
 import http.server
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import cv2
@@ -12,29 +12,48 @@ import numpy as np
 from facemask_edge.values import Image
 
 
-def grey(level: int) -> Image:
+def grey(level: int, width: int = 160, height: int = 120) -> Image:
     """A small picture of one gray value."""
-    return np.full((120, 160, 3), level, np.uint8)
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def encoded(image: Image) -> bytes:
+    return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+def part(content: bytes) -> bytes:
+    """A picture as it is sent."""
+    return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(content), content)
+
+
+def lighter(count: int = 1000) -> Iterator[bytes]:
+    """Pictures that get lighter, 20 a second."""
+    for index in range(count):
+        yield part(encoded(grey(50 + index % 200)))
+        time.sleep(0.05)
 
 
 class MotionJpeg(http.server.BaseHTTPRequestHandler):
-    """Streams pictures that get lighter, 20 a second, and ends after ``length`` of them."""
+    """Answers with whatever ``stream`` gives, and ends when that ends."""
 
-    length = 1000
+    stream: Callable[[], Iterator[bytes]] = staticmethod(lighter)
+    answer = 200
+    headers_sent: tuple[tuple[str, str], ...] = (("Content-Type", "multipart/x-mixed-replace; boundary=frame"),)
+    asked: list[str]
+    """Path and authorization of each request."""
 
     def do_GET(self) -> None:
         """Answer with the stream."""
-        self.send_response(200)
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.asked.append(f"{self.path} {self.headers.get('Authorization')}")
+        self.send_response(self.answer)
+        for name, value in self.headers_sent:
+            self.send_header(name, value)
         self.end_headers()
-        for index in range(self.length):
-            content = cv2.imencode(".jpg", grey(index % 250))[1].tobytes()
-            try:
-                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
-                self.wfile.write(f"Content-Length: {len(content)}\r\n\r\n".encode() + content + b"\r\n")
-            except OSError:
-                return
-            time.sleep(0.05)
+        try:
+            for some in self.stream():
+                self.wfile.write(some)
+        except OSError:
+            return
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output clean."""
@@ -45,7 +64,7 @@ def motion_jpeg_server() -> Iterator[tuple[str, type[MotionJpeg]]]:
     """A server; yields the URL of its stream, and the class that answers."""
 
     class Handler(MotionJpeg):
-        pass
+        asked: list[str] = []  # noqa: RUF012 - of this server alone
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,6 +1,7 @@
 """``facemask-edge benchmark``: what it measures holds together, and mistakes are explained."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from facemask_edge.config import Config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import packaged_models, sha256_of
-from tests.motion_jpeg import MotionJpeg
+from tests.motion_jpeg import MotionJpeg, lighter
 
 QUIET = Console(quiet=True)
 STAGES = ["camera", "scene", "detection", "tracking", "classification", "judgement"]
@@ -54,7 +55,7 @@ def test_a_live_camera_also_has_a_latency(stream: tuple[str, type[MotionJpeg]]) 
 def test_what_cannot_be_measured_is_explained(tmp_path: Path, stream: tuple[str, type[MotionJpeg]]) -> None:
     with pytest.raises(InputError, match="no such file"):
         measure(str(tmp_path / "absent.mp4"), Config(), 1, QUIET)
-    stream[1].length = WARM_UP // 2
+    stream[1].stream = staticmethod(partial(lighter, WARM_UP // 2))
     with pytest.raises(InputError, match="too few to measure"):
         measure(stream[0], Config(), 1, QUIET)
     with pytest.raises(OutputError, match="choose another --json"):

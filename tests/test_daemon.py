@@ -1,8 +1,13 @@
 import itertools
 import json
+import os
+import socket
 import subprocess
 import sys
-from contextlib import closing
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +17,7 @@ from facemask_edge.cameras.recording import Recording
 from facemask_edge.messages import SCHEMA_FILE
 from facemask_edge.video import video_writer
 from tests.conftest import ROOT, Mosquitto
-from tests.motion_jpeg import MotionJpeg
+from tests.motion_jpeg import MotionJpeg, encoded, part
 from tests.subscriber import Subscriber, wait_until
 
 RECORDINGS = [ROOT / "facemask_edge" / "sample" / "sample.mp4", ROOT / "tests" / "recordings" / "second.mp4"]
@@ -76,3 +81,69 @@ def test_a_recording_that_ends_beside_a_live_camera_leaves_nothing_open(
             daemon.terminate()
             daemon.wait(30)
     subscriber.close()
+
+
+def test_a_camera_that_is_lost_is_said_and_what_was_open_ends_as_last_seen(
+    mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
+) -> None:
+    url, handler = stream
+
+    def someone_without_a_mask() -> Iterator[bytes]:
+        # In view from 2.9 to 7.3 s.
+        with closing(Recording(RECORDINGS[0])) as full:
+            for frame in itertools.islice(full, 45, 90):
+                yield part(encoded(frame.image))
+                time.sleep(1 / 15)
+        time.sleep(5)
+
+    handler.stream = staticmethod(someone_without_a_mask)
+    cameras = [{"name": "door", "source": url}]
+    with (
+        watchdog(tmp_path / "notify") as signs,
+        subprocess.Popen(
+            [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"],
+            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"},
+        ) as daemon,
+    ):
+        try:
+            assert wait_until(lambda: camera_state(subscriber) == "ok", 20)
+            assert wait_until(lambda: len(subscriber.events()) == 2, 20)
+            start, end = subscriber.events()
+            assert (start["event_type"], end["event_type"], end["reason"]) == (
+                "violation_start",
+                "violation_end",
+                "left",
+            )
+            assert end["duration_s"] < 3
+            assert wait_until(lambda: camera_state(subscriber) == "lost", 6)
+            said = len(signs)
+            assert wait_until(lambda: camera_state(subscriber) == "ok", 20), "it was opened again"
+            assert len(signs) > said, "a lost camera is no reason to be started again"
+            assert signs[0] == "READY=1"
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
+        assert wait_until(lambda: "STOPPING=1" in signs)
+    subscriber.close()
+
+
+def camera_state(subscriber: Subscriber) -> str | None:
+    said = subscriber.payloads("facemask/pi/health")
+    return json.loads(said[-1])["cameras"]["door"]["state"] if said else None
+
+
+@contextmanager
+def watchdog(address: Path) -> Iterator[list[str]]:
+    """What a service manager hears there."""
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(address))
+
+        def listen() -> None:
+            with suppress(OSError):
+                while some := heard.recv(1000):
+                    told.append(some.decode())
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield told
+        heard.shutdown(socket.SHUT_RDWR)

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from facemask_edge import __version__
+from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.delivery import BrokerState, Delivery
 from facemask_edge.health import Health
 from facemask_edge.store import StoreState
@@ -19,6 +20,9 @@ GOOD = Delivery(
     store=StoreState(kept="disk", fault=None, set_aside=None, waiting=3, dead_letters=1, dropped=4, oldest=None),
 )
 
+CAMERAS = {"door": CameraStatus(CameraState.OK, "", (640, 480), 12, 1)}
+LOST = {"door": CameraStatus(CameraState.LOST, "it does not answer", (640, 480), 12, 2)}
+
 
 def failing(delivery: Delivery) -> Delivery:
     store = dataclasses.replace(delivery.store, kept="memory", fault="database or disk is full")
@@ -27,7 +31,7 @@ def failing(delivery: Delivery) -> Delivery:
 
 def test_it_says_how_delivery_stands() -> None:
     minute_old = dataclasses.replace(GOOD, store=dataclasses.replace(GOOD.store, oldest=time.time() - 60))
-    said = json.loads(Health(interval=60).payload(minute_old))
+    said = json.loads(Health(interval=60).payload(minute_old, CAMERAS))
     assert (said["schema"], said["version"]) == ("facemask-edge/health/1", __version__)
     assert (said["queued"], said["unheard"], said["dead_letters"], said["dropped"]) == (3, 2, 1, 4)
     assert 60 <= said["oldest_age_s"] < 70
@@ -35,24 +39,43 @@ def test_it_says_how_delivery_stands() -> None:
     assert said["mqtt"] == {"state": "connected", "server": "mqtt://broker:1883", "reason": None}
 
 
+def test_it_says_how_each_camera_is() -> None:
+    said = json.loads(Health(interval=60).payload(GOOD, LOST))["cameras"]
+    expected = {"state": "lost", "reason": "it does not answer", "width": 640, "height": 480, "frames": 12, "losses": 2}
+    assert said == {"door": expected}
+    nothing = {"door": CameraStatus(CameraState.OPENING, "", None, 0, 0)}
+    said = json.loads(Health(interval=60).payload(GOOD, nothing))["cameras"]["door"]
+    assert (said["state"], said["reason"], said["width"]) == ("opening", None, None)
+
+
+def test_a_camera_that_changes_is_said_at_once() -> None:
+    health = Health(interval=3600)
+    health.payload(GOOD, CAMERAS)
+    assert health.is_due(GOOD, LOST)
+    health.payload(GOOD, LOST)
+    assert not health.is_due(GOOD, LOST)
+    larger = {"door": dataclasses.replace(LOST["door"], size=(1280, 720))}
+    assert health.is_due(GOOD, larger)
+
+
 def test_an_age_is_never_negative_when_the_clock_was_set_back() -> None:
     future = dataclasses.replace(GOOD, store=dataclasses.replace(GOOD.store, oldest=time.time() + 3600))
-    assert json.loads(Health(interval=60).payload(future))["oldest_age_s"] == 0
-    assert json.loads(Health(interval=60).payload(GOOD))["oldest_age_s"] is None
+    assert json.loads(Health(interval=60).payload(future, CAMERAS))["oldest_age_s"] == 0
+    assert json.loads(Health(interval=60).payload(GOOD, CAMERAS))["oldest_age_s"] is None
 
 
 def test_it_is_said_at_first_after_an_interval_and_when_the_store_changes() -> None:
     health = Health(interval=3600)
-    assert health.is_due(GOOD)
-    health.payload(GOOD)
-    assert not health.is_due(GOOD)
-    assert health.is_due(failing(GOOD))
-    health.payload(failing(GOOD))
-    assert not health.is_due(failing(GOOD))
-    assert health.is_due(GOOD)
+    assert health.is_due(GOOD, CAMERAS)
+    health.payload(GOOD, CAMERAS)
+    assert not health.is_due(GOOD, CAMERAS)
+    assert health.is_due(failing(GOOD), CAMERAS)
+    health.payload(failing(GOOD), CAMERAS)
+    assert not health.is_due(failing(GOOD), CAMERAS)
+    assert health.is_due(GOOD, CAMERAS)
     quick = Health(interval=0)
-    quick.payload(GOOD)
-    assert quick.is_due(GOOD)
+    quick.payload(GOOD, CAMERAS)
+    assert quick.is_due(GOOD, CAMERAS)
 
 
 def test_a_device_publishes_it_retained(mosquitto: Mosquitto, subscriber: Subscriber, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Cameras: each yields frames, from a recording every one of them, from a live camera only the newest."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from facemask_edge.cameras.capture import Capture
+from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
 from facemask_edge.values import Frame
@@ -19,6 +22,16 @@ class Camera(Protocol):
 
     def __iter__(self) -> Iterator[Frame | None]:
         """The frames."""
+        ...
+
+    @property
+    def status(self) -> CameraStatus | None:
+        """How it is now; None of a recording."""
+        ...
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether frames can come: False when what reads them has ended, or hangs."""
         ...
 
     def close(self) -> None:
@@ -38,9 +51,9 @@ def open_camera(config: CameraConfig) -> Camera:
         InputError: It is a recording or folder that cannot be read.
     """
     if is_live(config.source):
-        from facemask_edge.cameras.opencv import LiveCamera  # noqa: PLC0415 - a recording needs none of its threads
+        from facemask_edge.cameras.live import LiveCamera  # noqa: PLC0415 - a recording needs none of its threads
 
-        return LiveCamera(config)
+        return LiveCamera(config.name, lambda: _open_capture(config))
     from facemask_edge.cameras.recording import PictureFolder, Recording  # noqa: PLC0415 - likewise
 
     path = Path(config.source)
@@ -48,3 +61,19 @@ def open_camera(config: CameraConfig) -> Camera:
         return PictureFolder(path) if path.is_dir() else Recording(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
+
+
+def _open_capture(config: CameraConfig) -> Capture:
+    """Open a live camera.
+
+    Raises:
+        CameraLostError: It cannot be opened.
+    """
+    from facemask_edge.cameras.opencv import OpencvCapture  # noqa: PLC0415 - as above
+
+    if config.source.startswith(("http://", "https://")):
+        from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError  # noqa: PLC0415 - as above
+
+        with suppress(OtherStreamError):
+            return MotionJpegCapture(config.source)
+    return OpencvCapture(config)

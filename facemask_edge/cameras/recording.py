@@ -60,6 +60,16 @@ class Recording:
         if index < self.frames:
             logger.warning("%s ends after %d of %d frames; it may be truncated", self._path, index, self.frames)
 
+    @property
+    def status(self) -> None:
+        """There is nothing to say."""
+        return None
+
+    @property
+    def is_alive(self) -> bool:
+        """Reading a file comes back."""
+        return True
+
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.submit(self._capture.release)
@@ -90,6 +100,16 @@ class PictureFolder:
                 yield Frame(read_picture(path), float(index), index)
             except InputError as error:
                 logger.warning("%s", error)
+
+    @property
+    def status(self) -> None:
+        """There is nothing to say."""
+        return None
+
+    @property
+    def is_alive(self) -> bool:
+        """Reading a file comes back."""
+        return True
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -66,8 +66,8 @@ class Device:
         self._open.clear()
 
     def tell_health(self) -> None:
-        if self.health.is_due(self.publisher.delivery):
-            self.publisher.publish_latest(self._topics.health, self.health.payload(self.publisher.delivery), qos=1)
+        if self.health.is_due(self.publisher.delivery, {}):
+            self.publisher.publish_latest(self._topics.health, self.health.payload(self.publisher.delivery, {}), qos=1)
 
     def _ended(self, started: Violation, reason: str) -> Violation:
         duration = time.monotonic() - started.timestamp

@@ -1,21 +1,14 @@
-import logging
-import time
-from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import pytest
 
-from facemask_edge.cameras import is_live, open_camera
-from facemask_edge.cameras.opencv import LiveCamera
+from facemask_edge.cameras import open_camera
 from facemask_edge.cameras.recording import PictureFolder, Recording, read_picture
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
-from facemask_edge.values import Frame
 from facemask_edge.video import video_writer
-from tests.motion_jpeg import MotionJpeg, grey
-from tests.subscriber import wait_until
+from tests.motion_jpeg import grey
 
 
 @pytest.fixture
@@ -94,56 +87,3 @@ def test_a_picture_that_is_none_is_explained(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a picture"):
         read_picture(path)
-
-
-def test_what_is_live() -> None:
-    assert [is_live(source) for source in ("0", "/dev/video2", "rtsp://a/b", "http://a")] == [True] * 4
-    assert [is_live(source) for source in ("a.mp4", "/videos", "0.mp4")] == [False] * 3
-
-
-def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: tuple[str, type[MotionJpeg]]) -> None:
-    with closing(LiveCamera(CameraConfig(name="door", source=stream[0]))) as camera:
-        frames: list[Frame] = []
-        for frame in camera:
-            if frame is not None:
-                assert isinstance(frame, Frame)
-                frames.append(frame)
-                time.sleep(0.3)  # slower than the stream
-            if len(frames) == 5:
-                break
-    gaps = [after.index - before.index for before, after in pairwise(frames)]
-    assert all(gap >= 3 for gap in gaps)
-    assert [frame.timestamp for frame in frames] == sorted(frame.timestamp for frame in frames)
-    assert frames[-1].image.mean() > frames[0].image.mean()
-
-
-def test_a_stream_that_ends_is_opened_again(
-    stream: tuple[str, type[MotionJpeg]], caplog: pytest.LogCaptureFixture
-) -> None:
-    url, handler = stream
-    handler.length = 30
-    with closing(LiveCamera(CameraConfig(name="door", source=url))) as camera:
-        seen: list[int] = []
-        started = time.monotonic()
-        for frame in camera:
-            if frame is not None:
-                seen.append(frame.index)
-            if (seen and seen[-1] > 35) or time.monotonic() - started > 20:
-                break
-    assert seen[-1] > 35
-    assert "camera door" in caplog.text
-    assert "lost; trying again" in caplog.text
-
-
-def test_a_camera_that_is_not_there_gives_none_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    source = "http://user:secret@127.0.0.1:9/stream.mjpg"
-    with closing(LiveCamera(CameraConfig(name="door", source=source))) as camera:
-        assert next(iter(camera)) is None
-        assert wait_until(lambda: "cannot be opened; trying again" in caplog.text)
-        assert "secret" not in caplog.text
-
-
-def test_a_usb_camera_that_is_not_there_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    with closing(LiveCamera(CameraConfig(name="door", source="42", width=640, height=480, fps=10))):
-        assert wait_until(lambda: "camera door (42) cannot be opened" in caplog.text)

@@ -1,0 +1,32 @@
+"""What a live camera is read through, whatever kind it is."""
+
+from typing import Protocol
+
+from facemask_edge.values import Image
+
+OPEN_TIMEOUT = 5.0
+"""Seconds that opening may take."""
+READ_TIMEOUT = 3.0
+"""Seconds that a picture may take to come."""
+MOST_PIXELS = 25_000_000
+"""Of a picture: more is no camera's, but somebody's who wants all memory."""
+
+
+class CameraLostError(Exception):
+    """A camera cannot be opened, or gives no picture any more; the text says why, as a sentence without a name."""
+
+
+class Capture(Protocol):
+    """An open camera; used by one thread. Making one raises ``CameraLostError`` when that is not possible."""
+
+    def read(self) -> Image:
+        """Wait for the next picture.
+
+        Raises:
+            CameraLostError: There is none.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the device."""
+        ...

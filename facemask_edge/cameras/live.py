@@ -1,0 +1,140 @@
+"""A live camera: opened, watched, and opened again when it is lost, by a thread of its own.
+
+The thread keeps only the newest frame, so latency never grows into a queue. It is the only one: where a driver hangs
+for ever, nothing in this process can help, and ``is_alive`` says so.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError, Capture
+from facemask_edge.cameras.picture_watch import PictureWatch
+from facemask_edge.cameras.status import CameraState, CameraStatus
+from facemask_edge.values import Frame, Image
+
+WAIT_FOR_FRAME = 1.0
+"""Seconds after which the frame loop gets its turn back, frame or not."""
+MOST_AGE = 2.0
+"""Seconds after which a frame is too old to be judged."""
+CLOSE_TIMEOUT = 0.5
+"""Seconds to wait for a camera that is closed: what hangs in a driver ends with the process."""
+SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
+HANGS = 6 * max(OPEN_TIMEOUT, READ_TIMEOUT)
+"""Seconds in one call of the driver after which it will not come back. A stopped RTSP server takes three times the time
+limit of a read, and more while it is opened."""
+logger = logging.getLogger(__name__)
+
+
+class LiveCamera:
+    """A camera that never ends.
+
+    Args:
+        name: For the log.
+        open_capture: Opens it.
+    """
+
+    def __init__(self, name: str, open_capture: Callable[[], Capture]) -> None:
+        self._name = name
+        self._open_capture = open_capture
+        self._newest: Frame | None = None
+        self._fresh = threading.Condition()
+        self._closing = threading.Event()
+        self._state, self._reason = CameraState.OPENING, ""
+        self._size: tuple[int, int] | None = None
+        self._frames = 0
+        self._losses = 0
+        self._last_frame = 0.0
+        self._called = time.monotonic()
+        """When the newest call of the driver began, or the newest pause."""
+        self._thread = threading.Thread(target=self._capture, name=f"camera {name}", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Frame | None]:
+        """The newest frame each time; None when there was no new one for a second."""
+        while not self._closing.is_set():
+            with self._fresh:
+                self._fresh.wait_for(lambda: self._newest is not None or self._closing.is_set(), WAIT_FOR_FRAME)
+                newest, self._newest = self._newest, None
+            is_stale = newest is not None and time.monotonic() - newest.timestamp > MOST_AGE
+            yield None if is_stale else newest
+
+    @property
+    def status(self) -> CameraStatus:
+        """How the camera is now."""
+        state, reason = self._state, self._reason
+        silence = time.monotonic() - self._last_frame
+        if state is CameraState.OK and silence >= READ_TIMEOUT:
+            # The thread finds out later: a stopped RTSP server takes three times the time limit of a read.
+            state, reason = CameraState.LOST, f"no picture for {silence:.0f} s"
+        return CameraStatus(state, reason, self._size, self._frames, self._losses)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs and comes back from its calls of the driver."""
+        return self._thread.is_alive() and time.monotonic() - self._called < HANGS
+
+    def close(self) -> None:
+        """Stop the thread; a read that hangs in the driver ends with the process."""
+        self._closing.set()
+        with self._fresh:
+            self._fresh.notify_all()
+        self._thread.join(CLOSE_TIMEOUT)
+
+    def _capture(self) -> None:
+        backoff = SHORTEST_BACKOFF
+        while not self._closing.is_set():
+            started = time.monotonic()
+            try:
+                self._read_until_lost()
+            except CameraLostError as error:
+                self._lost(CameraState.LOST, str(error))
+            except Exception as error:
+                # A driver's own way of failing must not be the silent end of the thread.
+                logger.exception("camera %s", self._name)
+                self._lost(CameraState.LOST, f"the driver failed: {error}")
+            if time.monotonic() - started > LONGEST_BACKOFF:
+                backoff = SHORTEST_BACKOFF
+            pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+            backoff = min(2 * backoff, LONGEST_BACKOFF)
+            if not self._closing.is_set():
+                logger.warning("camera %s: %s; trying again in %.0f s", self._name, self._reason, pause)
+            self._pause(pause)
+
+    def _pause(self, seconds: float) -> None:
+        self._called = time.monotonic() + seconds
+        self._closing.wait(seconds)
+
+    def _read_until_lost(self) -> None:
+        self._called = time.monotonic()
+        capture = self._open_capture()
+        try:
+            watch = PictureWatch()
+            while not self._closing.is_set():
+                self._called = time.monotonic()
+                image = capture.read()
+                fault = watch.fault(image, time.monotonic())
+                if fault is not None:
+                    self._lost(CameraState(fault), f"its pictures are {fault}")
+                    return
+                self._hand_over(image)
+        finally:
+            capture.close()
+
+    def _hand_over(self, image: Image) -> None:
+        frame = Frame(image, time.monotonic(), self._frames)
+        size = frame.width, frame.height
+        if self._state is not CameraState.OK or size != self._size:
+            logger.info("camera %s: %d x %d", self._name, *size)
+        self._state, self._reason, self._size = CameraState.OK, "", size
+        self._frames += 1
+        self._last_frame = frame.timestamp
+        with self._fresh:
+            self._newest = frame
+            self._fresh.notify()
+
+    def _lost(self, state: CameraState, reason: str) -> None:
+        self._losses += self._state is CameraState.OK
+        self._state, self._reason = state, reason

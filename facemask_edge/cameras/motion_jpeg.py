@@ -1,0 +1,180 @@
+"""Motion-JPEG over HTTP (``multipart/x-mixed-replace``), as most network cameras and many programs send it.
+
+OpenCV would read it, too, but scale each picture to the size of the first one without a word, and decode one of any
+size. Here each picture is bounded in bytes, pixels and time before it is decoded.
+"""
+
+import base64
+import http
+import http.client
+import re
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import cv2
+import numpy as np
+
+from facemask_edge.cameras import jpeg
+from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError
+from facemask_edge.values import Image
+
+MOST_BYTES = 20_000_000
+"""Of one picture."""
+MOST_BETWEEN = 16_384
+"""Bytes between two pictures."""
+CHUNK = 65_536
+LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+class OtherStreamError(Exception):
+    """What answers is no motion-JPEG, or asks for a password in a way that FFmpeg knows and this does not."""
+
+
+class MotionJpegCapture:
+    """A stream that is open.
+
+    Args:
+        url: ``http://`` or ``https://``, with user name and password where it wants them (basic authentication).
+
+    Raises:
+        CameraLostError: It cannot be opened.
+        OtherStreamError: It is another kind of stream.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._received = bytearray()
+        try:
+            self._response = _answer(urlsplit(url))
+        except ssl.SSLCertVerificationError as error:
+            raise CameraLostError(f"its certificate is not trusted: {error.verify_message}") from None
+        except TimeoutError:
+            raise CameraLostError("it does not answer") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise CameraLostError(f"it cannot be reached: {getattr(error, 'strerror', None) or error}") from None
+        try:
+            self._boundary = self._checked()
+        except BaseException:
+            self._response.close()
+            raise
+
+    def read(self) -> Image:
+        """As ``Capture``."""
+        deadline = time.monotonic() + READ_TIMEOUT
+        while True:
+            content = self._next_part(deadline)
+            # Half a picture would be decoded with a grey half.
+            if not content.rstrip(b"\0\r\n ").endswith(jpeg.END):
+                continue
+            try:
+                width, height = jpeg.jpeg_size(content)
+            except ValueError:
+                continue
+            if width * height > MOST_PIXELS:
+                raise CameraLostError(f"its pictures have {width} x {height} pixels, too many")
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            if image is not None:
+                return image  # type: ignore[return-value] # always uint8
+
+    def close(self) -> None:
+        """As ``Capture``."""
+        self._response.close()
+
+    def _checked(self) -> bytes:
+        """The boundary between two pictures."""
+        response = self._response
+        if response.status == http.HTTPStatus.UNAUTHORIZED:
+            if "digest" in str(response.headers.get("WWW-Authenticate")).lower():
+                raise OtherStreamError
+            raise CameraLostError("it refuses user name and password; write them into its address")
+        if response.status != http.HTTPStatus.OK:
+            raise CameraLostError(f"it answers {response.status} {response.reason}")
+        boundary = response.headers.get_boundary()
+        if response.headers.get_content_maintype() != "multipart" or not boundary:
+            raise OtherStreamError
+        # Some servers write the dashes into the name already.
+        return b"--" + boundary.removeprefix("--").encode()
+
+    def _next_part(self, deadline: float) -> bytes:
+        """What lies between the next two boundaries, from where a JPEG begins."""
+        received = self._received
+        begin = self._find(jpeg.BEGIN, 0, MOST_BETWEEN, deadline)
+        # The last one: before it may be parts that are no pictures.
+        lengths = LENGTH.findall(received[:begin])
+        del received[:begin]
+        if not lengths:
+            end = self._find(self._boundary, len(jpeg.BEGIN), MOST_BYTES, deadline)
+        else:
+            end = int(lengths[-1])
+            if end > MOST_BYTES:
+                raise CameraLostError(f"its pictures have {end} bytes, too many")
+            while len(received) < end:
+                self._receive(deadline)
+        content = bytes(received[:end])
+        del received[:end]
+        return content
+
+    def _find(self, wanted: bytes, start: int, most: int, deadline: float) -> int:
+        """Where something begins in what was received; more is received until it is there."""
+        while (position := self._received.find(wanted, start)) < 0:
+            if len(self._received) > most:
+                raise CameraLostError("it sends what is no motion-JPEG")
+            start = max(start, len(self._received) - len(wanted) + 1)
+            self._receive(deadline)
+        return position
+
+    def _receive(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise CameraLostError(f"it sent no whole picture for {READ_TIMEOUT:.0f} s")
+        try:
+            some = self._response.read1(CHUNK)
+        except TimeoutError:
+            raise CameraLostError(f"it sent nothing for {READ_TIMEOUT:.0f} s") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise CameraLostError(f"the connection was lost: {getattr(error, 'strerror', None) or error}") from None
+        if not some:
+            raise CameraLostError("it has ended the stream")
+        self._received += some
+
+
+def _answer(parts: SplitResult) -> http.client.HTTPResponse:
+    """Connect, and ask for the stream."""
+    is_tls = parts.scheme == "https"
+    host = parts.hostname or ""
+    port = parts.port or (http.client.HTTPS_PORT if is_tls else http.client.HTTP_PORT)
+    connected = socket.create_connection((host, port), OPEN_TIMEOUT)
+    # Each byte of the answer has its time limit, the whole has none.
+    line = connected.dup()
+    cut = threading.Timer(OPEN_TIMEOUT, _shut_down, [line])
+    cut.start()
+    try:
+        connection = http.client.HTTPConnection(host, port)
+        connection.sock = (
+            ssl.create_default_context().wrap_socket(connected, server_hostname=host) if is_tls else connected
+        )
+        connection.sock.settimeout(READ_TIMEOUT)
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        connection.request("GET", path, headers=_login(parts))
+        return connection.getresponse()
+    except BaseException:
+        connected.close()
+        raise
+    finally:
+        cut.cancel()
+        line.close()
+
+
+def _shut_down(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    headers = {"User-Agent": "facemask-edge", "Accept": "multipart/x-mixed-replace"}
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
+    return headers

@@ -1,0 +1,214 @@
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from itertools import count, cycle, pairwise
+
+import numpy as np
+import pytest
+
+from facemask_edge.cameras import open_camera
+from facemask_edge.cameras.capture import CameraLostError
+from facemask_edge.cameras.live import LiveCamera
+from facemask_edge.cameras.status import CameraState
+from facemask_edge.config import CameraConfig
+from facemask_edge.values import Frame, Image
+from tests.motion_jpeg import MotionJpeg, encoded, grey, lighter, part
+from tests.subscriber import wait_until
+
+Stream = tuple[str, type[MotionJpeg]]
+NOTICED = 5.0
+"""Seconds within which every fault is to be noticed."""
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter pauses."""
+    monkeypatch.setattr("facemask_edge.cameras.live.SHORTEST_BACKOFF", 0.1)
+
+
+def camera_of(url: str) -> LiveCamera:
+    camera = open_camera(CameraConfig(name="door", source=url))
+    assert isinstance(camera, LiveCamera)
+    return camera
+
+
+def state_within(camera: LiveCamera, state: CameraState, seconds: float = NOTICED) -> bool:
+    return wait_until(lambda: camera.status.state is state, seconds)
+
+
+def noisy() -> Iterator[bytes]:
+    """What a sensor sends of a scene in which nothing moves, 20 a second."""
+    random = np.random.default_rng(0)
+    while True:
+        yield part(encoded(random.integers(90, 110, (120, 160, 3)).astype(np.uint8)))
+        time.sleep(0.05)
+
+
+def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: Stream) -> None:
+    with closing(camera_of(stream[0])) as camera:
+        frames: list[Frame] = []
+        for frame in camera:
+            if frame is not None:
+                frames.append(frame)
+                time.sleep(0.3)  # slower than the stream
+            if len(frames) == 5:
+                break
+    gaps = [after.index - before.index for before, after in pairwise(frames)]
+    assert all(gap >= 3 for gap in gaps)
+    assert [frame.timestamp for frame in frames] == sorted(frame.timestamp for frame in frames)
+    assert frames[-1].image.mean() > frames[0].image.mean()
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_stream_that_ends_is_opened_again(stream: Stream, caplog: pytest.LogCaptureFixture) -> None:
+    url, handler = stream
+    handler.stream = staticmethod(partial(lighter, 20))
+    with closing(camera_of(url)) as camera:
+        seen: list[int] = []
+        started = time.monotonic()
+        for frame in camera:
+            if frame is not None:
+                seen.append(frame.index)
+            if (seen and seen[-1] > 25) or time.monotonic() - started > 20:
+                break
+    assert seen[-1] > 25
+    assert "camera door: it has ended the stream; trying again in" in caplog.text
+
+
+def test_a_camera_that_is_not_there_gives_none_and_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    with closing(camera_of("http://user:secret@127.0.0.1:9/stream.mjpg")) as camera:
+        assert next(iter(camera)) is None
+        assert state_within(camera, CameraState.LOST)
+        assert "camera door: it cannot be reached: Connection refused; trying again" in caplog.text
+        assert "secret" not in caplog.text
+        assert camera.is_alive
+
+
+def test_a_stream_that_stalls_is_noticed(stream: Stream) -> None:
+    url, handler = stream
+
+    def stalls() -> Iterator[bytes]:
+        yield from lighter(10)
+        time.sleep(30)
+
+    handler.stream = staticmethod(stalls)
+    with closing(camera_of(url)) as camera:
+        assert state_within(camera, CameraState.OK)
+        assert state_within(camera, CameraState.LOST)
+        assert "for" in camera.status.reason
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_camera_that_freezes_is_noticed_and_opened_again(stream: Stream) -> None:
+    url, handler = stream
+
+    def freezes() -> Iterator[bytes]:
+        yield from lighter(10)
+        for _ in range(200):
+            yield part(encoded(grey(99)))
+            time.sleep(0.05)
+
+    handler.stream = staticmethod(freezes)
+    with closing(camera_of(url)) as camera:
+        assert state_within(camera, CameraState.OK)
+        assert state_within(camera, CameraState.FROZEN)
+        handler.stream = staticmethod(noisy)
+        assert state_within(camera, CameraState.OK)
+        assert camera.status.losses == 1
+        time.sleep(4)
+        assert (camera.status.state, camera.status.losses) == (CameraState.OK, 1), "noise is no frozen picture"
+
+
+def test_a_camera_that_turns_black_is_noticed(stream: Stream) -> None:
+    url, handler = stream
+
+    def turns_black() -> Iterator[bytes]:
+        yield from lighter(10)
+        for level in cycle((0, 2, 4)):
+            yield part(encoded(grey(level)))
+            time.sleep(0.05)
+
+    handler.stream = staticmethod(turns_black)
+    with closing(camera_of(url)) as camera:
+        assert state_within(camera, CameraState.OK)
+        assert state_within(camera, CameraState.BLACK)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_camera_that_comes_back_with_another_size_is_noticed(
+    stream: Stream, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    url, handler = stream
+
+    def larger() -> Iterator[bytes]:
+        for index in count():
+            yield part(encoded(grey(50 + index % 200, 320, 240)))
+            time.sleep(0.05)
+
+    handler.stream = staticmethod(partial(lighter, 20))
+    with closing(camera_of(url)) as camera:
+        assert wait_until(lambda: camera.status.size == (160, 120))
+        handler.stream = staticmethod(larger)
+        assert wait_until(lambda: camera.status.size == (320, 240), NOTICED)
+        assert next(frame.width for frame in camera if frame is not None) == 320
+    assert "camera door: 160 x 120" in caplog.text
+    assert "camera door: 320 x 240" in caplog.text
+
+
+class Hanging:
+    """A driver that never comes back."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def open(self) -> "Hanging":
+        self.opened += 1
+        return self
+
+    def read(self) -> Image:
+        time.sleep(30)
+        raise CameraLostError("too late")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_driver_that_hangs_is_said_and_no_thread_is_put_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facemask_edge.cameras.live.HANGS", 1.0)
+    driver = Hanging()
+    with closing(LiveCamera("door", driver.open)) as camera:
+        assert camera.is_alive
+        assert wait_until(lambda: not camera.is_alive, 5)
+        assert next(iter(camera)) is None
+        assert driver.opened == 1
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_driver_that_fails_in_its_own_way_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    tries = count()
+
+    def fails() -> Hanging:
+        next(tries)
+        raise ZeroDivisionError("of the driver")
+
+    with closing(LiveCamera("door", fails)) as camera:
+        assert wait_until(lambda: next(tries) > 4, 10)
+        assert camera.is_alive
+        assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_frame_that_waited_too_long_is_not_judged(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, handler = stream
+
+    def five() -> Iterator[bytes]:
+        yield from lighter(5)
+        time.sleep(30)
+
+    handler.stream = staticmethod(five)
+    monkeypatch.setattr("facemask_edge.cameras.live.MOST_AGE", 0.5)
+    with closing(camera_of(url)) as camera:
+        assert wait_until(lambda: camera.status.frames == 5)
+        time.sleep(0.6)
+        assert next(iter(camera)) is None

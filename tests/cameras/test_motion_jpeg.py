@@ -1,0 +1,147 @@
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import cv2
+import numpy as np
+import pytest
+
+from facemask_edge.cameras.capture import CameraLostError
+from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError
+from tests.motion_jpeg import MotionJpeg, encoded, grey, part
+
+Stream = tuple[str, type[MotionJpeg]]
+PICTURE = encoded(grey(100))
+
+
+def sends(stream: Stream, *parts: bytes, then_waits: bool = False) -> str:
+    """Let the server send these; its URL."""
+
+    def content() -> Iterator[bytes]:
+        yield from parts
+        if then_waits:
+            time.sleep(30)
+
+    stream[1].stream = staticmethod(content)
+    return stream[0]
+
+
+def read_one(url: str) -> tuple[int, ...]:
+    with closing(MotionJpegCapture(url)) as capture:
+        return capture.read().shape
+
+
+def test_parts_with_and_without_a_length_are_read(stream: Stream) -> None:
+    without = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + encoded(grey(50, 320, 240)) + b"\r\n"
+    url = sends(stream, b"", without, part(PICTURE), part(PICTURE), b"--frame--")
+    with closing(MotionJpegCapture(url)) as capture:
+        assert [capture.read().shape for _ in range(3)] == [(240, 320, 3), (120, 160, 3), (120, 160, 3)]
+        with pytest.raises(CameraLostError, match="ended the stream"):
+            capture.read()
+
+
+def test_half_a_picture_is_left_out(stream: Stream) -> None:
+    noise = encoded(np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8))
+    url = sends(stream, part(noise[: len(noise) // 2]), part(b"no picture"), part(PICTURE), part(noise)[:2000])
+    with closing(MotionJpegCapture(url)) as capture:
+        assert capture.read().shape == (120, 160, 3)
+        with pytest.raises(CameraLostError, match="ended the stream"):
+            capture.read()
+
+
+def test_a_stream_that_stalls_in_a_picture_is_lost_in_time(stream: Stream) -> None:
+    url = sends(stream, part(PICTURE), part(PICTURE)[:100], then_waits=True)
+    with closing(MotionJpegCapture(url)) as capture:
+        capture.read()
+        started = time.monotonic()
+        with pytest.raises(CameraLostError, match="sent nothing for 3 s"):
+            capture.read()
+        assert time.monotonic() - started < 5
+
+
+def test_a_stream_that_trickles_is_lost_in_time(stream: Stream) -> None:
+    def trickles() -> Iterator[bytes]:
+        yield part(PICTURE)
+        for byte in part(PICTURE):
+            yield bytes([byte])
+            time.sleep(0.2)
+
+    stream[1].stream = staticmethod(trickles)
+    with closing(MotionJpegCapture(stream[0])) as capture:
+        capture.read()
+        started = time.monotonic()
+        with pytest.raises(CameraLostError, match="no whole picture for 3 s"):
+            capture.read()
+        assert time.monotonic() - started < 5
+
+
+def test_an_answer_that_trickles_is_lost_in_time(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facemask_edge.cameras.motion_jpeg.OPEN_TIMEOUT", 1.0)
+
+    def trickling_headers(handler: MotionJpeg) -> None:
+        for _ in range(100):
+            handler.wfile.write(b"X")
+            time.sleep(0.1)
+
+    monkeypatch.setattr(stream[1], "do_GET", trickling_headers)
+    started = time.monotonic()
+    with pytest.raises(CameraLostError, match="cannot be reached"):
+        MotionJpegCapture(stream[0])
+    assert time.monotonic() - started < 3
+
+
+def huge_picture() -> bytes:
+    """A picture whose header says that it has 100 megapixels."""
+    size = PICTURE.index(b"\xff\xc0") + 5
+    return PICTURE[:size] + (10_000).to_bytes(2, "big") * 2 + PICTURE[size + 4 :]
+
+
+def progressive() -> bytes:
+    return cv2.imencode(".jpg", grey(5), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([part(huge_picture())], "10000 x 10000 pixels, too many"),
+        ([b"--frame\r\nContent-Length: 900000000\r\n\r\n\xff\xd8"], "900000000 bytes, too many"),
+        ([b"--frame\r\nContent-Length: 99999999999999\r\n\r\n\xff\xd8", bytes(21_000_000)], "no motion-JPEG"),
+        ([bytes(100_000)], "no motion-JPEG"),
+        ([part(progressive())], "ended the stream"),
+    ],
+    ids=["100 megapixels", "too long", "no number", "no part", "progressive"],
+)
+def test_what_is_too_much_is_refused(parts: list[bytes], reason: str, stream: Stream) -> None:
+    with pytest.raises(CameraLostError, match=reason):
+        read_one(sends(stream, *parts))
+
+
+def test_user_name_and_password_are_sent(stream: Stream) -> None:
+    url = sends(stream, part(PICTURE)).replace("http://", "http://pi:p%40ss@").replace("stream.mjpg", "a?b=c")
+    assert read_one(url) == (120, 160, 3)
+    assert stream[1].asked == ["/a?b=c Basic cGk6cEBzcw=="]
+
+
+@pytest.mark.parametrize(
+    ("answer", "headers", "raised", "reason"),
+    [
+        (401, [("WWW-Authenticate", "Basic")], CameraLostError, "refuses user name and password"),
+        (401, [("WWW-Authenticate", "Digest realm=x")], OtherStreamError, None),
+        (404, [], CameraLostError, "answers 404"),
+        (200, [("Content-Type", "video/mp4")], OtherStreamError, None),
+        (200, [("Content-Type", "multipart/x-mixed-replace")], OtherStreamError, None),
+    ],
+)
+def test_other_answers(
+    answer: int, headers: list[tuple[str, str]], raised: type[Exception], reason: str | None, stream: Stream
+) -> None:
+    stream[1].answer, stream[1].headers_sent = answer, tuple(headers)
+    with pytest.raises(raised, match=reason):
+        read_one(sends(stream, part(PICTURE)))
+
+
+def test_pictures_are_read_as_fast_as_they_come(stream: Stream) -> None:
+    url = sends(stream, *(part(encoded(grey(level))) for level in range(0, 250, 10)))
+    with closing(MotionJpegCapture(url)) as capture:
+        levels = [round(float(capture.read().mean())) for _ in range(25)]
+    assert levels == list(range(0, 250, 10))

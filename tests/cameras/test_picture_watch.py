@@ -1,0 +1,42 @@
+import numpy as np
+
+from facemask_edge.cameras.picture_watch import PATIENCE, PictureWatch
+from facemask_edge.values import Image
+
+RANDOM = np.random.default_rng(0)
+
+
+def noisy(level: int) -> Image:
+    return np.clip(RANDOM.normal(level, 3, (480, 640, 3)), 0, 255).astype(np.uint8)
+
+
+def faults(pictures: list[Image], rate: float = 10.0) -> list[str | None]:
+    watch = PictureWatch()
+    return [watch.fault(image, index / rate) for index, image in enumerate(pictures)]
+
+
+def test_a_still_scene_with_the_noise_of_a_sensor_is_fine() -> None:
+    assert set(faults([noisy(60) for _ in range(60)])) == {None}
+
+
+def test_the_same_picture_over_and_over_is_frozen() -> None:
+    found = faults([noisy(60)] * 60)
+    assert found.index("frozen") == round(PATIENCE * 10)
+    assert set(found[round(PATIENCE * 10) :]) == {"frozen"}
+
+
+def test_a_dark_picture_is_black_and_a_dim_one_is_not() -> None:
+    assert faults([noisy(2) for _ in range(60)])[-1] == "black"
+    assert set(faults([noisy(15) for _ in range(60)])) == {None}
+    assert faults([np.zeros((480, 640, 3), np.uint8)] * 60)[-1] == "black"
+
+
+def test_it_is_over_when_something_changes() -> None:
+    assert faults([*([noisy(60)] * 60), noisy(60)])[-1] is None
+
+
+def test_a_lamp_in_the_night_is_no_black_picture() -> None:
+    night = [noisy(2) for _ in range(60)]
+    for image in night:
+        image[100:200, 100:250] = 250
+    assert set(faults(night)) == {None}
