@@ -69,7 +69,7 @@ class Ending:
     is_lasting: bool = False
     """Whether a user has to mend it: there is a broker, and we do not let each other in."""
     by_broker: bool = False
-    """Whether the broker ended a connection that it had accepted."""
+    """Whether the broker ended a connection that it had accepted, or acknowledged nothing on it."""
 
 
 class Listener(Protocol):
@@ -169,6 +169,10 @@ class BrokerConnection:
             self._client.connect(self.address.host, self.address.port, keepalive=KEEPALIVE, properties=properties)
         except (OSError, ValueError) as error:
             return _ending(error)
+        except Exception as error:
+            # paho raises others, too, for a WebSocket that is none.
+            logger.debug("from %s", self.address, exc_info=True)
+            return Ending(f"it sent what is no WebSocket: {error}")
         finally:
             self._is_reached = True
         if self._leave_until < math.inf:
@@ -217,6 +221,9 @@ class BrokerConnection:
             client.username_pw_set(username, password)
 
         def on_connect(_c: object, _u: object, _f: object, reason: ReasonCode, properties: Properties | None) -> None:
+            if self._was_accepted:
+                # Each would start all over again.
+                raise ValueError("a second CONNACK")
             self._was_accepted = not reason.is_failure
             welcome = _welcome(reason, properties)
             client.heed_receive_maximum(getattr(properties, "ReceiveMaximum", INFLIGHT))
@@ -267,17 +274,32 @@ class _Client(paho.Client):
             with suppress(OSError):
                 self._line.shutdown(socket.SHUT_RDWR)
 
+    def _cut_if_told(self) -> None:
+        if self._is_cut:
+            self.cut()
+
     def forget_line(self) -> None:
         """Close the second handle, when the first one is closed."""
         if self._line is not None:
             self._line.close()
 
     def _create_socket_connection(self) -> socket.socket:
-        connected = super()._create_socket_connection()
-        self._line = connected.dup()
-        if self._is_cut:
-            self.cut()
-        return connected
+        addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        fault = OSError("it was given up")
+        # The last one may be the one that answers: each has its share of the time.
+        for *_, address in addresses:
+            if self._is_cut:
+                break
+            try:
+                connected = socket.create_connection((str(address[0]), self._port), CONNECT_TIMEOUT / len(addresses))
+            except OSError as error:
+                fault = error
+                continue
+            connected.settimeout(CONNECT_TIMEOUT)
+            self._line = connected.dup()
+            self._cut_if_told()
+            return connected
+        raise fault
 
     def heed_receive_maximum(self, number: int) -> None:
         """Send at most so many that are not acknowledged; the others wait. paho has no such setting once connected."""

@@ -99,7 +99,7 @@ class Daemon:
                 watch.camera.close()
         if not is_all_recorded:
             raise OutputError(
-                f"outbox {self._config.outbox.path}: the disk did not answer in time; what was decided last is lost"
+                f"outbox {self._config.outbox.path}: the disk failed until the end; what was not delivered is lost"
             )
         if not delivered and self._is_told_to_stop:
             logger.info("%d events stay in the outbox", self._publisher.delivery.store.waiting)

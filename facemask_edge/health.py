@@ -27,7 +27,7 @@ class Health:
         self._told: tuple[object, ...] = ()
 
     def is_due(self, delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> bool:
-        """Whether the interval is over, or the store or a camera is in another state than was told."""
+        """Whether the interval is over, or the store, a camera or the broker is in another state than was told."""
         return time.monotonic() >= self._next or _alarming(delivery, cameras) != self._told
 
     def payload(self, delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> str:
@@ -74,4 +74,5 @@ def _camera(status: CameraStatus) -> dict[str, Any]:
 def _alarming(delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> tuple[object, ...]:
     store = delivery.store
     pictures = tuple((status.state, status.size) for status in cameras.values())
-    return store.kept, store.set_aside, store.dead_letters > 0, pictures
+    # What is retained of a time without a connection says so until the next one.
+    return store.kept, store.set_aside, store.dead_letters > 0, pictures, delivery.state

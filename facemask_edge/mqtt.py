@@ -182,7 +182,7 @@ class Publisher:
                 self._return_when_due()
                 self._send_waiting()
                 self._tell_state()
-            self._is_all_recorded = True
+            self._is_all_recorded = self._store.settle()
             self._disconnect()
             # What was acknowledged meanwhile need not be sent again.
             self._take_posted()
@@ -243,7 +243,8 @@ class Publisher:
             if not self._is_connected and now >= self._give_up_at:
                 self.closed(self._connection, Ending(f"it did not answer within {ANSWER_TIMEOUT:.0f} s"))
             elif self._inflight.oldest_age() >= ACKNOWLEDGE_TIMEOUT:
-                self.closed(self._connection, Ending(f"it acknowledged nothing for {ACKNOWLEDGE_TIMEOUT:.0f} s"))
+                reason = f"it acknowledged nothing for {ACKNOWLEDGE_TIMEOUT:.0f} s"
+                self.closed(self._connection, Ending(reason, by_broker=True))
             return
         if now < self._next_attempt:
             return
@@ -358,7 +359,7 @@ class Publisher:
         """An event that was alone on its way may be why the broker ended the connection."""
         alone = self._inflight.alone
         if alone is not None and self._suspects.ended(alone):
-            self._bury(alone.key, "the broker ends the connection whenever it is sent")
+            self._bury(alone.key, "whenever it is sent, the broker ends the connection or acknowledges nothing")
 
     def _try_later(self, state: BrokerState, reason: str, *, was_connected: bool) -> None:
         server = self._servers[self._server_index]
@@ -442,9 +443,11 @@ class Publisher:
         if self._is_connected:
             stopped = connection.publish_state(self._status_topic, "stopped", qos=1)
             # Raised when the connection ends meanwhile.
+            is_said = False
             with suppress(RuntimeError, ValueError):
                 stopped.wait_for_publish(2.0)
-            if not stopped.is_published():
+                is_said = stopped.is_published()
+            if not is_said:
                 logger.warning("could not say that this device stops")
                 # With a goodbye the broker would go on saying that it is online.
                 connection.drop()

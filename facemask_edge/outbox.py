@@ -20,6 +20,7 @@ from facemask_edge.outbox_rows import (
     MOST_COUNTED,
     MOST_STORED,
     all_rows,
+    as_json,
     as_message,
     checksum_of,
     distrust,
@@ -130,8 +131,12 @@ class Outbox:
             self._make_room()
         return ends
 
-    def after(self, position: int, limit: int, *, except_topics: Collection[str] = ()) -> list[Message]:
-        """The oldest events behind ``position`` that are to be delivered, but for those of some topics."""
+    def after(self, position: int, limit: int, *, except_topics: Collection[str] = ()) -> tuple[list[Message], int]:
+        """The oldest events behind ``position`` that are to be delivered, but for those of some topics.
+
+        Returns:
+            Those of at most ``limit`` rows that are whole, and the position up to which there is nothing else.
+        """
         marks = ", ".join("?" * len(except_topics))
         rows = self._database.execute(
             f"SELECT * FROM events WHERE position > ? AND dead_reason IS NULL AND topic NOT IN ({marks}) "  # noqa: S608 - question marks only
@@ -140,7 +145,8 @@ class Outbox:
         )
         found = [as_message(row) for row in rows]
         self._damaged.update(message.position for message in found if message.is_damaged)
-        return [message for message in found if not message.is_damaged]
+        read_up_to = found[-1].position if len(found) == limit else max(self._position, position)
+        return [message for message in found if not message.is_damaged], read_up_to
 
     def oldest(self) -> float | None:
         """When the oldest event that waits was recorded; None when none waits."""
@@ -182,14 +188,24 @@ class Outbox:
             self.dropped += other.dropped
             self._make_room()
 
-    def take_over(self, messages: Iterable[Message], open_violations: Iterable[tuple[str, str, bytes]]) -> None:
-        """Add events with the keys they have, and violations that are open.
+    def take_over(
+        self, messages: Iterable[Message], open_violations: Iterable[tuple[str, str, bytes]], *, source: str
+    ) -> None:
+        """Add events with the keys they have, and violations that are open, unless that was done already.
+
+        Args:
+            messages: Those whose keys are here already are left out.
+            open_violations: Id, topic and end of each.
+            source: Name of the file that they are from.
 
         Raises:
             sqlite3.Error: As ``commit``; nothing was added then.
         """
+        if self._one("SELECT count(*) FROM meta WHERE name = 'taken_over' AND value = ?", source) == (1,):
+            return
         with self._transaction():
             self._take_over(messages, open_violations)
+            self._set("taken_over", source)
 
     def rows(self) -> Iterator[Message]:
         """All events, dead letters too, oldest first; those whose checksum is wrong are left out."""
@@ -234,6 +250,10 @@ class Outbox:
             raise sqlite3.DatabaseError("its name or its counters are damaged") from error
         if not is_whole:
             raise sqlite3.DatabaseError("its name or its counters are damaged")
+        (newest,) = self._one("SELECT coalesce(max(sequence), 0) FROM events WHERE stream = ?", self.stream)
+        if newest > self.sequence:
+            # A write that the disk lost: the next numbers would be given twice.
+            raise sqlite3.DatabaseError("its counters are older than its events")
         first, self._position = self._one("SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM events")
         if first < 1 or self._position > MOST_COUNTED:
             raise sqlite3.DatabaseError("its order is damaged")
@@ -263,8 +283,9 @@ class Outbox:
         self.sequence += 1
         self._set_sequence()
         key = Key(self.stream, self.sequence)
-        payload = _json(dict(event.payload) | {"stream": key.stream, "sequence": key.sequence})
-        self._insert(key, event.topic, payload, time.time(), None)
+        payload = as_json(dict(event.payload) | {"stream": key.stream, "sequence": key.sequence})
+        if not self._insert(key, event.topic, payload, time.time(), None):
+            raise sqlite3.DatabaseError("the next number is taken")
         violation = event.payload.get("id")
         if event.ending is not None:
             self._keep_open(str(violation), Event(event.topic, event.ending), only_if_open=False)
@@ -277,21 +298,23 @@ class Outbox:
         for violation, topic, ending in open_violations:
             self._keep_open(violation, Event(topic, json.loads(ending)), only_if_open=False)
 
-    def _insert(self, key: Key, topic: str, payload: bytes, recorded: float, dead_reason: str | None) -> None:
+    def _insert(self, key: Key, topic: str, payload: bytes, recorded: float, dead_reason: str | None) -> bool:
+        """Add an event; False when there is one of its key, which stays."""
         inserted = self._database.execute(
             # What is there already under its key, as a damaged index may say twice, is the same event.
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, sequence) DO NOTHING",
             (self._position + 1, *key, recorded, topic, payload, checksum_of(*key, topic, payload), dead_reason),
         )
         if not inserted.rowcount:
-            return
+            return False
         self._position += 1
         self._bytes += len(payload) + len(topic.encode()) + ROW_BYTES
         self.waiting += dead_reason is None
         self.dead += dead_reason is not None
+        return True
 
     def _keep_open(self, violation: str, event: Event, *, only_if_open: bool) -> None:
-        ending = _json(event.payload)
+        ending = as_json(event.payload)
         checksum = checksum_of(violation, event.topic, ending)
         values = {"id": violation, "topic": event.topic, "ending": ending, "checksum": checksum}
         self._database.execute(
@@ -372,8 +395,8 @@ class Outbox:
     def _set(self, name: str, value: str | int) -> None:
         self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
-    def _one(self, query: str) -> Any:  # noqa: ANN401 - a row of whatever was asked for
-        return self._database.execute(query).fetchone()
+    def _one(self, query: str, *values: str) -> Any:  # noqa: ANN401 - a row of whatever was asked for
+        return self._database.execute(query, values).fetchone()
 
 
 def _write_again(log: Path) -> None:
@@ -388,7 +411,3 @@ def _write_again(log: Path) -> None:
             file.write(part)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _json(payload: Mapping[str, Any]) -> bytes:
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()

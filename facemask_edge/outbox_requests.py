@@ -12,7 +12,7 @@ from pathlib import Path
 
 from facemask_edge.errors import OutputError
 
-RETRY = re.compile(r"retry-(\d{1,18})")
+RETRY = re.compile(r"retry-([1-9][0-9]{0,17})")
 MOST = 10_000
 """Requests that are looked at in one go."""
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ Each row carries a checksum: SQLite notices damage of its own structure, not of 
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from facemask_edge.events import DAMAGED, Key, Message
@@ -43,7 +43,7 @@ def whole_open_rows(database: sqlite3.Connection) -> Iterator[tuple[str, str, by
     """Id, topic and end of each open violation of an open outbox but those whose checksum is wrong."""
     for violation, topic, ending, checksum in database.execute("SELECT * FROM open_violations"):
         is_whole = checksum_of(violation, topic, ending) == checksum
-        if is_whole and _is_topic(topic) and isinstance(parsed(ending), dict):
+        if is_whole and _is_topic(topic) and _is_ending(ending, violation):
             yield violation, topic, ending
 
 
@@ -67,6 +67,21 @@ def as_message(row: tuple[Any, ...]) -> Message:
 def _is_topic(topic: str) -> bool:
     """Whether an event can be published there (MQTT 5, sections 4.7.1 and 4.7.3)."""
     return 0 < len(topic.encode()) <= MOST_TOPIC and not set(topic) & set("+#\0")
+
+
+def _is_ending(stored: bytes, violation: str) -> bool:
+    """Whether it is the end of that violation, and can be written again."""
+    ending = parsed(stored)
+    try:
+        return isinstance(ending, dict) and ending.get("id") == violation and bool(as_json(ending))
+    # Half of a pair of surrogates; too deep.
+    except (ValueError, RecursionError):
+        return False
+
+
+def as_json(payload: Mapping[str, Any]) -> bytes:
+    """A payload as it is stored and sent: JSON in UTF-8."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def parsed(stored: bytes) -> Any:  # noqa: ANN401 - whatever it is

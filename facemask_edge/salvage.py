@@ -4,7 +4,7 @@ import datetime as dt
 import itertools
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from facemask_edge.errors import OutputError
@@ -21,6 +21,17 @@ MOST_STEPS = 1_000_000_000
 """SQLite's own instructions after which nothing more is read: about a minute's work."""
 STEPS = 10_000
 """Instructions between two looks at that."""
+PRIMARY = 0xFF
+"""The part of SQLite's error codes that says what it is; the rest says where."""
+DAMAGE = {
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_ERROR,  # no such table
+    sqlite3.SQLITE_INTERRUPT,  # by MOST_STEPS
+}
+UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS}
+"""Of a card that is worn out: that does not pass by itself."""
 
 
 def refuse_foreign(outbox: Path) -> None:
@@ -31,7 +42,7 @@ def refuse_foreign(outbox: Path) -> None:
     """
     if not outbox.is_file() or not outbox.stat().st_size:
         return
-    with suppress(sqlite3.Error), closing(_opened(outbox)) as database:
+    with suppress(sqlite3.Error), opened(outbox) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if tables and not tables & {"events", "meta"}:
             raise OutputError(f"outbox {outbox}: a database of another program; choose another outbox.path")
@@ -88,46 +99,64 @@ def _rename(files: Path, new: Path) -> None:
             Path(f"{files}{ending}").rename(f"{new}{ending}")
 
 
-def readable_rows(path: Path) -> Iterator[Message]:
-    """The events that can be read, oldest first: up to the damage, and from the end back to it."""
-    last = 0
-    with suppress(sqlite3.Error), closing(_opened(path)) as database:
-        for message in _one_by_one(database, last, "position > ? ORDER BY position"):
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A damaged outbox, to be read."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        steps = itertools.count(STEPS, STEPS)
+        database.set_progress_handler(lambda: next(steps) > MOST_STEPS, STEPS)
+        distrust(database)
+        yield database
+
+
+def readable_rows(database: sqlite3.Connection) -> Iterator[Message]:
+    """The events that can be read, oldest first: up to the damage, and from the end back to it; some may come twice.
+
+    Raises:
+        sqlite3.Error: They cannot be read now, for another reason than damage.
+    """
+    last, is_whole = 0, False
+    with _until_damage():
+        for message in _messages(database, "ORDER BY position"):
             last = message.position
             yield message
+        is_whole = True
+    if is_whole:
+        return
+    with _until_damage():
+        # Python's sqlite3 reads a row ahead, and so loses the last one before the damage.
+        yield from _messages(database, "WHERE position > ? ORDER BY position LIMIT 1", last)
     behind: list[Message] = []
-    with suppress(sqlite3.Error), closing(_opened(path)) as database:
-        for message in _one_by_one(database, MOST_COUNTED, "position < ? ORDER BY position DESC"):
-            if message.position <= last:
-                break
-            behind.append(message)
+    with _until_damage():
+        for message in _messages(database, "ORDER BY position DESC"):
+            behind.append(message)  # noqa: PERF402 - what was read before the damage must stay
+    first = behind[-1].position if behind else MOST_COUNTED
+    with _until_damage():
+        behind += list(_messages(database, "WHERE position < ? ORDER BY position DESC LIMIT 1", first))
     yield from reversed(behind)
 
 
-def _one_by_one(database: sqlite3.Connection, start: int, condition: str) -> Iterator[Message]:
-    """The whole ones among the events behind or before a position."""
-    # All in one query, Python's sqlite3 would read a row ahead, and lose the last one before the damage.
-    query = f"SELECT * FROM events WHERE {condition} LIMIT 1"  # noqa: S608 - this file's own words
-    position = start
-    while row := database.execute(query, (position,)).fetchone():
-        message = as_message(row)
-        if abs(message.position - start) <= abs(position - start):
-            # Damage that leads back.
-            return
-        position = message.position
-        if not message.is_damaged:
-            yield message
+def readable_open_rows(database: sqlite3.Connection) -> Iterator[tuple[str, str, bytes]]:
+    """Id, topic and end of the open violations that can be read.
 
-
-def readable_open_rows(path: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Id, topic and end of the open violations that can be read."""
-    with suppress(sqlite3.Error), closing(_opened(path)) as database:
+    Raises:
+        sqlite3.Error: As ``readable_rows``.
+    """
+    with _until_damage():
         yield from whole_open_rows(database)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None)
-    steps = itertools.count(STEPS, STEPS)
-    database.set_progress_handler(lambda: next(steps) > MOST_STEPS, STEPS)
-    distrust(database)
-    return database
+def _messages(database: sqlite3.Connection, condition: str, *values: int) -> Iterator[Message]:
+    rows = database.execute(f"SELECT * FROM events {condition}", values)  # noqa: S608 - this file's own words
+    return (message for message in map(as_message, rows) if not message.is_damaged)
+
+
+@contextmanager
+def _until_damage() -> Iterator[None]:
+    """End the block where the file is damaged; a disk that is full or fails for a while is another matter."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None or not (code in UNREADABLE or code & PRIMARY in DAMAGE):
+            raise

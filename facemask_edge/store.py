@@ -21,7 +21,15 @@ from facemask_edge import outbox_requests
 from facemask_edge.errors import OutputError
 from facemask_edge.events import Changes, Key, Message
 from facemask_edge.outbox import Outbox
-from facemask_edge.salvage import interrupted, keep, readable_open_rows, readable_rows, refuse_foreign, set_aside
+from facemask_edge.salvage import (
+    interrupted,
+    keep,
+    opened,
+    readable_open_rows,
+    readable_rows,
+    refuse_foreign,
+    set_aside,
+)
 
 DISK_TRIES = 10.0
 """Seconds between two tries whether a failing disk works again."""
@@ -133,13 +141,16 @@ class Store:
         for name, outbox in (("disk", self._disk), ("memory", self._memory)):
             while outbox is not None and len(taken) < limit:
                 try:
-                    found = outbox.after(self._sent_up_to[name], limit - len(taken), except_topics=except_topics)
+                    found, read_up_to = outbox.after(
+                        self._sent_up_to[name], limit - len(taken), except_topics=except_topics
+                    )
                 except sqlite3.Error as error:
                     self._cannot_be_read(error)
                     break
-                if not found:
+                if read_up_to == self._sent_up_to[name]:
                     break
-                self._sent_up_to[name] = found[-1].position
+                # What is left out comes when somebody looks again.
+                self._sent_up_to[name] = read_up_to
                 taken += [
                     message
                     for message in found
@@ -174,12 +185,17 @@ class Store:
             oldest=self._oldest(),
         )
 
-    def close(self) -> None:
-        """Close the outbox; what is in memory goes to the disk if that works again by now."""
+    def settle(self) -> bool:
+        """Bring what is in memory to the disk, if that works by now; whether nothing is lost when the program ends."""
         if self._memory is not None:
             self._return_to_disk()
+        return self._memory is None or not self._memory.waiting
+
+    def close(self) -> None:
+        """Close the outbox; what is in memory goes to the disk if that works again by now, else it is lost."""
+        is_settled = self.settle()
         if self._memory is not None:
-            if self._memory.waiting:
+            if not is_settled:
                 logger.error("%d events are lost: %s until the end", self._memory.waiting, self._fault)
             self._memory.close()
         self._close_disk()
@@ -305,14 +321,18 @@ class Store:
         self._unsaved.append(aside)
         self._make_file()
         self._disk = disk = self._new_outbox()
-        self._last = Key(disk.stream, disk.sequence)
+        self._told_drops = self._dropped
+        # As long as it names what is on the damaged one for certain: what a failed commit left there is in memory, too.
         self._save_what_is_readable(disk)
+        self._last = Key(disk.stream, disk.sequence)
         return disk
 
     def _save_what_is_readable(self, outbox: Outbox) -> None:
         for damaged in list(self._unsaved):
             before = outbox.waiting
-            outbox.take_over(readable_rows(damaged), readable_open_rows(damaged))
+            with opened(damaged) as database:
+                messages = (message for message in readable_rows(database) if not self._is_in_memory(message.key))
+                outbox.take_over(messages, readable_open_rows(database), source=damaged.name)
             self._unsaved.remove(damaged)
             kept = keep(self._path, damaged)
             self._set_aside = kept.name

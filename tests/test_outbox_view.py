@@ -111,6 +111,13 @@ def test_an_outbox_that_is_not_there_or_is_none_is_explained(tmp_path: Path) -> 
     assert_explained(outbox(tmp_path, "list"), 66, "not a database")
 
 
+@pytest.mark.parametrize("name", ["retry-02", "retry-0", "retry-٢", "retry-2.tmp"])
+def test_a_request_that_is_written_in_another_way_is_none(name: str, store: Store, tmp_path: Path) -> None:
+    assert store.state().dead_letters == 2
+    (tmp_path / "outbox.sqlite3.requests" / name).touch()
+    assert outbox_requests.requested(tmp_path / "outbox.sqlite3") == []
+
+
 def test_requests_of_an_outbox_hold_nothing_that_is_trusted(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite3"
     assert outbox_requests.requested(path) == []
