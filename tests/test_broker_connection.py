@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +241,53 @@ def test_no_connection_leaves_a_thread_or_a_socket_behind(
         assert wait_until(lambda: scripted.connections > 60, 60)
         assert wait_until(lambda: open_sockets(scripted) <= before + 5)
         assert sum(thread.name == "mqtt" for thread in threading.enumerate()) <= 3
+
+
+def test_a_flood_of_welcomes_is_no_mqtt(new_publisher: NewPublisher) -> None:
+    with closing(ScriptedBroker(Manner.CONNACK_FLOOD)) as scripted:
+        publisher = new_publisher(scripted.url)
+        assert says(publisher, "a second CONNACK")
+        assert publisher.delivery.store.waiting == 1
+
+
+def test_an_answer_to_a_web_socket_that_is_none_is_said(
+    new_publisher: NewPublisher, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(ScriptedBroker(Manner.BAD_WEB_SOCKET)) as scripted:
+        publisher = new_publisher(f"ws://127.0.0.1:{scripted.port}")
+        assert says(publisher, "it sent what is no WebSocket")
+        assert wait_until(lambda: scripted.connections > 1)
+    assert "fault of the program" not in caplog.text
+
+
+@contextmanager
+def silent_address(address: str, port: int) -> Iterator[None]:
+    """Where nothing answers, not even with a refusal: a listener whose queue is full."""
+    with socket.create_server((address, port), backlog=0) as listening, ExitStack() as waiting:
+        for _ in range(3):
+            connection = waiting.enter_context(socket.socket())
+            connection.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+            connection.connect_ex(listening.getsockname())
+        yield
+
+
+def test_of_several_addresses_the_one_that_answers_is_found(
+    new_mosquitto: NewMosquitto, new_publisher: NewPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("broker_connection.CONNECT_TIMEOUT", 3.0), ("mqtt.ANSWER_TIMEOUT", 4.0)):
+        monkeypatch.setattr(f"facemask_edge.{name}", seconds)
+    broker = new_mosquitto("allow_anonymous true").start()
+    addresses = ("127.0.0.2", "127.0.0.3", "127.0.0.1")
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, broker.port)) for address in addresses]
+    real = socket.getaddrinfo
+
+    def several(host: str, *arguments: Any, **more: Any) -> Any:
+        return found if host == "cluster" else real(host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", several)
+    with silent_address("127.0.0.2", broker.port), silent_address("127.0.0.3", broker.port):
+        publisher = new_publisher(f"mqtt://cluster:{broker.port}")
+        assert publisher.drain(12)
 
 
 @pytest.mark.parametrize("scheme", ["ws", "mqtts"])

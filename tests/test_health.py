@@ -78,6 +78,13 @@ def test_it_is_said_at_first_after_an_interval_and_when_the_store_changes() -> N
     assert quick.is_due(GOOD, CAMERAS)
 
 
+def test_what_is_retained_of_the_time_before_the_connection_does_not_stay() -> None:
+    health = Health(interval=3600)
+    connecting = dataclasses.replace(GOOD, state=BrokerState.CONNECTING)
+    health.payload(connecting, CAMERAS)
+    assert health.is_due(GOOD, CAMERAS)
+
+
 def test_a_device_publishes_it_retained(mosquitto: Mosquitto, subscriber: Subscriber, tmp_path: Path) -> None:
     running = device(settings(tmp_path, mosquitto.url), count=1, drain=10)
     assert running.wait() == 0

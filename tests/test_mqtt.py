@@ -1,5 +1,6 @@
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -289,6 +290,23 @@ def test_an_event_for_which_a_broker_ends_the_connection_does_not_block_the_othe
         assert arrived == list(range(1, len(arrived) + 1))
     publisher.stop()
     assert left(tmp_path) == (0, poisons)
+
+
+@pytest.mark.usefixtures("soon")
+def test_an_event_that_is_never_acknowledged_does_not_block_the_others(
+    new_publisher: NewPublisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("facemask_edge.mqtt.ACKNOWLEDGE_TIMEOUT", 0.5)
+    with closing(ScriptedBroker(Manner.IGNORES_POISON)) as broker:
+        publisher = new_publisher(broker.url)
+        publisher.submit(TOPIC, {"poison": True})
+        for number in range(40):
+            publisher.submit(TOPIC, {"number": number})
+            time.sleep(0.25)
+        assert wait_until(lambda: {event["number"] for event in broker.events} == set(range(40)), 30)
+        assert wait_until(lambda: publisher.delivery.store.dead_letters == 1, 30)
+    publisher.stop()
+    assert left(tmp_path) == (0, 1)
 
 
 @pytest.mark.usefixtures("soon")

@@ -32,6 +32,8 @@ class Manner(Enum):
     DROPS_ACKNOWLEDGED = auto()
     """It acknowledges an event, and then ends the connection."""
     NEVER_ACKNOWLEDGES = auto()
+    IGNORES_POISON = auto()
+    """It acknowledges all events but those with a ``poison``."""
     HALF_A_PACKET = auto()
     """It sends half a PUBACK and no more."""
     HALF_A_CONNACK = auto()
@@ -41,6 +43,10 @@ class Manner(Enum):
     """Bytes by chance instead of a CONNACK."""
     LATER_GARBAGE = auto()
     """Bytes by chance instead of a PUBACK."""
+    CONNACK_FLOOD = auto()
+    """One CONNACK after the other."""
+    BAD_WEB_SOCKET = auto()
+    """A header that is none in the answer to a WebSocket."""
     HUGE_PACKET = auto()
     """A PUBLISH of 200 MB, sent as fast as it is taken."""
     REFUSES = auto()
@@ -96,6 +102,9 @@ class ScriptedBroker:
         with suppress(OSError, EOFError):
             if self._manner is Manner.TRICKLES:
                 _trickle(connection)
+            if self._manner is Manner.BAD_WEB_SOCKET:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nSec-WebSocket-Accept:abc\r\n\r\n")
             _, body = _read(connection)
             is_version_5 = body[6] == VERSION_5
             if self._welcomes(connection, turn, is_version_5=is_version_5):
@@ -132,6 +141,8 @@ class ScriptedBroker:
                 connection.sendall(_connack(codes[turn % len(codes)], is_version_5=is_version_5))
                 return False
         connection.sendall(_connack(0, is_version_5=is_version_5))
+        while self._manner is Manner.CONNACK_FLOOD:
+            connection.sendall(100 * _connack(0, is_version_5=is_version_5))
         if self._manner is Manner.HUGE_PACKET:
             connection.sendall(bytes([PUBLISH]) + _length(HUGE) + struct.pack("!H", 1) + b"t")
             for _ in range(HUGE // 65_536):
@@ -153,7 +164,7 @@ class ScriptedBroker:
                 raise EOFError
             case Manner.DROPS_EVENTS if is_event:
                 raise EOFError
-            case Manner.NEVER_ACKNOWLEDGES:
+            case Manner.NEVER_ACKNOWLEDGES | Manner.IGNORES_POISON if self._ignores(body):
                 return
             case Manner.HALF_A_PACKET if is_event:
                 connection.sendall(bytes([PUBACK, 4]) + number)
@@ -164,7 +175,14 @@ class ScriptedBroker:
         if command & 0b110:
             connection.sendall(bytes([PUBACK, 2]) + number)
         if is_event:
-            self.events.append(json.loads(body[body.index(b"{", 4 + size) :]))
+            self._took(json.loads(body[body.index(b"{", 4 + size) :]))
+
+    def _ignores(self, body: bytes) -> bool:
+        return self._manner is Manner.NEVER_ACKNOWLEDGES or b'"poison"' in body
+
+    def _took(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+        if self._manner is not Manner.IGNORES_POISON:
             raise EOFError
 
 
