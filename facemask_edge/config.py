@@ -151,7 +151,9 @@ class OutboxConfig(Section):
         Path("/var/lib/facemask-edge/outbox.sqlite3"), description="SQLite file; its folder is made when missing."
     )
     max_bytes: int = Field(
-        64_000_000, ge=100_000, description="Bytes kept at the most; above it dead letters and then the oldest events are dropped."
+        64_000_000,
+        ge=100_000,
+        description="Bytes kept at the most; above it dead letters and then the oldest events are dropped.",
     )
     min_free_bytes: int = Field(
         100_000_000,

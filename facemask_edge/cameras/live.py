@@ -21,7 +21,9 @@ MOST_AGE = 2.0
 """Seconds after which a frame is too old to be judged."""
 CLOSE_TIMEOUT = 0.5
 """Seconds to wait for a camera that is closed: what hangs in a driver ends with the process."""
-SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 30.0
+SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 10.0
+LOG_INTERVAL = 60.0
+"""Seconds between two lines that say the same."""
 HANGS = 6 * max(OPEN_TIMEOUT, READ_TIMEOUT)
 """Seconds in one call of the driver after which it will not come back. A stopped RTSP server takes three times the time
 limit of a read, and more while it is opened."""
@@ -47,8 +49,11 @@ class LiveCamera:
         self._frames = 0
         self._losses = 0
         self._last_frame = 0.0
+        self._watch = PictureWatch()
+        """Outlives what is opened: a camera that is still black when it was opened again was never well."""
+        self._logged, self._next_log = "", 0.0
         self._called = time.monotonic()
-        """When the newest call of the driver began, or the newest pause."""
+        """When the newest call of the driver began, or the newest pause ends."""
         self._thread = threading.Thread(target=self._capture, name=f"camera {name}", daemon=True)
         self._thread.start()
 
@@ -99,9 +104,15 @@ class LiveCamera:
                 backoff = SHORTEST_BACKOFF
             pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
             backoff = min(2 * backoff, LONGEST_BACKOFF)
-            if not self._closing.is_set():
-                logger.warning("camera %s: %s; trying again in %.0f s", self._name, self._reason, pause)
+            self._log(pause)
             self._pause(pause)
+
+    def _log(self, pause: float) -> None:
+        now = time.monotonic()
+        if self._closing.is_set() or (self._reason == self._logged and now < self._next_log):
+            return
+        logger.warning("camera %s: %s; trying again in %.0f s", self._name, self._reason, pause)
+        self._logged, self._next_log = self._reason, now + LOG_INTERVAL
 
     def _pause(self, seconds: float) -> None:
         self._called = time.monotonic() + seconds
@@ -111,15 +122,16 @@ class LiveCamera:
         self._called = time.monotonic()
         capture = self._open_capture()
         try:
-            watch = PictureWatch()
+            self._watch.opened(time.monotonic())
             while not self._closing.is_set():
                 self._called = time.monotonic()
                 image = capture.read()
-                fault = watch.fault(image, time.monotonic())
+                fault = self._watch.fault(image, time.monotonic())
                 if fault is not None:
                     self._lost(CameraState(fault), f"its pictures are {fault}")
                     return
-                self._hand_over(image)
+                if self._watch.doubt is None:
+                    self._hand_over(image)
         finally:
             capture.close()
 
@@ -128,6 +140,7 @@ class LiveCamera:
         size = frame.width, frame.height
         if self._state is not CameraState.OK or size != self._size:
             logger.info("camera %s: %d x %d", self._name, *size)
+            self._logged = ""
         self._state, self._reason, self._size = CameraState.OK, "", size
         self._frames += 1
         self._last_frame = frame.timestamp

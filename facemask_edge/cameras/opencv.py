@@ -5,6 +5,7 @@ OpenCV's ``isOpened()`` stays true after the stream died; only what ``read()`` s
 
 import os
 import socket
+import time
 from urllib.parse import urlsplit
 
 import cv2
@@ -14,6 +15,8 @@ from facemask_edge.config import CameraConfig
 from facemask_edge.values import Image
 
 RTSP_PORT = 554
+LATE = 0.95
+"""Part of the time limit after which a picture came because of it."""
 # Read by OpenCV when it first needs them. Its V4L2 waits ten seconds for a picture; FFmpeg writes to stderr what a user
 # cannot act on, with the camera's address, password and all.
 os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(round(READ_TIMEOUT))
@@ -39,8 +42,10 @@ class OpencvCapture:
 
     def read(self) -> Image:
         """As ``Capture``."""
+        asked = time.monotonic()
         found, image = self._capture.read()
-        if not found:
+        # After its time limit FFmpeg gives one that it had kept: what it shows is as old as the wait was long.
+        if not found or time.monotonic() - asked > LATE * READ_TIMEOUT:
             raise CameraLostError("it gives no picture any more")
         if image.shape[0] * image.shape[1] > MOST_PIXELS:
             raise CameraLostError(f"its pictures have {image.shape[1]} x {image.shape[0]} pixels, too many")
@@ -66,7 +71,9 @@ def _open_url(url: str) -> cv2.VideoCapture:
     # RTSP runs over TCP: OpenCV asks FFmpeg for it.
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
     if not capture.isOpened():
-        raise CameraLostError("it was reached but gives no video; check path, user name and password of its address")
+        raise CameraLostError(
+            "it was reached but gives no video; check path, user name and password of its address, or start it again"
+        )
     return capture
 
 

@@ -13,11 +13,17 @@ BLACK = 8
 
 
 class PictureWatch:
-    """Looks at the pictures of one camera, one after the other."""
+    """Looks at the pictures of one camera, one after the other, also when it was opened again meanwhile."""
 
     def __init__(self) -> None:
         self._last: Image | None = None
-        self._changed = self._bright = float("-inf")
+        self._changed = self._bright = 0.0
+        self.doubt: str | None = None
+        """``frozen`` or ``black``, what the camera was: until a picture shows that it is over, none is believed."""
+
+    def opened(self, now: float) -> None:
+        """The camera was opened, and has all the time again."""
+        self._changed = self._bright = now
 
     def fault(self, image: Image, now: float) -> str | None:
         """What has been wrong with the pictures for a while.
@@ -33,9 +39,16 @@ class PictureWatch:
         self._last = sample
         if last is None or not np.array_equal(sample, last):
             self._changed = now
-        if last is None or sample.mean() >= BLACK:
+        if sample.mean() >= BLACK:
             self._bright = now
+        is_over = {"frozen": self._changed == now, "black": self._bright == now}
+        if self.doubt is not None and is_over[self.doubt]:
+            self.doubt = None
         # A sensor that is covered is black and may be still, too: black says more.
         if now - self._bright >= PATIENCE:
-            return "black"
-        return "frozen" if now - self._changed >= PATIENCE else None
+            self.doubt = "black"
+        elif now - self._changed >= PATIENCE:
+            self.doubt = "frozen"
+        else:
+            return None
+        return self.doubt

@@ -12,6 +12,7 @@ def noisy(level: int) -> Image:
 
 def faults(pictures: list[Image], rate: float = 10.0) -> list[str | None]:
     watch = PictureWatch()
+    watch.opened(0.0)
     return [watch.fault(image, index / rate) for index, image in enumerate(pictures)]
 
 
@@ -40,3 +41,30 @@ def test_a_lamp_in_the_night_is_no_black_picture() -> None:
     for image in night:
         image[100:200, 100:250] = 250
     assert set(faults(night)) == {None}
+
+
+def test_a_camera_that_was_frozen_is_not_believed_before_something_changes() -> None:
+    watch = PictureWatch()
+    watch.opened(0.0)
+    same = noisy(60)
+    for index in range(40):
+        watch.fault(same, index / 10)
+    assert watch.doubt == "frozen"
+    # Some servers send the picture that they kept to whoever comes.
+    watch.opened(10.0)
+    assert (watch.fault(same, 10.1), watch.doubt) == (None, "frozen")
+    assert watch.fault(noisy(60), 10.2) is None
+    assert watch.doubt is None
+
+
+def test_a_camera_that_was_black_is_not_believed_before_it_is_bright() -> None:
+    watch = PictureWatch()
+    watch.opened(0.0)
+    for index in range(40):
+        watch.fault(noisy(2), index / 10)
+    watch.opened(10.0)
+    assert (watch.fault(noisy(2), 10.1), watch.doubt) == (None, "black")
+    assert watch.fault(noisy(2), 13.1) == "black"
+    watch.opened(20.0)
+    assert watch.fault(noisy(60), 20.1) is None
+    assert watch.doubt is None

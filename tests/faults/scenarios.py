@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults import broker_faults, clock_faults, disk_faults, load, process_faults, soak
+from tests.faults import broker_faults, camera_faults, clock_faults, disk_faults, load, process_faults, soak
 from tests.faults.outcome import Outcome
 
 
@@ -53,6 +53,10 @@ SCENARIOS = (
     Scenario(disk_faults.disk_full_from_the_start, full=10, short=1),
     Scenario(disk_faults.damaged, full=100, short=5),
     Scenario(clock_faults.clock_jumps, full=21, short=3),
+    Scenario(camera_faults.rtsp_killed, full=20, short=1),
+    Scenario(camera_faults.rtsp_stopped, full=20, short=1),
+    Scenario(camera_faults.rtsp_replaced, full=20, short=1),
+    Scenario(camera_faults.http_camera, full=5, short=1),
     Scenario(load.sustained_load, full=300, short=5),
     Scenario(load.backlog, full=100, short=1),
     Scenario(soak.soak, full=1800, short=30),
