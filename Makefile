@@ -36,7 +36,8 @@ benchmarks: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
 
 # Injects every fault and prints what became of the violations, two hours; its table stands in docs/delivery.md. Needs root
-# (it mounts small disks), Mosquitto, faketime, libfuse2 and, as .ci/run installs it, GStreamer's RTSP server. The tests run a short version of each.
+# (it mounts small disks), Mosquitto, faketime, libfuse2 and, as .ci/run installs it, GStreamer's RTSP server. The tests run
+# a short version of each.
 faults: $(VENV)/test.stamp
 	$(BIN)/python -m tests.faults --json fault-results.json
 	$(BIN)/python -m tests.make_fault_table fault-results.json
