@@ -51,13 +51,14 @@ def run(
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the broker after a recording's end.")
     ] = 30.0,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what only a developer wants to know, too.")] = False,
 ) -> None:
     """Watch the cameras and report violations until stopped, or until all recordings have ended."""
     # Imported here: an unknown option or --help must not wait for OpenCV and the TFLite runtime.
     from facemask_edge.config import load_config  # noqa: PLC0415
     from facemask_edge.daemon import Daemon  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(message)s")
     daemon = Daemon(load_config(config, overrides))
     daemon.stop_on_signals()
     daemon.run(drain_timeout=drain_timeout)
@@ -138,6 +139,20 @@ def demo(
     from facemask_edge.demo import demo as run_demo  # noqa: PLC0415 - as in run
 
     run_demo(output, server)
+
+
+@app.command("config")
+def show_config(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Check the configuration, and print all of it with the defaults; passwords in addresses are left out."""
+    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+
+    typer.echo(load_config(config, overrides).shown(), nl=False)
 
 
 outbox = typer.Typer(help="Look into the outbox, and try dead letters again.", no_args_is_help=True)

@@ -188,6 +188,13 @@ class Config(Section):
             raise ValueError(f"every camera needs a name of its own, these are {', '.join(names)}")
         return cameras
 
+    def shown(self) -> str:
+        """As YAML for others to read: passwords in the cameras' addresses are left out."""
+        values = self.model_dump(mode="json")
+        for camera in values["cameras"]:
+            camera["source"] = without_password(camera["source"])
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
     @property
     def device_name(self) -> str:
         """The configured device name, or the host name.
@@ -276,7 +283,7 @@ def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
 def _override(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
-        raise ConfigError(f"--set {override}: write it as section.key=value")
+        raise ConfigError(f"--set {without_password(override)}: write it as section.key=value")
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
@@ -285,7 +292,8 @@ def _override(values: dict[str, Any], override: str) -> None:
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: {section} has no keys; write the whole of it as {section}=VALUE")
+            shown = without_password(override)
+            raise ConfigError(f"--set {shown}: {section} has no keys; write the whole of it as {section}=VALUE")
         values = inner
     values[last] = value
 

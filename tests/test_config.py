@@ -119,3 +119,14 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 def test_a_certificate_needs_its_key() -> None:
     with pytest.raises(ConfigError, match="cert and key belong together"):
         load_config(None, ["mqtt.cert=cert.pem"])
+
+
+def test_it_is_shown_without_passwords_and_can_be_read_again(tmp_path: Path) -> None:
+    overrides = ["cameras=[{name: door, source: 'rtsp://u:secret@host/1?pwd=hidden'}]", "mqtt.password_file=/etc/p"]
+    shown = load_config(None, overrides).shown()
+    assert "secret" not in shown
+    assert "hidden" not in shown
+    (tmp_path / "config.yaml").write_text(shown)
+    assert load_config(tmp_path / "config.yaml").mqtt.password_file == Path("/etc/p")
+    (tmp_path / "config.yaml").write_text(Config().shown())
+    assert load_config(tmp_path / "config.yaml") == Config()

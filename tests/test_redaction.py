@@ -11,6 +11,9 @@ from facemask_edge.redaction import without_password
         ("mqtt://user:p@secret@host", "mqtt://…@host"),
         ("['mqtt://a:secret@b', 'mqtt://c:secret@d']", "['mqtt://…@b', 'mqtt://…@d']"),
         ("rtsp://host/1", "rtsp://host/1"),
+        ("http://host/video?user=admin&pwd=secret", "http://host/video?user=admin&pwd=…"),
+        ("http://host/video?Password=secret&size=2 …", "http://host/video?Password=…&size=2 …"),
+        ("'http://host/?authToken=se/cr?et'", "'http://host/?authToken=…'"),
         ("write mqtt://host:port or mqtts://…", "write mqtt://host:port or mqtts://…"),
     ],
 )

@@ -53,7 +53,10 @@ class MotionJpegCapture:
             raise CameraLostError(f"its certificate is not trusted: {error.verify_message}") from None
         except TimeoutError:
             raise CameraLostError("it does not answer") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (http.client.InvalidURL, ValueError):
+            # Without its text, which holds the address.
+            raise CameraLostError("its address is none that can be asked for") from None
+        except (OSError, http.client.HTTPException) as error:
             raise CameraLostError(f"it cannot be reached: {getattr(error, 'strerror', None) or error}") from None
         try:
             self._boundary = self._checked()

@@ -84,8 +84,10 @@ def _reach(url: str) -> None:
         socket.create_connection((parts.hostname or "", parts.port or RTSP_PORT), OPEN_TIMEOUT).close()
     except TimeoutError:
         raise CameraLostError("it does not answer") from None
-    except (OSError, ValueError) as error:
-        raise CameraLostError(f"it cannot be reached: {getattr(error, 'strerror', None) or error}") from None
+    except ValueError:
+        raise CameraLostError("its address is none that can be asked for") from None
+    except OSError as error:
+        raise CameraLostError(f"it cannot be reached: {error.strerror or error}") from None
 
 
 def _open_device(config: CameraConfig) -> cv2.VideoCapture:

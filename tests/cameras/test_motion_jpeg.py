@@ -140,6 +140,13 @@ def test_other_answers(
         read_one(sends(stream, part(PICTURE)))
 
 
+@pytest.mark.parametrize("url", ["http://host:port/", "http://127.0.0.1/a b?pwd=secret", "http://[::1/", "http:///x"])
+def test_an_address_that_is_none_is_said_without_it(url: str) -> None:
+    with pytest.raises(CameraLostError) as caught:
+        MotionJpegCapture(url)
+    assert "secret" not in str(caught.value)
+
+
 def test_pictures_are_read_as_fast_as_they_come(stream: Stream) -> None:
     url = sends(stream, *(part(encoded(grey(level))) for level in range(0, 250, 10)))
     with closing(MotionJpegCapture(url)) as capture:
