@@ -4,7 +4,6 @@ A folder's kind is recognised by its content, and its pictures are cut into a tr
 two near-duplicates ever stand on different sides.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.duplicates import HASHES_SHAPE, Hashes, perceptual_hashes
+from converter.scene_file import BOXES, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Image, Label
 
@@ -27,7 +27,6 @@ NO_FACE = len(LABELS)
 SINGLE_FACES = {"with_mask": 0, "without_mask": 1}
 """The sub-folders of a folder of single faces, each with its label's place in ``LABELS``."""
 
-BOXES = "boxes.jsonl"
 SMALLEST_FACE = 10
 """Height in pixels below which a boxed face teaches nothing."""
 
@@ -129,27 +128,18 @@ def _single_faces(folder: Path, limit: int | None) -> list[Picture]:
 
 def _boxed_scenes(folder: Path, split: str) -> list[Picture]:
     pictures = []
-    try:
-        lines = (folder / BOXES).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{folder / BOXES} cannot be read") from error
-    for number, line in enumerate(lines, start=1):
-        try:
-            scene = json.loads(line)
-            if scene["split"] != split:
-                continue
-            labelled = [(Box(*map(float, face["box"])), str(face["label"])) for face in scene["faces"]]
-            width, height, path = int(scene["width"]), int(scene["height"]), folder / str(scene["image"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{folder / BOXES}, line {number}: is not a scene with image, split and faces") from error
+    for scene in read_scene_file(folder):
+        if scene.split != split:
+            continue
         faces, others = [], []
-        for box, label in labelled:
-            if label in LABELS and box.height >= SMALLEST_FACE and box.clipped(width, height).width >= 1:
+        for box, label in scene.faces:
+            is_large = box.height >= SMALLEST_FACE and box.clipped(scene.width, scene.height).width >= 1
+            if label in LABELS and is_large:
                 faces.append(BoxedFace(box, LABELS.index(label)))
             else:
                 others.append(box)
         if faces:
-            pictures.append(Picture(path, tuple(faces), tuple(others)))
+            pictures.append(Picture(scene.picture, tuple(faces), tuple(others)))
     return pictures
 
 

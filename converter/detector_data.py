@@ -1,6 +1,5 @@
 """Where the face detector's pictures come from: scenes with boxed faces, and pictures of single faces without boxes."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.duplicates import copies_of, perceptual_hashes
+from converter.scene_file import BOXES, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face, Image
 
 Boxes = NDArray[np.float32]
 """Faces: float32, n x 4: x, y, width, height in pixels of their picture."""
 
-BOXES = "boxes.jsonl"
 UNLABELLED, NO_FACE = "unlabelled", "no_face"
 """The labels of a face that the boxes' makers left out, and of what only looks like one: see ``unlabelled_faces``."""
 SINGLE_FACES = {"with_mask": "mask", "without_mask": "no_mask"}
@@ -60,21 +59,15 @@ def read_scenes(folder: Path, split: Literal["train", "dev"]) -> list[BoxedPictu
     lists = sorted(path for path in _folder_and_children(folder) if (path / BOXES).is_file())
     if not lists:
         raise InputError(f"{folder} has no {BOXES}, nor has a folder in it; name a folder of boxed scenes")
-    return [picture for path in lists for picture in _read_list(path / BOXES, split)]
+    return [picture for path in lists for picture in _read_list(path, split)]
 
 
-def _read_list(path: Path, split: str) -> Iterable[BoxedPicture]:
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            record: dict[str, Any] = json.loads(line)
-            faces = record["faces"]
-            boxes = np.array([face["box"] for face in faces], np.float32).reshape(-1, 4)
-            picture = BoxedPicture(path.parent / record["image"], boxes, tuple(face["label"] for face in faces))
-            wanted = record["split"] == split
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}, line {number} is no boxed picture: {error}; see the folder's README") from error
-        if wanted:
-            yield picture
+def _read_list(folder: Path, split: str) -> Iterable[BoxedPicture]:
+    for scene in read_scene_file(folder):
+        if scene.split == split:
+            boxes = [(box.x, box.y, box.width, box.height) for box, _ in scene.faces]
+            labels = tuple(label for _, label in scene.faces)
+            yield BoxedPicture(scene.picture, np.array(boxes, np.float32).reshape(-1, 4), labels)
 
 
 def single_face_files(folder: Path) -> list[tuple[Path, str]]:

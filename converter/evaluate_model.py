@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from converter.classifier_data import BOXES, LABELS, is_boxed
+from converter.classifier_data import LABELS, is_boxed
 from converter.detector_data import read_scenes
 from converter.evaluate_pipeline import SIZES, judge_picture, pipeline_figures
 from converter.evaluation_report import Evaluated, Mistake, write_report
 from converter.evaluation_subjects import Subject, device_judge, judge_all, network_judge, subjects_of, versions_of
 from converter.figures import in_words, share
 from converter.metrics import Probabilities, classifier_figures, judged_labels
+from converter.scene_file import BOXES
 from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.config import DetectorConfig

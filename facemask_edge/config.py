@@ -311,7 +311,7 @@ def _explained(error: ValidationError, path: Path | None, root: yaml.Node | None
     else:
         where = "configuration"
     if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key {dotted}{_suggestion(keys)}"
+        return f"{where}: unknown key {without_password(dotted)}{_suggestion(keys)}"
     message = first["msg"].removeprefix("Value error, ")
     # Before it is cut off, a password must be gone.
     value = without_password(repr(first["input"]))

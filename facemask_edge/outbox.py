@@ -91,6 +91,10 @@ class Outbox:
         try:
             distrust(self._database)
             self._prepare()
+        except (UnicodeDecodeError, TypeError) as error:
+            # SQLite's own sentence about a damaged structure quotes it; a damaged text may be anything.
+            self._database.close()
+            raise sqlite3.DatabaseError("its structure is damaged") from error
         except BaseException:
             self._database.close()
             raise

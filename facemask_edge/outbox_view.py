@@ -127,9 +127,11 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=5)) as database:
             distrust(database)
             yield database
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # A decoding error is SQLite's own sentence about a damaged structure, which quotes it.
+        fault = error if isinstance(error, sqlite3.Error) else "its structure is damaged"
         raise InputError(
-            f"outbox {path}: {error}; read it as the daemon's user or with sudo (a damaged one is set aside when the "
+            f"outbox {path}: {fault}; read it as the daemon's user or with sudo (a damaged one is set aside when the "
             "daemon starts)"
         ) from error
 

@@ -42,7 +42,7 @@ def refuse_foreign(outbox: Path) -> None:
     """
     if not outbox.is_file() or not outbox.stat().st_size:
         return
-    with suppress(sqlite3.Error), opened(outbox) as database:
+    with suppress(sqlite3.Error, UnicodeDecodeError), opened(outbox) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if tables and not tables & {"events", "meta"}:
             raise OutputError(f"outbox {outbox}: a database of another program; choose another outbox.path")
@@ -160,3 +160,6 @@ def _until_damage() -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None or not (code in UNREADABLE or code & PRIMARY in DAMAGE):
             raise
+    except UnicodeDecodeError:
+        # SQLite's own sentence about a damaged structure quotes it.
+        return

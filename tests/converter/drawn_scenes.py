@@ -21,6 +21,8 @@ def draw_scenes(folder: Path) -> Path:
             cv2.ellipse(image, middle, (side // 2, side // 2), 0, 0, 360, (150, 180, 230), -1)
             faces.append({"box": [left, top, side, side], "label": label})
         cv2.imwrite(str(folder / f"{number}.png"), image)
-        lines.append(json.dumps({"image": f"{number}.png", "split": split, "faces": faces}))
+        height, width = image.shape[:2]
+        size = {"width": width, "height": height}
+        lines.append(json.dumps({"image": f"{number}.png", **size, "split": split, "faces": faces}))
     (folder / "boxes.jsonl").write_text("\n".join(lines) + "\n")
     return folder

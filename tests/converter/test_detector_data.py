@@ -39,7 +39,7 @@ def test_a_folder_without_boxes_is_named(tmp_path: Path) -> None:
 def test_a_wrong_line_is_numbered(tmp_path: Path, line: str) -> None:
     good = (draw_scenes(tmp_path) / "boxes.jsonl").read_text().splitlines()[0]
     (tmp_path / "boxes.jsonl").write_text(f"{good}\n{line}\n")
-    with pytest.raises(InputError, match="line 2 is no boxed picture"):
+    with pytest.raises(InputError, match="line 2 is not a scene"):
         read_scenes(tmp_path, "train")
 
 

@@ -7,11 +7,11 @@ For the system's Python, where Debian's gir1.2-gst-rtsp-server-1.0 is; it needs 
 
 import sys
 
-import gi  # type: ignore[import-not-found] # of Debian, for the system's Python
+import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # type: ignore[import-not-found] # noqa: E402 - as chosen above
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402 - only once the versions are chosen
 
 
 def main() -> None:

@@ -1,0 +1,66 @@
+"""``boxes.jsonl``: the boxed pictures of a folder of scenes, one a line."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from facemask_edge.errors import InputError
+from facemask_edge.values import Box
+
+BOXES = "boxes.jsonl"
+LARGEST_FILE = 200_000_000
+"""Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A picture and the faces in it."""
+
+    picture: Path
+    width: int
+    height: int
+    split: str
+    faces: tuple[tuple[Box, str], ...]
+    """Boxes in pixels of the picture, with their labels."""
+
+
+def read_scene_file(folder: Path) -> list[Scene]:
+    """Read the list of a folder.
+
+    Raises:
+        InputError: It cannot be read, or a line is no scene.
+    """
+    file = folder / BOXES
+    try:
+        if file.stat().st_size > LARGEST_FILE:
+            raise InputError(f"{file} has more than {LARGEST_FILE // 1_000_000} MB, this is no list of scenes")
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no UTF-8 text, byte {error.start + 1} is none") from error
+    return [_scene(folder, line, f"{file}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _scene(folder: Path, line: str, where: str) -> Scene:
+    try:
+        record = json.loads(line)
+        name = Path(str(record["image"]))
+        faces = tuple((_box(face["box"]), str(face["label"])) for face in record["faces"])
+        scene = Scene(folder / name, int(record["width"]), int(record["height"]), str(record["split"]), faces)
+    # What is nested deeply or is infinite is none either.
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{where} is not a scene with image, width, height, split and faces: {error!r}") from error
+    if name.is_absolute() or ".." in name.parts or "\0" in str(name):
+        raise InputError(f"{where}: {name} does not lie in the folder")
+    return scene
+
+
+def _box(numbers: object) -> Box:
+    if not isinstance(numbers, list):
+        raise TypeError("a box is x, y, width, height")
+    box = Box(*map(float, numbers))
+    if not all(map(math.isfinite, (box.x, box.y, box.width, box.height))):
+        raise ValueError("a box without bounds")
+    return box

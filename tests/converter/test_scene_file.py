@@ -1,0 +1,57 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from converter.scene_file import read_scene_file
+from facemask_edge.errors import InputError
+from facemask_edge.values import Box
+
+SCENE = {
+    "image": "images/a.jpg",
+    "width": 64,
+    "height": 48,
+    "split": "train",
+    "faces": [{"box": [1, 2, 3, 4], "label": "mask"}],
+}
+
+
+def written(folder: Path, *lines: str) -> Path:
+    (folder / "boxes.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+def test_a_scene_is_read(tmp_path: Path) -> None:
+    (scene,) = read_scene_file(written(tmp_path, json.dumps(SCENE)))
+    assert (scene.picture, scene.width, scene.height) == (tmp_path / "images" / "a.jpg", 64, 48)
+    assert (scene.split, scene.faces) == ("train", ((Box(1, 2, 3, 4), "mask"),))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "{",
+        "[" * 100_000,
+        json.dumps(SCENE | {"width": float("inf")}),
+        json.dumps(SCENE | {"faces": [{"box": [1, 2, 3], "label": "mask"}]}),
+        json.dumps(SCENE | {"faces": [{"box": [1, 2, 3, float("nan")], "label": "mask"}]}),
+        json.dumps(SCENE | {"faces": [{"box": "1234", "label": "mask"}]}),
+        json.dumps(SCENE | {"faces": 3}),
+        json.dumps({"image": "a.jpg"}),
+    ],
+)
+def test_what_is_no_scene_is_named_with_its_line(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="line 2 is not a scene with"):
+        read_scene_file(written(tmp_path, json.dumps(SCENE), wrong))
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../a.jpg", "a\0b"])
+def test_a_picture_outside_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not lie in the folder"):
+        read_scene_file(written(tmp_path, json.dumps(SCENE | {"image": name})))
+
+
+def test_what_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "boxes.jsonl").write_bytes(b'{"image": "\xff"}')
+    with pytest.raises(InputError, match="no UTF-8 text, byte 12"):
+        read_scene_file(tmp_path)

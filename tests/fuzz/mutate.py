@@ -1,0 +1,44 @@
+"""One target in a process of its own: ``python -m tests.fuzz.mutate NAME CORPUS INPUTS SEED``.
+
+Each input that reaches code which none has reached stays in the corpus. Ends with another code than 0 at the first
+crash, hang, too large memory or unexpected exception, and leaves that input in the corpus' folder as ``crash-…``.
+"""
+
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["facemask_edge", "converter"]):
+    from tests.fuzz.targets import target_of
+
+LONGEST = 10
+"""Seconds that an input may take."""
+MOST_MEMORY = 1_500
+"""MiB that the process may take."""
+
+
+def main() -> None:
+    name, corpus, inputs, seed = sys.argv[1:]
+    target = target_of(name)
+    logging.disable(logging.CRITICAL)
+    folder = Path(tempfile.mkdtemp())
+    for number, content in enumerate(target.valid(folder)):
+        (Path(corpus) / f"valid-{number}").write_bytes(content)
+    options = [
+        f"-runs={inputs}",
+        f"-seed={seed}",
+        f"-timeout={LONGEST}",
+        f"-rss_limit_mb={MOST_MEMORY}",
+        f"-max_len={target.largest}",
+        f"-artifact_prefix={corpus}/",
+        "-print_final_stats=1",
+    ]
+    atheris.Setup([sys.argv[0], corpus, *options], lambda content: target.read(content, folder))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

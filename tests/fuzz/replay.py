@@ -1,0 +1,21 @@
+"""Reads all inputs of a folder, for coverage: ``python -m coverage run --branch -m tests.fuzz.replay NAME CORPUS``."""
+
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fuzz.targets import quiet, target_of
+
+
+def main() -> None:
+    name, corpus = sys.argv[1:]
+    logging.disable(logging.CRITICAL)
+    folder = Path(tempfile.mkdtemp())
+    with quiet():
+        for file in sorted(Path(corpus).iterdir()):
+            target_of(name).read(file.read_bytes(), folder)
+
+
+if __name__ == "__main__":
+    main()
