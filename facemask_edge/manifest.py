@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from facemask_edge.errors import ModelError
 
 MANIFEST = "manifest.json"
+LARGEST_MANIFEST = 10_000_000
+"""Bytes."""
 
 
 class ModelInput(BaseModel):
@@ -85,7 +87,11 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        with path.open("rb") as file:
+            content = file.read(LARGEST_MANIFEST + 1)
+        if len(content) > LARGEST_MANIFEST:
+            raise ModelError(f"{path}: larger than {LARGEST_MANIFEST // 1_000_000} MB, this is no manifest")
+        return Manifest.model_validate_json(content)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; a model needs the manifest that convert-model writes") from error
     except ValidationError as error:

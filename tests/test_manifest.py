@@ -75,3 +75,9 @@ def test_an_entry_replaces_the_one_of_the_same_file_only() -> None:
     assert len(replaced.models) == len(manifest.models)
     assert [entry for entry in replaced.models if entry.licence == "other"] == [changed]
     assert json.loads(replaced.model_dump_json())["models"][1:] == json.loads(manifest.model_dump_json())["models"][1:]
+
+
+def test_a_huge_file_is_no_manifest(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_bytes(b" " * 11_000_000)
+    with pytest.raises(ModelError, match="larger than 10 MB"):
+        read_manifest(tmp_path)
