@@ -1,6 +1,7 @@
 """The daemon itself is killed, or told to stop; here it is the real one, with a recording in front of its camera."""
 
 import random
+import signal
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,10 +11,13 @@ from tests.conftest import Mosquitto
 from tests.faults.broker_faults import PERSISTENT
 from tests.faults.outcome import Outcome, arrived, compare
 from tests.faults.running import Running, settings
+from tests.faults.service_manager import ServiceManager
 from tests.subscriber import Subscriber, wait_until
 
 LONGEST_LIFE = 2.5
 """Seconds after which the daemon is killed at the latest: the sample is judged in about that time."""
+MOST_INVOCATIONS = 400
+"""Of both models, after which one fails at the latest: the sample takes about twice as many."""
 LONGEST_STOP = 5.0
 """Seconds in which a daemon that is told to stop must have ended."""
 
@@ -80,4 +84,43 @@ def daemon_stopped(folder: Path, rounds: int, seed: int) -> Outcome:
     outcome.tries = rounds
     outcome.remark = f"ended within {longest:.1f} s"
     assert longest <= LONGEST_STOP, outcome.remark
+    return outcome
+
+
+def model_hangs(folder: Path, rounds: int, seed: int) -> Outcome:
+    """An inference never comes back, in the middle of the recording; the watchdog ends the daemon."""
+    return _model_fails("a model hangs", folder, rounds, seed, how="hangs")
+
+
+def model_raises(folder: Path, rounds: int, seed: int) -> Outcome:
+    """An inference raises an error; the daemon ends with 70 and is started again."""
+    return _model_fails("a model raises", folder, rounds, seed, how="raises")
+
+
+def model_aborts(folder: Path, rounds: int, seed: int) -> Outcome:
+    """An inference ends the process, as the Edge TPU's library does."""
+    return _model_fails("a model aborts the process", folder, rounds, seed, how="aborts")
+
+
+def _model_fails(fault: str, folder: Path, rounds: int, seed: int, *, how: str) -> Outcome:
+    chance = random.Random(seed)
+    broker = Mosquitto(folder, *PERSISTENT).start()
+    camera = f'cameras=[{{name: door, source: "{SAMPLE}"}}]'
+    options = ["--set", camera, *settings(folder, broker.url), "--drain-timeout", "60"]
+    environments = [{"FAULTS_MODEL": f"{how}:{chance.randint(1, MOST_INVOCATIONS)}"} for _ in range(rounds)]
+    manager = ServiceManager(folder, "tests.faults.failing_daemon", "run", *options, environments=[*environments, {}])
+    with closing(Subscriber(broker.port, persistent=True)) as witness, closing(manager):
+        manager.run()
+        last = manager.runs[-1]
+        assert last.process.returncode == 0, last.log
+        recorded = [happening for run in manager.runs for happening in run.recorded]
+        wait_until(lambda: arrived(witness.events()) >= set(recorded), 10)
+        outcome = compare(fault, witness.events(), recorded=recorded)
+    broker.stop()
+    codes = {run.process.returncode for run in manager.runs[:-1]}
+    assert codes == ({70} if how == "raises" else {-signal.SIGABRT}), codes
+    assert manager.killed == (rounds if how == "hangs" else 0), "who was killed by the watchdog"
+    outcome.tries = rounds
+    if how == "hangs":
+        outcome.remark = f"ended {manager.slowest:.1f} s after the last sign of life"
     return outcome
