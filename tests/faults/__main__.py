@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 
@@ -37,16 +38,21 @@ def main() -> None:
         started = time.monotonic()
         outcomes.append(_run(scenario, short=arguments.short, seed=arguments.seed))
         console.print(f"{outcomes[-1].fault}: {time.monotonic() - started:.0f} s", style="dim")
+        if arguments.json:
+            rows = [asdict(outcome) for outcome in outcomes]
+            arguments.json.write_text(json.dumps({"seed": arguments.seed, "faults": rows}, indent=1) + "\n")
     console.print(_table(outcomes))
-    if arguments.json:
-        rows = [asdict(outcome) for outcome in outcomes]
-        arguments.json.write_text(json.dumps({"seed": arguments.seed, "faults": rows}, indent=1) + "\n")
     sys.exit(not all(outcome.is_good for outcome in outcomes))
 
 
 def _run(scenario: Scenario, *, short: bool, seed: int) -> Outcome:
-    with tempfile.TemporaryDirectory() as folder:
-        return scenario.inject(Path(folder), scenario.short if short else scenario.full, seed)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            return scenario.inject(Path(folder), scenario.short if short else scenario.full, seed)
+        except AssertionError as error:
+            # The others can be tried all the same.
+            traceback.print_tb(error.__traceback__)
+            return Outcome(scenario.name, remark=f"FAILED: {error!s:.300}")
 
 
 def _table(outcomes: list[Outcome]) -> Table:
