@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from facemask_edge.cameras import Camera, is_live, open_camera
+from facemask_edge.cameras.capture import WAIT_FOR_FRAME
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.errors import DeliveryError, OutputError
@@ -22,6 +23,8 @@ from facemask_edge.values import Frame, Violation
 
 STOP_DRAIN = 1.5
 """Seconds that a daemon that is told to stop waits for the broker; what is not acknowledged stays in the outbox."""
+IDLE = 0.005
+"""Seconds between two looks at several cameras none of which has a new frame."""
 OPEN_INTERVAL = 10.0
 """Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
@@ -32,12 +35,15 @@ class Watch:
 
     def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
         self.name = camera.name
-        self.camera: Camera = open_camera(camera)
+        # One of several must not let the others wait.
+        self.camera: Camera = open_camera(camera, wait=WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0)
         self.frames = iter(self.camera)
         self.pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
         self.size: tuple[int, int] | None = None
         """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
         self.people = ""
+        self.judged = 0
+        """Frames."""
         self.last_judged = 0.0
         """When its newest frame was judged, by the monotonic clock."""
 
@@ -141,6 +147,7 @@ class Daemon:
         while active and not self._is_told_to_stop:
             if not self._publisher.is_alive:
                 raise RuntimeError("the thread that delivers has ended")
+            judged = sum(watch.judged for watch in active)
             for watch in list(active):
                 try:
                     frame = next(watch.frames)
@@ -154,6 +161,8 @@ class Daemon:
                 elif time.monotonic() - watch.last_judged > self._config.compliance.leave_after:
                     # Nobody can be seen any more; who is there when the camera is back is another violation.
                     self._end_violations(watch, "left")
+            if len(self._watches) > 1 and sum(watch.judged for watch in active) == judged:
+                time.sleep(IDLE)
             self._note_what_is_open()
             if self._health.is_due(self._publisher.delivery, self._cameras()):
                 self._tell_health()
@@ -171,6 +180,7 @@ class Daemon:
             self._report(watch, violation, watch.size or size if violation.reason == "scene_cut" else size)
         watch.size = size
         watch.last_judged = time.monotonic()
+        watch.judged += 1
         self._tell_people(watch)
 
     def _end_violations(self, watch: Watch, reason: str) -> None:
@@ -211,8 +221,12 @@ class Daemon:
 
     def _cameras(self) -> dict[str, CameraStatus]:
         """How each live camera is."""
-        statuses = ((watch.name, watch.camera.status) for watch in self._watches)
-        return {name: status for name, status in statuses if status is not None}
+        statuses = ((watch, watch.camera.status) for watch in self._watches)
+        return {
+            watch.name: dataclasses.replace(status, judged=watch.judged)
+            for watch, status in statuses
+            if status is not None
+        }
 
     def _tell_people(self, watch: Watch) -> None:
         people = people_payload(watch.pipeline.verdicts())

@@ -67,6 +67,7 @@ def _camera(status: CameraStatus) -> dict[str, Any]:
         "width": width,
         "height": height,
         "frames": status.frames,
+        "judged": status.judged,
         "losses": status.losses,
     }
 

@@ -127,6 +127,29 @@ def test_a_camera_that_is_lost_is_said_and_what_was_open_ends_as_last_seen(
     subscriber.close()
 
 
+def test_a_camera_that_is_not_there_does_not_slow_down_another(
+    mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
+) -> None:
+    cameras = [{"name": "gate", "source": "http://127.0.0.1:9/"}, {"name": "door", "source": stream[0]}]
+    command = [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
+    with subprocess.Popen([*command, "--set", "health.interval=1"]) as daemon:
+        try:
+            assert wait_until(lambda: judged(subscriber) >= 5, 20)
+            before, started = judged(subscriber), time.monotonic()
+            assert wait_until(lambda: judged(subscriber) >= before + 40, 20)
+            # The stream has 20 a second.
+            assert time.monotonic() - started < 10
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
+    subscriber.close()
+
+
+def judged(subscriber: Subscriber) -> int:
+    said = subscriber.payloads("facemask/pi/health")
+    return int(json.loads(said[-1])["cameras"]["door"]["judged"]) if said else 0
+
+
 def camera_state(subscriber: Subscriber) -> str | None:
     said = subscriber.payloads("facemask/pi/health")
     return json.loads(said[-1])["cameras"]["door"]["state"] if said else None

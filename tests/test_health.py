@@ -41,7 +41,15 @@ def test_it_says_how_delivery_stands() -> None:
 
 def test_it_says_how_each_camera_is() -> None:
     said = json.loads(Health(interval=60).payload(GOOD, LOST))["cameras"]
-    expected = {"state": "lost", "reason": "it does not answer", "width": 640, "height": 480, "frames": 12, "losses": 2}
+    expected = {
+        "state": "lost",
+        "reason": "it does not answer",
+        "width": 640,
+        "height": 480,
+        "frames": 12,
+        "judged": 0,
+        "losses": 2,
+    }
     assert said == {"door": expected}
     nothing = {"door": CameraStatus(CameraState.OPENING, "", None, 0, 0)}
     said = json.loads(Health(interval=60).payload(GOOD, nothing))["cameras"]["door"]

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from facemask_edge.cameras.capture import Capture
+from facemask_edge.cameras.capture import WAIT_FOR_FRAME, Capture
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
@@ -44,8 +44,12 @@ def is_live(source: str) -> bool:
     return source.isdecimal() or source.startswith("/dev/") or "://" in source
 
 
-def open_camera(config: CameraConfig) -> Camera:
+def open_camera(config: CameraConfig, *, wait: float = WAIT_FOR_FRAME) -> Camera:
     """Open the camera that a configuration describes.
+
+    Args:
+        config: The camera.
+        wait: Seconds that a live camera waits for a frame.
 
     Raises:
         InputError: It is a recording or folder that cannot be read.
@@ -53,7 +57,7 @@ def open_camera(config: CameraConfig) -> Camera:
     if is_live(config.source):
         from facemask_edge.cameras.live import LiveCamera  # noqa: PLC0415 - a recording needs none of its threads
 
-        return LiveCamera(config.name, lambda: _open_capture(config))
+        return LiveCamera(config.name, lambda: _open_capture(config), wait=wait)
     from facemask_edge.cameras.recording import PictureFolder, Recording  # noqa: PLC0415 - likewise
 
     path = Path(config.source)

@@ -8,6 +8,8 @@ OPEN_TIMEOUT = 5.0
 """Seconds that opening may take."""
 READ_TIMEOUT = 3.0
 """Seconds that a picture may take to come."""
+WAIT_FOR_FRAME = 1.0
+"""Seconds after which the frame loop gets its turn back, frame or not."""
 MOST_PIXELS = 25_000_000
 """Of a picture: more is no camera's, but somebody's who wants all memory."""
 

@@ -10,13 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError, Capture
+from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, WAIT_FOR_FRAME, CameraLostError, Capture
 from facemask_edge.cameras.picture_watch import PictureWatch
 from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.values import Frame, Image
 
-WAIT_FOR_FRAME = 1.0
-"""Seconds after which the frame loop gets its turn back, frame or not."""
 MOST_AGE = 2.0
 """Seconds after which a frame is too old to be judged."""
 CLOSE_TIMEOUT = 0.5
@@ -36,10 +34,12 @@ class LiveCamera:
     Args:
         name: For the log.
         open_capture: Opens it.
+        wait: Seconds to wait for a frame; 0 where other cameras must not wait, too.
     """
 
-    def __init__(self, name: str, open_capture: Callable[[], Capture]) -> None:
+    def __init__(self, name: str, open_capture: Callable[[], Capture], *, wait: float = WAIT_FOR_FRAME) -> None:
         self._name = name
+        self._wait = wait
         self._open_capture = open_capture
         self._newest: Frame | None = None
         self._fresh = threading.Condition()
@@ -58,10 +58,10 @@ class LiveCamera:
         self._thread.start()
 
     def __iter__(self) -> Iterator[Frame | None]:
-        """The newest frame each time; None when there was no new one for a second."""
+        """The newest frame each time; None when there was no new one in time."""
         while not self._closing.is_set():
             with self._fresh:
-                self._fresh.wait_for(lambda: self._newest is not None or self._closing.is_set(), WAIT_FOR_FRAME)
+                self._fresh.wait_for(lambda: self._newest is not None or self._closing.is_set(), self._wait)
                 newest, self._newest = self._newest, None
             is_stale = newest is not None and time.monotonic() - newest.timestamp > MOST_AGE
             yield None if is_stale else newest

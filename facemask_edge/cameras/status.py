@@ -29,3 +29,5 @@ class CameraStatus:
     """Pictures that came, judged or not."""
     losses: int
     """How often it was lost since the start."""
+    judged: int = 0
+    """Pictures that were judged, as the daemon counts them."""

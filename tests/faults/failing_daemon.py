@@ -1,4 +1,4 @@
-"""The daemon with a model that fails after some invocations: ``FAULTS_MODEL`` is ``hangs:40``, ``raises:9``, ``aborts:5``.
+"""The daemon with a model that fails after some invocations: FAULTS_MODEL is ``hangs:9``, ``raises:9`` or ``aborts:9``.
 
 As the Edge TPU's library does it: it waits for ever in C, reports an error, or ends the process.
 """

@@ -105,6 +105,7 @@ class ScriptedBroker:
             if self._manner is Manner.BAD_WEB_SOCKET:
                 connection.recv(1000)
                 connection.sendall(b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nSec-WebSocket-Accept:abc\r\n\r\n")
+                raise EOFError
             _, body = _read(connection)
             is_version_5 = body[6] == VERSION_5
             if self._welcomes(connection, turn, is_version_5=is_version_5):
