@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, load_delegate
 
 from facemask_edge.errors import ModelError
 from facemask_edge.inference import Model, QuantizedOutput
 from facemask_edge.manifest import MANIFEST, packaged_models, sha256_of
+from tests.faults.process_faults import stub_delegate
 
 CLASSIFIER = "mask_classifier_int8.tflite"
 DETECTOR = "face_detector_320_int8.tflite"
@@ -84,3 +86,23 @@ def test_a_file_that_is_no_model_is_explained_though_its_sha256_is_right(tmp_pat
 def test_a_model_that_takes_another_picture_than_its_manifest_says_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not take one picture of 96x96"):
         Model(copied(tmp_path, input={"width": 96, "height": 96, "channels": "RGB"}))
+
+
+@pytest.mark.skipif(
+    not shutil.which("gcc"), reason="the Debian package gcc is not installed; run: sudo apt install gcc"
+)
+@pytest.mark.parametrize("name", [DETECTOR, "mask_classifier_int8.tflite"])
+def test_the_delegate_of_the_fault_tests_judges_as_the_runtime_does(name: str, tmp_path: Path) -> None:
+    path = str(packaged_models() / name)
+    delegate = load_delegate(str(stub_delegate(tmp_path)))
+    plain, delegated = Interpreter(path), Interpreter(path, experimental_delegates=[delegate])
+    pictures = np.random.default_rng(0).integers(-128, 127, (5, *plain.get_input_details()[0]["shape"])).astype(np.int8)
+    for picture in pictures:
+        outputs = []
+        for interpreter in (plain, delegated):
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture)
+            interpreter.invoke()
+            outputs.append([interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()])
+        for expected, found in zip(*outputs, strict=True):
+            assert np.abs(expected.astype(int) - found).max() <= 1

@@ -1,37 +1,17 @@
-"""The daemon with a model that fails after some invocations: FAULTS_MODEL is ``hangs:9``, ``raises:9`` or ``aborts:9``.
+"""The daemon with its models on the delegate STUB_LIBRARY, which fails as STUB_DELEGATE says; see stub_delegate.c."""
 
-As the Edge TPU's library does it: it waits for ever in C, reports an error, or ends the process.
-"""
-
-import ctypes
 import os
+from functools import partial
 
+from ai_edge_litert.interpreter import Interpreter, load_delegate
+
+from facemask_edge import inference
 from facemask_edge.cli import main
-from facemask_edge.inference import Model
-
-
-def _fail_after() -> None:
-    how, after = os.environ["FAULTS_MODEL"].split(":")
-    left = int(after)
-    run = Model.run
-
-    def failing(model: Model) -> None:
-        nonlocal left
-        left -= 1
-        if left >= 0:
-            run(model)
-        elif how == "hangs":
-            # With Python's lock held, as a call of a library that does not give it back: no other thread runs, either.
-            ctypes.PyDLL(None).pause()
-        elif how == "raises":
-            raise RuntimeError("the delegate failed")
-        else:
-            os.abort()
-
-    setattr(Model, "run", failing)  # noqa: B010 - mypy takes no assignment to a method
-
 
 if __name__ == "__main__":
-    if "FAULTS_MODEL" in os.environ:
-        _fail_after()
+    if "STUB_DELEGATE" in os.environ:
+        delegate = load_delegate(os.environ["STUB_LIBRARY"])
+        # Each model has a kernel of its own; the delegate may be shared.
+        on_delegate = partial(Interpreter, experimental_delegates=[delegate])
+        vars(inference)["_interpreter_class"] = lambda: on_delegate
     main()

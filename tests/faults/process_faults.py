@@ -2,6 +2,7 @@
 
 import random
 import signal
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.subscriber import Subscriber, wait_until
 LONGEST_LIFE = 2.5
 """Seconds after which the daemon is killed at the latest: the sample is judged in about that time."""
 MOST_INVOCATIONS = 400
-"""Of both models, after which one fails at the latest: the sample takes about twice as many."""
+"""Of both models together, after which one fails at the latest: the sample takes about twice as many."""
 LONGEST_STOP = 5.0
 """Seconds in which a daemon that is told to stop must have ended."""
 
@@ -102,12 +103,24 @@ def model_aborts(folder: Path, rounds: int, seed: int) -> Outcome:
     return _model_fails("a model aborts the process", folder, rounds, seed, how="aborts")
 
 
+def stub_delegate(folder: Path) -> Path:
+    """Compile the delegate that fails when it is told to."""
+    library = folder / "libstub.so"
+    source = Path(__file__).with_name("stub_delegate.c")
+    subprocess.run(["gcc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source, "-lm"], check=True)
+    return library
+
+
 def _model_fails(fault: str, folder: Path, rounds: int, seed: int, *, how: str) -> Outcome:
     chance = random.Random(seed)
     broker = Mosquitto(folder, *PERSISTENT).start()
     camera = f'cameras=[{{name: door, source: "{SAMPLE}"}}]'
     options = ["--set", camera, *settings(folder, broker.url), "--drain-timeout", "60"]
-    environments = [{"FAULTS_MODEL": f"{how}:{chance.randint(1, MOST_INVOCATIONS)}"} for _ in range(rounds)]
+    library = str(stub_delegate(folder))
+    environments = [
+        {"STUB_LIBRARY": library, "STUB_DELEGATE": f"{how}:{chance.randint(1, MOST_INVOCATIONS)}"}
+        for _ in range(rounds)
+    ]
     manager = ServiceManager(folder, "tests.faults.failing_daemon", "run", *options, environments=[*environments, {}])
     with closing(Subscriber(broker.port, persistent=True)) as witness, closing(manager):
         manager.run()
