@@ -48,13 +48,14 @@ class MaskClassifier:
     Args:
         model: File name of a packaged model or a path.
         threads: Inference threads.
+        accelerator: Where it runs, see ``inference.Model``.
 
     Raises:
         ModelError: The model cannot be used, or its labels are not ``mask`` and ``no_mask``.
     """
 
-    def __init__(self, model: str, *, threads: int = 1) -> None:
-        self.model = Model(model, threads=threads)
+    def __init__(self, model: str, *, threads: int = 1, accelerator: str = "cpu") -> None:
+        self.model = Model(model, threads=threads, accelerator=accelerator)
         labels = self.model.entry.labels
         if sorted(labels) != sorted([Label.MASK, Label.NO_MASK]):
             raise ModelError(

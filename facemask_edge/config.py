@@ -59,6 +59,13 @@ class CameraConfig(Section):
     )
 
 
+Accelerator = Annotated[str, Field(pattern=r"^(auto|cpu|edgetpu(:[0-9])?)$")]
+ACCELERATOR = (
+    "Where it runs: cpu; edgetpu, or edgetpu:N for the Nth one; auto takes an Edge TPU where there is one and the "
+    "model's _edgetpu.tflite, else the CPU."
+)
+
+
 class DetectorConfig(Section):
     """The face detector."""
 
@@ -68,6 +75,7 @@ class DetectorConfig(Section):
         description="Model file: a packaged one by name or a path; null chooses the input size (320 or 512 px) from "
         "the frame size and compliance.min_face_height.",
     )
+    accelerator: Accelerator = Field("auto", description=ACCELERATOR)
     min_score: float = Field(0.6, gt=0, lt=1, description="A face of a lower score never starts a track.")
 
 
@@ -75,6 +83,7 @@ class ClassifierConfig(Section):
     """The mask classifier."""
 
     model: str = Field("mask_classifier_int8.tflite", description="Model file: a packaged one by name or a path.")
+    accelerator: Accelerator = Field("auto", description=ACCELERATOR)
     threads: int = Field(
         1, ge=1, le=8, description="Inference threads; a second one gains little and loses under load."
     )

@@ -12,6 +12,7 @@ from facemask_edge.cameras import Camera, is_live, open_camera
 from facemask_edge.cameras.capture import WAIT_FOR_FRAME
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig, Config
+from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.health import Health
 from facemask_edge.messages import Topics, people_payload, violation_payload
@@ -66,7 +67,9 @@ class Daemon:
         self._device = config.device_name
         self._topics = Topics(config.mqtt.prefix, self._device)
         self._is_told_to_stop = False
-        self._models = Models(config)
+        # Beside the outbox: it has to outlive this process, too.
+        self._deaths = EdgeTpuDeaths(config.outbox.path.with_name("edge-tpu-deaths"))
+        self._models = Models(config, self._deaths)
         self._classifier = self._models.classifier.model.entry
         self._watches = [Watch(config, camera, self._models) for camera in config.cameras]
         outbox = config.outbox
@@ -103,6 +106,8 @@ class Daemon:
             # At last: a camera that hangs may take a while.
             for watch in self._watches:
                 watch.camera.close()
+        # Not after an exception: that may have been the Edge TPU's, too.
+        self._deaths.end()
         if not is_all_recorded:
             raise OutputError(
                 f"outbox {self._config.outbox.path}: the disk failed until the end; what was not delivered is lost"
@@ -169,6 +174,7 @@ class Daemon:
             # An absent broker or camera is no reason to be started again; what hangs or has ended is.
             if self._publisher.is_working and all(watch.camera.is_alive for watch in active):
                 self._manager.alive()
+            self._deaths.go_on()
 
     def _judge(self, watch: Watch, frame: Frame) -> None:
         violations = watch.pipeline.process(frame)
@@ -216,7 +222,7 @@ class Daemon:
                 self._publisher.still_open(self._topics.violation(watch.name), payload)
 
     def _tell_health(self) -> None:
-        payload = self._health.payload(self._publisher.delivery, self._cameras())
+        payload = self._health.payload(self._publisher.delivery, self._cameras(), self._models.accelerators())
         self._publisher.publish_latest(self._topics.health, payload, qos=1)
 
     def _cameras(self) -> dict[str, CameraStatus]:

@@ -30,12 +30,15 @@ class Health:
         """Whether the interval is over, or the store, a camera or the broker is in another state than was told."""
         return time.monotonic() >= self._next or _alarming(delivery, cameras) != self._told
 
-    def payload(self, delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> str:
+    def payload(
+        self, delivery: Delivery, cameras: Mapping[str, CameraStatus], accelerators: Mapping[str, str | int]
+    ) -> str:
         """The message as JSON; the next one is due an interval later.
 
         Args:
             delivery: How delivery stands.
             cameras: How each live camera is, by name.
+            accelerators: Where the models run.
         """
         self._next = time.monotonic() + self._interval
         self._told = _alarming(delivery, cameras)
@@ -54,6 +57,7 @@ class Health:
             "dropped": store.dropped,
             "outbox": {"kept": store.kept, "fault": store.fault, "set_aside": store.set_aside},
             "cameras": {name: _camera(status) for name, status in cameras.items()},
+            "accelerator": dict(accelerators),
             "mqtt": {"state": delivery.state, "server": delivery.server, "reason": delivery.reason},
         }
         return json.dumps(health)

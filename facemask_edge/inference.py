@@ -4,7 +4,9 @@
 set-ups look.
 """
 
-from collections.abc import Mapping
+import logging
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,10 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facemask_edge.edge_tpu import EdgeTpuError, edge_tpu
 from facemask_edge.errors import ModelError
 from facemask_edge.manifest import ModelEntry, find_model
 from facemask_edge.native import native_stderr_hidden
 from facemask_edge.values import Image
+
+logger = logging.getLogger(__name__)
 
 
 def _interpreter_class() -> Any:  # noqa: ANN401 - two runtimes without type information share this interface
@@ -75,17 +80,22 @@ class Model:
     Args:
         name: File name of a packaged model or a path, see ``manifest.find_model``.
         threads: Inference threads.
+        accelerator: ``cpu``, ``edgetpu``, ``edgetpu:N`` or ``auto``, as in the configuration.
 
     Raises:
-        ModelError: The file is missing, damaged or not a fully quantized model for one picture.
+        ModelError: The file is missing, damaged or not a fully quantized model for one picture; or it is to run on an
+            Edge TPU and cannot.
     """
 
-    def __init__(self, name: str, *, threads: int = 1) -> None:
-        path, self.entry = find_model(name)
+    def __init__(self, name: str, *, threads: int = 1, accelerator: str = "cpu") -> None:
+        path, self.entry, delegate = _placed(name, accelerator)
+        self.accelerator = "cpu" if delegate is None else "edgetpu"
+        """Where it runs."""
+        options = {} if delegate is None else {"experimental_delegates": [delegate]}
         try:
             # The runtime announces on stderr which kernels it uses.
             with native_stderr_hidden():
-                self._interpreter = _interpreter_class()(model_path=str(path), num_threads=threads)
+                self._interpreter = _interpreter_class()(model_path=str(path), num_threads=threads, **options)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(_loading_failed(path, self.entry, error)) from error
@@ -150,6 +160,46 @@ class Model:
         if len(inputs) != 1 or tuple(inputs[0]["shape"]) != wanted:
             raise ModelError(f"model {path} does not take one picture of {width}x{height}, as its manifest says")
         return int(inputs[0]["index"])
+
+
+def _placed(name: str, accelerator: str) -> tuple[Path, ModelEntry, Any]:
+    """The file to load, what is known of it, and the delegate that runs it; None where the CPU does.
+
+    Raises:
+        ModelError: It is to run on an Edge TPU and cannot.
+    """
+    path, entry = find_model(name)
+    kind, _, number = accelerator.partition(":")
+    if not wants_edge_tpu(path, accelerator):
+        return path, entry, None
+    compiled = compiled_of(path)
+    if not compiled.exists():
+        raise ModelError(
+            f"model {compiled} does not exist; make it with convert-model --edgetpu, or set accelerator: cpu"
+        )
+    try:
+        delegate = edge_tpu(_load_delegate(), number)
+    except EdgeTpuError as error:
+        if kind != "auto":
+            raise ModelError(f"model {compiled} cannot be used: {error}") from error
+        logger.warning("model %s runs on the CPU: %s", path.name, error)
+        return path, entry, None
+    return *find_model(str(compiled.absolute())), delegate
+
+
+def wants_edge_tpu(model: Path, accelerator: str) -> bool:
+    """Whether a model is to be tried on an Edge TPU."""
+    return accelerator != "cpu" and (accelerator != "auto" or compiled_of(model).exists())
+
+
+def compiled_of(model: Path) -> Path:
+    """Where the same model lies for an Edge TPU."""
+    return model.with_stem(f"{model.stem}_edgetpu")
+
+
+def _load_delegate() -> Callable[..., Any]:
+    """The loader that belongs to the runtime."""
+    return vars(sys.modules[_interpreter_class().__module__])["load_delegate"]  # type: ignore[no-any-return]
 
 
 def _loading_failed(path: Path, entry: ModelEntry, error: Exception) -> str:

@@ -106,6 +106,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def model_path(name: str) -> Path:
+    """Where a model of this name lies: a file name is that of a packaged model, anything else a path."""
+    return Path(name) if "/" in name else packaged_models() / name
+
+
 def find_model(name: str) -> tuple[Path, ModelEntry]:
     """Find a model and check that its file is whole.
 
@@ -115,7 +120,7 @@ def find_model(name: str) -> tuple[Path, ModelEntry]:
     Raises:
         ModelError: The file or its manifest entry is missing, or its SHA-256 is another.
     """
-    path = Path(name) if "/" in name else packaged_models() / name
+    path = model_path(name)
     try:
         found = path.is_file()
     except OSError as error:

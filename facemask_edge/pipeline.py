@@ -1,5 +1,6 @@
 """The way of a frame: from a picture to verdicts and violations, for one camera."""
 
+import logging
 import time
 from functools import partial
 
@@ -8,8 +9,10 @@ import cv2
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
+from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.faces import FaceDetector, create_detector, packaged_model
-from facemask_edge.inference import Model
+from facemask_edge.inference import Model, wants_edge_tpu
+from facemask_edge.manifest import model_path
 from facemask_edge.pace import Pace
 from facemask_edge.scene_cut import SceneCuts
 from facemask_edge.sharpness import sharpness
@@ -20,20 +23,28 @@ from facemask_edge.zones import Zones
 
 WHOLE_FACE = 0.95
 """A face of which less is in the frame is followed but not judged: what the edge hides is what decides."""
+logger = logging.getLogger(__name__)
 
 
 class Models:
     """The models of a device, loaded once and shared by its cameras.
 
+    Args:
+        config: The whole configuration.
+        deaths: Of this program on the Edge TPU; where they are too many, all models run on the CPU.
+
     Raises:
         ModelError: A model cannot be used.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, deaths: EdgeTpuDeaths | None = None) -> None:
         self._config = config
+        self._deaths = deaths
         # On pictures this small, a pool of threads of OpenCV's own costs more than it gains.
         cv2.setNumThreads(config.classifier.threads)
-        self.classifier = MaskClassifier(config.classifier.model, threads=config.classifier.threads)
+        classifier = config.classifier
+        accelerator = self._accelerator(classifier.model, classifier.accelerator)
+        self.classifier = MaskClassifier(classifier.model, threads=classifier.threads, accelerator=accelerator)
         self._detectors: dict[str, FaceDetector] = {}
         if config.detector.model:
             self.detector(0, 0)
@@ -43,8 +54,29 @@ class Models:
         config = self._config
         name = config.detector.model or packaged_model(width, height, config.compliance.min_face_height)
         if name not in self._detectors:
-            self._detectors[name] = create_detector(config.detector, name, threads=config.classifier.threads)
+            accelerator = self._accelerator(name, config.detector.accelerator)
+            detector = config.detector.model_copy(update={"accelerator": accelerator})
+            self._detectors[name] = create_detector(detector, name, threads=config.classifier.threads)
         return self._detectors[name]
+
+    def _accelerator(self, name: str, wanted: str) -> str:
+        """Where a model is to run: as it is wanted, unless the Edge TPU has ended this program too often."""
+        if self._deaths is None or not wants_edge_tpu(model_path(name), wanted):
+            return wanted
+        if self._deaths.are_too_many:
+            logger.error("model %s runs on the CPU: the Edge TPU ended this program %d times", name, self._deaths.count)
+            return "cpu"
+        self._deaths.begin()
+        return wanted
+
+    def accelerators(self) -> dict[str, str | int]:
+        """Where each kind of model runs, and how often in a row the Edge TPU had ended this program before."""
+        detectors = {detector.model.accelerator for detector in self._detectors.values()}
+        return {
+            "classifier": self.classifier.model.accelerator,
+            "detector": ", ".join(sorted(detectors)) or "not loaded",
+            "edge_tpu_deaths": self._deaths.count if self._deaths else 0,
+        }
 
     def loaded(self) -> list[Model]:
         """The models in use so far."""

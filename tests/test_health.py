@@ -21,6 +21,7 @@ GOOD = Delivery(
 )
 
 CAMERAS = {"door": CameraStatus(CameraState.OK, "", (640, 480), 12, 1)}
+ACCELERATORS: dict[str, str | int] = {"classifier": "cpu", "detector": "edgetpu", "edge_tpu_deaths": 1}
 LOST = {"door": CameraStatus(CameraState.LOST, "it does not answer", (640, 480), 12, 2)}
 
 
@@ -31,16 +32,17 @@ def failing(delivery: Delivery) -> Delivery:
 
 def test_it_says_how_delivery_stands() -> None:
     minute_old = dataclasses.replace(GOOD, store=dataclasses.replace(GOOD.store, oldest=time.time() - 60))
-    said = json.loads(Health(interval=60).payload(minute_old, CAMERAS))
+    said = json.loads(Health(interval=60).payload(minute_old, CAMERAS, ACCELERATORS))
     assert (said["schema"], said["version"]) == ("facemask-edge/health/1", __version__)
     assert (said["queued"], said["unheard"], said["dead_letters"], said["dropped"]) == (3, 2, 1, 4)
     assert 60 <= said["oldest_age_s"] < 70
     assert said["outbox"] == {"kept": "disk", "fault": None, "set_aside": None}
+    assert said["accelerator"] == ACCELERATORS
     assert said["mqtt"] == {"state": "connected", "server": "mqtt://broker:1883", "reason": None}
 
 
 def test_it_says_how_each_camera_is() -> None:
-    said = json.loads(Health(interval=60).payload(GOOD, LOST))["cameras"]
+    said = json.loads(Health(interval=60).payload(GOOD, LOST, ACCELERATORS))["cameras"]
     expected = {
         "state": "lost",
         "reason": "it does not answer",
@@ -52,15 +54,15 @@ def test_it_says_how_each_camera_is() -> None:
     }
     assert said == {"door": expected}
     nothing = {"door": CameraStatus(CameraState.OPENING, "", None, 0, 0)}
-    said = json.loads(Health(interval=60).payload(GOOD, nothing))["cameras"]["door"]
+    said = json.loads(Health(interval=60).payload(GOOD, nothing, ACCELERATORS))["cameras"]["door"]
     assert (said["state"], said["reason"], said["width"]) == ("opening", None, None)
 
 
 def test_a_camera_that_changes_is_said_at_once() -> None:
     health = Health(interval=3600)
-    health.payload(GOOD, CAMERAS)
+    health.payload(GOOD, CAMERAS, ACCELERATORS)
     assert health.is_due(GOOD, LOST)
-    health.payload(GOOD, LOST)
+    health.payload(GOOD, LOST, ACCELERATORS)
     assert not health.is_due(GOOD, LOST)
     larger = {"door": dataclasses.replace(LOST["door"], size=(1280, 720))}
     assert health.is_due(GOOD, larger)
@@ -68,28 +70,28 @@ def test_a_camera_that_changes_is_said_at_once() -> None:
 
 def test_an_age_is_never_negative_when_the_clock_was_set_back() -> None:
     future = dataclasses.replace(GOOD, store=dataclasses.replace(GOOD.store, oldest=time.time() + 3600))
-    assert json.loads(Health(interval=60).payload(future, CAMERAS))["oldest_age_s"] == 0
-    assert json.loads(Health(interval=60).payload(GOOD, CAMERAS))["oldest_age_s"] is None
+    assert json.loads(Health(interval=60).payload(future, CAMERAS, ACCELERATORS))["oldest_age_s"] == 0
+    assert json.loads(Health(interval=60).payload(GOOD, CAMERAS, ACCELERATORS))["oldest_age_s"] is None
 
 
 def test_it_is_said_at_first_after_an_interval_and_when_the_store_changes() -> None:
     health = Health(interval=3600)
     assert health.is_due(GOOD, CAMERAS)
-    health.payload(GOOD, CAMERAS)
+    health.payload(GOOD, CAMERAS, ACCELERATORS)
     assert not health.is_due(GOOD, CAMERAS)
     assert health.is_due(failing(GOOD), CAMERAS)
-    health.payload(failing(GOOD), CAMERAS)
+    health.payload(failing(GOOD), CAMERAS, ACCELERATORS)
     assert not health.is_due(failing(GOOD), CAMERAS)
     assert health.is_due(GOOD, CAMERAS)
     quick = Health(interval=0)
-    quick.payload(GOOD, CAMERAS)
+    quick.payload(GOOD, CAMERAS, ACCELERATORS)
     assert quick.is_due(GOOD, CAMERAS)
 
 
 def test_what_is_retained_of_the_time_before_the_connection_does_not_stay() -> None:
     health = Health(interval=3600)
     connecting = dataclasses.replace(GOOD, state=BrokerState.CONNECTING)
-    health.payload(connecting, CAMERAS)
+    health.payload(connecting, CAMERAS, ACCELERATORS)
     assert health.is_due(GOOD, CAMERAS)
 
 

@@ -39,4 +39,5 @@ def create_detector(config: DetectorConfig, model: str, *, threads: int = 1) -> 
     Raises:
         ModelError: The model cannot be used.
     """
-    return YuNet(model, min_score=CONTINUING_SCORE * config.min_score, threads=threads)
+    score = CONTINUING_SCORE * config.min_score
+    return YuNet(model, min_score=score, threads=threads, accelerator=config.accelerator)

@@ -29,13 +29,14 @@ class YuNet:
         model: File name of a packaged model or a path.
         min_score: Faces of a lower score are not returned.
         threads: Inference threads.
+        accelerator: Where it runs, see ``inference.Model``.
 
     Raises:
         ModelError: The model cannot be used.
     """
 
-    def __init__(self, model: str, *, min_score: float, threads: int = 1) -> None:
-        self.model = Model(model, threads=threads)
+    def __init__(self, model: str, *, min_score: float, threads: int = 1, accelerator: str = "cpu") -> None:
+        self.model = Model(model, threads=threads, accelerator=accelerator)
         width, height = self.model.size
         self._canvas: Image = np.zeros((height, width, 3), np.uint8)
         self._min_score = min_score

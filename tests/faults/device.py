@@ -67,7 +67,9 @@ class Device:
 
     def tell_health(self) -> None:
         if self.health.is_due(self.publisher.delivery, {}):
-            self.publisher.publish_latest(self._topics.health, self.health.payload(self.publisher.delivery, {}), qos=1)
+            self.publisher.publish_latest(
+                self._topics.health, self.health.payload(self.publisher.delivery, {}, {}), qos=1
+            )
 
     def _ended(self, started: Violation, reason: str) -> Violation:
         duration = time.monotonic() - started.timestamp

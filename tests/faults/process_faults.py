@@ -1,6 +1,8 @@
 """The daemon itself is killed, or told to stop; here it is the real one, with a recording in front of its camera."""
 
+import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -8,6 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 from facemask_edge.demo import SAMPLE
+from facemask_edge.edge_tpu import LIBRARY
+from facemask_edge.edge_tpu_deaths import MOST
+from facemask_edge.manifest import MANIFEST, Manifest, packaged_models, read_manifest
 from tests.conftest import Mosquitto
 from tests.faults.broker_faults import PERSISTENT
 from tests.faults.outcome import Outcome, arrived, compare
@@ -17,6 +22,7 @@ from tests.subscriber import Subscriber, wait_until
 
 LONGEST_LIFE = 2.5
 """Seconds after which the daemon is killed at the latest: the sample is judged in about that time."""
+CLASSIFIER, DETECTOR = "mask_classifier_int8.tflite", "face_detector_320_int8.tflite"
 MOST_INVOCATIONS = 400
 """Of both models together, after which one fails at the latest: the sample takes about twice as many."""
 LONGEST_STOP = 5.0
@@ -103,9 +109,58 @@ def model_aborts(folder: Path, rounds: int, seed: int) -> Outcome:
     return _model_fails("a model aborts the process", folder, rounds, seed, how="aborts")
 
 
-def stub_delegate(folder: Path) -> Path:
+def edge_tpu_dies(folder: Path, rounds: int, seed: int) -> Outcome:
+    """The Edge TPU's library ends the process soon after each start; the fourth start is on the CPU, and works."""
+    chance = random.Random(seed)
+    outcome = Outcome("the Edge TPU ends the process again and again")
+    for turn in range(rounds):
+        own = folder / str(turn)
+        own.mkdir()
+        outcome.add(_dies_until_it_is_left(own, outcome.fault, chance.randint(1, MOST_INVOCATIONS // 4)))
+    return outcome
+
+
+def _dies_until_it_is_left(folder: Path, fault: str, invocations: int) -> Outcome:
+    broker = Mosquitto(folder, *PERSISTENT).start()
+    stub_delegate(folder, LIBRARY)
+    models = with_compiled_models(folder)
+    camera = f'cameras=[{{name: door, source: "{SAMPLE}"}}]'
+    chosen = {"classifier__model": str(models / CLASSIFIER), "detector__model": str(models / DETECTOR)}
+    options = ["--set", camera, *settings(folder, broker.url, **chosen), "--drain-timeout", "60"]
+    dying = {"LD_LIBRARY_PATH": str(folder), "STUB_DELEGATE": f"aborts:{invocations}"}
+    manager = ServiceManager(folder, "facemask_edge", "run", *options, environments=[dying] * (MOST + 1))
+    with closing(Subscriber(broker.port, persistent=True)) as witness, closing(manager):
+        manager.run()
+        codes = [run.process.returncode for run in manager.runs]
+        assert codes == [-signal.SIGABRT] * MOST + [0], (codes, manager.runs[-1].log[-20:])
+        recorded = [happening for run in manager.runs for happening in run.recorded]
+        wait_until(lambda: arrived(witness.events()) >= set(recorded), 10)
+        said = json.loads(witness.payloads("facemask/pi/health")[-1])["accelerator"]
+        assert said == {"classifier": "cpu", "detector": "cpu", "edge_tpu_deaths": MOST}, said
+        outcome = compare(fault, witness.events(), recorded=recorded)
+    broker.stop()
+    outcome.remark = f"the {MOST + 1}th start is on the CPU"
+    return outcome
+
+
+def with_compiled_models(folder: Path) -> Path:
+    """A folder with the shipped models, and copies that stand for those that were compiled for an Edge TPU."""
+    models = folder / "models"
+    models.mkdir()
+    entries = []
+    for entry in read_manifest(packaged_models()).models:
+        if entry.file in (CLASSIFIER, DETECTOR):
+            compiled = entry.file.replace(".tflite", "_edgetpu.tflite")
+            for name in (entry.file, compiled):
+                shutil.copy(packaged_models() / entry.file, models / name)
+                entries.append(entry.model_copy(update={"file": name}))
+    (models / MANIFEST).write_text(Manifest(models=entries).model_dump_json())
+    return models
+
+
+def stub_delegate(folder: Path, name: str = "libstub.so") -> Path:
     """Compile the delegate that fails when it is told to."""
-    library = folder / "libstub.so"
+    library = folder / name
     source = Path(__file__).with_name("stub_delegate.c")
     subprocess.run(["gcc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source, "-lm"], check=True)
     return library

@@ -48,6 +48,7 @@ SCENARIOS = (
     Scenario(process_faults.model_hangs, full=20, short=2),
     Scenario(process_faults.model_raises, full=20, short=2),
     Scenario(process_faults.model_aborts, full=20, short=2),
+    Scenario(process_faults.edge_tpu_dies, full=10, short=1),
     Scenario(disk_faults.power_cut, full=200, short=10),
     Scenario(disk_faults.disk_full, full=10, short=1),
     Scenario(disk_faults.disk_read_only, full=10, short=1),

@@ -1,0 +1,33 @@
+"""The Edge TPU of a Coral, through its library; never tried on a real one, see docs/coral.md."""
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+LIBRARY = "libedgetpu.so.1"
+
+
+class EdgeTpuError(Exception):
+    """It cannot be used; the text says why and what to do, as a sentence."""
+
+
+def edge_tpu(load_delegate: Callable[..., Any], number: str) -> Any:  # noqa: ANN401 - the runtime's own type
+    """A delegate that runs compiled models on an Edge TPU.
+
+    Args:
+        load_delegate: Of the runtime that is to use it.
+        number: Which one; empty takes any.
+
+    Raises:
+        EdgeTpuError: There is no library or no device.
+    """
+    try:
+        # First by itself: a runtime that cannot load it leaves half a delegate, which complains when it is thrown away.
+        ctypes.CDLL(LIBRARY)
+        return load_delegate(LIBRARY, {"device": f":{number}"} if number else None)
+    except OSError as error:
+        raise EdgeTpuError(f"{LIBRARY} is not installed; it is Google's package libedgetpu1-std") from error
+    # All that the library says when it finds none.
+    except ValueError as error:
+        which = f"Edge TPU {number}" if number else "Edge TPU"
+        raise EdgeTpuError(f"no {which} was found; is it plugged in, and is this user in the group plugdev?") from error
