@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from facemask_edge.broker_address import parse_address
 from facemask_edge.errors import ConfigError
-from facemask_edge.redaction import without_password
+from facemask_edge.redaction import address_without_password, without_password
 
 MAX_CONFIG_BYTES = 1_000_000
 
@@ -57,6 +57,12 @@ class CameraConfig(Section):
     ignore_zones: list[Polygon] = Field(
         [], description="Faces whose middle lies in one of these polygons are ignored (posters, screens)."
     )
+
+    @model_validator(mode="after")
+    def _width_has_its_height(self) -> Self:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height belong together; set both or none")
+        return self
 
 
 Accelerator = Annotated[str, Field(pattern=r"^(auto|cpu|edgetpu(:[0-9])?)$")]
@@ -201,7 +207,7 @@ class Config(Section):
         """As YAML for others to read: passwords in the cameras' addresses are left out."""
         values = self.model_dump(mode="json")
         for camera in values["cameras"]:
-            camera["source"] = without_password(camera["source"])
+            camera["source"] = address_without_password(camera["source"])
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
     @property
@@ -269,7 +275,8 @@ def _constructed(root: yaml.Node, path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: {getattr(error, 'problem', error)}") from error
     except (ValueError, TypeError, RecursionError) as error:
         # A date that is none, a template that was not filled in, a value that holds itself.
-        raise ConfigError(f"{path}: not a value that YAML knows: {error}; put texts into quotation marks") from error
+        # Without the error's text, which may hold any value.
+        raise ConfigError(f"{path}: not a value that YAML knows; put texts into quotation marks") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path}:1: a configuration is made of sections like 'mqtt:', see config.yaml")
     return values

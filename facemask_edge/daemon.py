@@ -93,14 +93,16 @@ class Daemon:
         self._publisher.start()
         self._manager.ready()
         logger.info("%s watches %s", self._device, ", ".join(watch.name for watch in self._watches))
-        delivered = False
+        delivered, is_in_order = False, False
         try:
             self._watch_all()
+            is_in_order = True
         finally:
             self._manager.stopping()
             for watch in self._watches:
                 self._end_violations(watch, "stopped")
-            delivered = self._drained(drain_timeout)
+            # After a fault, whoever starts this program again must not wait: what is not acknowledged is in the outbox.
+            delivered = self._drained(drain_timeout if is_in_order else STOP_DRAIN)
             self._tell_health()
             is_all_recorded = self._publisher.stop()
             # At last: a camera that hangs may take a while.

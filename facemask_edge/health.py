@@ -11,6 +11,8 @@ from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.delivery import Delivery
 
 HEALTH_SCHEMA = "facemask-edge/health/1"
+SHORTEST_INTERVAL = 1.0
+"""Seconds between two messages, whatever changes how often."""
 
 
 class Health:
@@ -23,12 +25,14 @@ class Health:
     def __init__(self, *, interval: float) -> None:
         self._interval = interval
         self._started = time.monotonic()
-        self._next = 0.0
+        self._next = self._next_news = 0.0
         self._told: tuple[object, ...] = ()
 
     def is_due(self, delivery: Delivery, cameras: Mapping[str, CameraStatus]) -> bool:
         """Whether the interval is over, or the store, a camera or the broker is in another state than was told."""
-        return time.monotonic() >= self._next or _alarming(delivery, cameras) != self._told
+        now = time.monotonic()
+        is_news = now >= self._next_news and _alarming(delivery, cameras) != self._told
+        return now >= self._next or is_news
 
     def payload(
         self, delivery: Delivery, cameras: Mapping[str, CameraStatus], accelerators: Mapping[str, str | int]
@@ -40,7 +44,8 @@ class Health:
             cameras: How each live camera is, by name.
             accelerators: Where the models run.
         """
-        self._next = time.monotonic() + self._interval
+        now = time.monotonic()
+        self._next, self._next_news = now + self._interval, now + SHORTEST_INTERVAL
         self._told = _alarming(delivery, cameras)
         store = delivery.store
         health: dict[str, Any] = {

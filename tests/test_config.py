@@ -116,6 +116,11 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     assert "geheim" not in str(caught.value)
 
 
+def test_a_width_needs_its_height() -> None:
+    with pytest.raises(ConfigError, match="width and height belong together"):
+        load_config(None, ["cameras=[{name: a, width: 640}]"])
+
+
 def test_a_certificate_needs_its_key() -> None:
     with pytest.raises(ConfigError, match="cert and key belong together"):
         load_config(None, ["mqtt.cert=cert.pem"])

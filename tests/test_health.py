@@ -3,6 +3,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from facemask_edge import __version__
 from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.delivery import BrokerState, Delivery
@@ -19,6 +21,13 @@ GOOD = Delivery(
     unheard=2,
     store=StoreState(kept="disk", fault=None, set_aside=None, waiting=3, dead_letters=1, dropped=4, oldest=None),
 )
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the shortest interval."""
+    monkeypatch.setattr("facemask_edge.health.SHORTEST_INTERVAL", 0.0)
+
 
 CAMERAS = {"door": CameraStatus(CameraState.OK, "", (640, 480), 12, 1)}
 ACCELERATORS: dict[str, str | int] = {"classifier": "cpu", "detector": "edgetpu", "edge_tpu_deaths": 1}
@@ -66,6 +75,15 @@ def test_a_camera_that_changes_is_said_at_once() -> None:
     assert not health.is_due(GOOD, LOST)
     larger = {"door": dataclasses.replace(LOST["door"], size=(1280, 720))}
     assert health.is_due(GOOD, larger)
+
+
+def test_changes_are_not_said_more_often_than_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facemask_edge.health.SHORTEST_INTERVAL", 0.3)
+    health = Health(interval=3600)
+    health.payload(GOOD, CAMERAS, ACCELERATORS)
+    assert not health.is_due(GOOD, LOST)
+    time.sleep(0.35)
+    assert health.is_due(GOOD, LOST)
 
 
 def test_an_age_is_never_negative_when_the_clock_was_set_back() -> None:

@@ -1,15 +1,25 @@
 """Cameras: each yields frames, from a recording every one of them, from a live camera only the newest."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from facemask_edge.cameras.capture import WAIT_FOR_FRAME, Capture
+from facemask_edge.cameras.capture import READ_TIMEOUT, WAIT_FOR_FRAME, Capture
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
 from facemask_edge.values import Frame
+
+# Read by OpenCV when it first needs them, and so set before any video is opened. Its V4L2 waits ten seconds for a
+# picture; over UDP, which FFmpeg falls back to, a device listens; and FFmpeg writes to stderr what a user cannot act
+# on, with the camera's address.
+os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(round(READ_TIMEOUT))
+os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+NETWORK_HANGS = 300.0
+"""Seconds after which a network camera's thread will not come back: looking up its name may take minutes by itself."""
 
 
 class Camera(Protocol):
@@ -55,9 +65,10 @@ def open_camera(config: CameraConfig, *, wait: float = WAIT_FOR_FRAME) -> Camera
         InputError: It is a recording or folder that cannot be read.
     """
     if is_live(config.source):
-        from facemask_edge.cameras.live import LiveCamera  # noqa: PLC0415 - a recording needs none of its threads
+        from facemask_edge.cameras.live import DRIVER_HANGS, LiveCamera  # noqa: PLC0415 - a recording needs none of its threads
 
-        return LiveCamera(config.name, lambda: _open_capture(config), wait=wait)
+        hangs = NETWORK_HANGS if "://" in config.source else DRIVER_HANGS
+        return LiveCamera(config.name, lambda: _open_capture(config), wait=wait, hangs=hangs)
     from facemask_edge.cameras.recording import PictureFolder, Recording  # noqa: PLC0415 - likewise
 
     path = Path(config.source)

@@ -6,6 +6,7 @@ BEGIN, END = b"\xff\xd8", b"\xff\xd9"
 BASELINE = {0xC0, 0xC1}
 """Markers of the frames that cameras send (ITU T.81, table B.1)."""
 OTHER_FRAMES = set(range(0xC2, 0xD0)) - {0xC4, 0xC8, 0xCC}
+WITHOUT_LENGTH = {0x00, 0x01, *range(0xD0, 0xDA)}
 FILL = 0xFF
 
 
@@ -29,6 +30,9 @@ def jpeg_size(content: bytes) -> tuple[int, int]:
             return width, height
         if kind in OTHER_FRAMES:
             raise ValueError("a JPEG that is not baseline")
+        if kind in WITHOUT_LENGTH:
+            # A decoder goes on behind the marker, and may find another size there.
+            raise ValueError("a JPEG with a marker out of place")
         (length,) = struct.unpack_from(">H", content, position + 2)
         position += 2 + length
     raise ValueError("a JPEG without a size")

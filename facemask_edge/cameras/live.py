@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, WAIT_FOR_FRAME, CameraLostError, Capture
-from facemask_edge.cameras.picture_watch import PictureWatch
+from facemask_edge.cameras.picture_watch import SUSPECT, PictureWatch
 from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.values import Frame, Image
 
@@ -22,9 +22,10 @@ CLOSE_TIMEOUT = 0.5
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 10.0
 LOG_INTERVAL = 60.0
 """Seconds between two lines that say the same."""
-HANGS = 6 * max(OPEN_TIMEOUT, READ_TIMEOUT)
-"""Seconds in one call of the driver after which it will not come back. A stopped RTSP server takes three times the time
-limit of a read, and more while it is opened."""
+SIZE_LOG_INTERVAL = 1.0
+"""Seconds between two lines that say that a camera is well: it may come and go with each picture."""
+DRIVER_HANGS = 30.0
+"""Seconds in one call of a driver after which it will not come back."""
 logger = logging.getLogger(__name__)
 
 
@@ -35,9 +36,18 @@ class LiveCamera:
         name: For the log.
         open_capture: Opens it.
         wait: Seconds to wait for a frame; 0 where other cameras must not wait, too.
+        hangs: Seconds in one call after which the camera's driver will not come back.
     """
 
-    def __init__(self, name: str, open_capture: Callable[[], Capture], *, wait: float = WAIT_FOR_FRAME) -> None:
+    def __init__(
+        self,
+        name: str,
+        open_capture: Callable[[], Capture],
+        *,
+        wait: float = WAIT_FOR_FRAME,
+        hangs: float = DRIVER_HANGS,
+    ) -> None:
+        self._hangs = hangs
         self._name = name
         self._wait = wait
         self._open_capture = open_capture
@@ -51,7 +61,7 @@ class LiveCamera:
         self._last_frame = 0.0
         self._watch = PictureWatch()
         """Outlives what is opened: a camera that is still black when it was opened again was never well."""
-        self._logged, self._next_log = "", 0.0
+        self._logged, self._next_log, self._next_size_log = "", 0.0, 0.0
         self._called = time.monotonic()
         """When the newest call of the driver began, or the newest pause ends."""
         self._thread = threading.Thread(target=self._capture, name=f"camera {name}", daemon=True)
@@ -70,16 +80,19 @@ class LiveCamera:
     def status(self) -> CameraStatus:
         """How the camera is now."""
         state, reason = self._state, self._reason
-        silence = time.monotonic() - self._last_frame
+        now = time.monotonic()
+        silence, waits = now - self._last_frame, now - self._called
+        # The thread finds out later, or never.
         if state is CameraState.OK and silence >= READ_TIMEOUT:
-            # The thread finds out later: a stopped RTSP server takes three times the time limit of a read.
             state, reason = CameraState.LOST, f"no picture for {silence:.0f} s"
+        elif state is not CameraState.LOST and waits >= OPEN_TIMEOUT:
+            state, reason = CameraState.LOST, f"no answer for {waits:.0f} s"
         return CameraStatus(state, reason, self._size, self._frames, self._losses)
 
     @property
     def is_alive(self) -> bool:
         """Whether the thread runs and comes back from its calls of the driver."""
-        return self._thread.is_alive() and time.monotonic() - self._called < HANGS
+        return self._thread.is_alive() and time.monotonic() - self._called < self._hangs
 
     def close(self) -> None:
         """Stop the thread; a read that hangs in the driver ends with the process."""
@@ -97,10 +110,14 @@ class LiveCamera:
             except CameraLostError as error:
                 self._lost(CameraState.LOST, str(error))
             except Exception as error:
-                # A driver's own way of failing must not be the silent end of the thread.
-                logger.exception("camera %s", self._name)
-                self._lost(CameraState.LOST, f"the driver failed: {error}")
-            if time.monotonic() - started > LONGEST_BACKOFF:
+                # A driver's own way of failing must not be the silent end of the thread. Its text may be anything.
+                reason = f"its driver failed ({type(error).__name__})"
+                if reason != self._reason:
+                    logger.exception("camera %s", self._name)
+                self._lost(CameraState.LOST, reason)
+            if self._watch.is_suspected:
+                continue
+            if self._last_frame - started > LONGEST_BACKOFF:
                 backoff = SHORTEST_BACKOFF
             pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
             backoff = min(2 * backoff, LONGEST_BACKOFF)
@@ -127,6 +144,8 @@ class LiveCamera:
                 self._called = time.monotonic()
                 image = capture.read()
                 fault = self._watch.fault(image, time.monotonic())
+                if fault == SUSPECT:
+                    return
                 if fault is not None:
                     self._lost(CameraState(fault), f"its pictures are {fault}")
                     return
@@ -138,12 +157,13 @@ class LiveCamera:
     def _hand_over(self, image: Image) -> None:
         frame = Frame(image, time.monotonic(), self._frames)
         size = frame.width, frame.height
-        if self._state is not CameraState.OK or size != self._size:
+        if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:
+            self._next_size_log = frame.timestamp + SIZE_LOG_INTERVAL
             logger.info("camera %s: %d x %d", self._name, *size)
             self._logged = ""
-        self._state, self._reason, self._size = CameraState.OK, "", size
         self._frames += 1
         self._last_frame = frame.timestamp
+        self._state, self._reason, self._size = CameraState.OK, "", size
         with self._fresh:
             self._newest = frame
             self._fresh.notify()

@@ -8,6 +8,7 @@ import base64
 import http
 import http.client
 import re
+import select
 import socket
 import ssl
 import threading
@@ -26,6 +27,8 @@ MOST_BYTES = 20_000_000
 """Of one picture."""
 MOST_BETWEEN = 16_384
 """Bytes between two pictures."""
+MOST_WAITING = 2 * MOST_BYTES
+"""Bytes that are read ahead."""
 CHUNK = 65_536
 LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
@@ -48,16 +51,18 @@ class MotionJpegCapture:
     def __init__(self, url: str) -> None:
         self._received = bytearray()
         try:
-            self._response = _answer(urlsplit(url))
+            self._response, self._socket = _answer(urlsplit(url))
+        # Never with the text of an error that the address or the camera may have written.
         except ssl.SSLCertVerificationError as error:
             raise CameraLostError(f"its certificate is not trusted: {error.verify_message}") from None
         except TimeoutError:
             raise CameraLostError("it does not answer") from None
         except (http.client.InvalidURL, ValueError):
-            # Without its text, which holds the address.
             raise CameraLostError("its address is none that can be asked for") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise CameraLostError(f"it cannot be reached: {getattr(error, 'strerror', None) or error}") from None
+        except http.client.HTTPException:
+            raise CameraLostError("it answers what is no HTTP") from None
+        except OSError as error:
+            raise CameraLostError(f"it cannot be reached: {error.strerror or type(error).__name__}") from None
         try:
             self._boundary = self._checked()
         except BaseException:
@@ -69,6 +74,9 @@ class MotionJpegCapture:
         deadline = time.monotonic() + READ_TIMEOUT
         while True:
             content = self._next_part(deadline)
+            # Where decoding is slower than the camera, pictures wait: only the newest is looked at.
+            while time.monotonic() < deadline and self._has_another(deadline):
+                content = self._next_part(deadline)
             # Half a picture would be decoded with a grey half.
             if not content.rstrip(b"\0\r\n ").endswith(jpeg.END):
                 continue
@@ -94,12 +102,34 @@ class MotionJpegCapture:
                 raise OtherStreamError
             raise CameraLostError("it refuses user name and password; write them into its address")
         if response.status != http.HTTPStatus.OK:
-            raise CameraLostError(f"it answers {response.status} {response.reason}")
+            raise CameraLostError(f"it answers with HTTP status {response.status}")
+        if response.chunked:
+            # One piece's length could take as long as its sender likes.
+            raise CameraLostError("it sends in chunks, which it was not asked for")
         boundary = response.headers.get_boundary()
         if response.headers.get_content_maintype() != "multipart" or not boundary:
             raise OtherStreamError
         # Some servers write the dashes into the name already.
         return b"--" + boundary.removeprefix("--").encode()
+
+    def _has_another(self, deadline: float) -> bool:
+        """Whether a whole part more was received by now."""
+        while len(self._received) < MOST_WAITING and not self._response.isclosed():
+            if not select.select([self._socket], [], [], 0)[0]:
+                break
+            try:
+                self._receive(deadline)
+            except CameraLostError:
+                # The next one will find out, and say so.
+                break
+        received = self._received
+        begin = received.find(jpeg.BEGIN)
+        lengths = LENGTH.findall(received[: max(begin, 0)])
+        if begin < 0:
+            return False
+        if lengths:
+            return len(received) - begin >= int(lengths[-1])
+        return received.find(self._boundary, begin) >= 0
 
     def _next_part(self, deadline: float) -> bytes:
         """What lies between the next two boundaries, from where a JPEG begins."""
@@ -137,13 +167,21 @@ class MotionJpegCapture:
         except TimeoutError:
             raise CameraLostError(f"it sent nothing for {READ_TIMEOUT:.0f} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise CameraLostError(f"the connection was lost: {getattr(error, 'strerror', None) or error}") from None
+            fault = getattr(error, "strerror", None) or type(error).__name__
+            raise CameraLostError(f"the connection was lost: {fault}") from None
         if not some:
             raise CameraLostError("it has ended the stream")
         self._received += some
 
 
-def _answer(parts: SplitResult) -> http.client.HTTPResponse:
+class _Connection(http.client.HTTPConnection):
+    """Asks as version 1.0 does, whose answers are not cut into chunks."""
+
+    _http_vsn = 10
+    _http_vsn_str = "HTTP/1.0"
+
+
+def _answer(parts: SplitResult) -> tuple[http.client.HTTPResponse, socket.socket]:
     """Connect, and ask for the stream."""
     is_tls = parts.scheme == "https"
     host = parts.hostname or ""
@@ -154,14 +192,15 @@ def _answer(parts: SplitResult) -> http.client.HTTPResponse:
     cut = threading.Timer(OPEN_TIMEOUT, _shut_down, [line])
     cut.start()
     try:
-        connection = http.client.HTTPConnection(host, port)
+        connection = _Connection(host, port)
         connection.sock = (
             ssl.create_default_context().wrap_socket(connected, server_hostname=host) if is_tls else connected
         )
         connection.sock.settimeout(READ_TIMEOUT)
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        used = connection.sock
         connection.request("GET", path, headers=_login(parts))
-        return connection.getresponse()
+        return connection.getresponse(), used
     except BaseException:
         connected.close()
         raise

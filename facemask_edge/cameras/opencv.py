@@ -3,7 +3,6 @@
 OpenCV's ``isOpened()`` stays true after the stream died; only what ``read()`` says is trusted.
 """
 
-import os
 import socket
 import time
 from urllib.parse import urlsplit
@@ -11,16 +10,15 @@ from urllib.parse import urlsplit
 import cv2
 
 from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError
+from facemask_edge.cameras.lag import Lag
 from facemask_edge.config import CameraConfig
 from facemask_edge.values import Image
 
 RTSP_PORT = 554
+MOST_LAG = 2.0
+"""Seconds that a picture may have waited in the network's buffers."""
 LATE = 0.95
 """Part of the time limit after which a picture came because of it."""
-# Read by OpenCV when it first needs them. Its V4L2 waits ten seconds for a picture; FFmpeg writes to stderr what a user
-# cannot act on, with the camera's address, password and all.
-os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = str(round(READ_TIMEOUT))
-os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
 
 
 class OpencvCapture:
@@ -35,7 +33,9 @@ class OpencvCapture:
 
     def __init__(self, config: CameraConfig) -> None:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        self._capture = _open_url(config.source) if "://" in config.source else _open_device(config)
+        self._is_stream = "://" in config.source
+        self._lag = Lag()
+        self._capture = _open_url(config.source) if self._is_stream else _open_device(config)
         if not self._capture.isOpened():
             self._capture.release()
             raise CameraLostError("it cannot be opened; is it there, and may this user read it?")
@@ -47,8 +47,12 @@ class OpencvCapture:
         # After its time limit FFmpeg gives one that it had kept: what it shows is as old as the wait was long.
         if not found or time.monotonic() - asked > LATE * READ_TIMEOUT:
             raise CameraLostError("it gives no picture any more")
-        if image.shape[0] * image.shape[1] > MOST_PIXELS:
-            raise CameraLostError(f"its pictures have {image.shape[1]} x {image.shape[0]} pixels, too many")
+        if self._is_stream:
+            behind = self._lag.seconds(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, time.monotonic())
+            if behind > MOST_LAG:
+                raise CameraLostError(
+                    f"its pictures are {behind:.0f} s late: it sends more than this device can decode; use a sub-stream"
+                )
         return image  # type: ignore[return-value] # always uint8
 
     def close(self) -> None:
@@ -68,8 +72,11 @@ def _open_url(url: str) -> cv2.VideoCapture:
         cv2.CAP_PROP_N_THREADS,
         1,
     ]
-    # RTSP runs over TCP: OpenCV asks FFmpeg for it.
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
+    width, height = (round(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > MOST_PIXELS:
+        capture.release()
+        raise CameraLostError(f"its pictures have {width} x {height} pixels, too many")
     if not capture.isOpened():
         raise CameraLostError(
             "it was reached but gives no video; check path, user name and password of its address, or start it again"
@@ -79,15 +86,15 @@ def _open_url(url: str) -> cv2.VideoCapture:
 
 def _reach(url: str) -> None:
     """Find out why a camera cannot be reached: OpenCV does not say."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         socket.create_connection((parts.hostname or "", parts.port or RTSP_PORT), OPEN_TIMEOUT).close()
     except TimeoutError:
         raise CameraLostError("it does not answer") from None
     except ValueError:
         raise CameraLostError("its address is none that can be asked for") from None
     except OSError as error:
-        raise CameraLostError(f"it cannot be reached: {error.strerror or error}") from None
+        raise CameraLostError(f"it cannot be reached: {error.strerror or type(error).__name__}") from None
 
 
 def _open_device(config: CameraConfig) -> cv2.VideoCapture:

@@ -1,4 +1,8 @@
-"""Notices a camera that goes on sending pictures which show nothing: the same one over and over, or black ones."""
+"""Notices a camera that goes on sending pictures which show nothing: the same one over and over, or black ones.
+
+The noise of a sensor changes each picture, but a video encoder may leave it out: of a still scene the decoded pictures
+are equal until the next key frame. Only a camera that was opened again, and begins with the same picture, is frozen.
+"""
 
 import numpy as np
 
@@ -6,10 +10,17 @@ from facemask_edge.values import Image
 
 PATIENCE = 3.0
 """Seconds for which it must last."""
+LONGEST_PATIENCE = 300.0
+"""Seconds, of a camera whose still scenes were suspected wrongly."""
+DARK_PATIENCE = 60.0
+"""Seconds between two openings of a camera that is black, as every one is in a dark room."""
 STEP = 8
-"""One pixel of so many is looked at in each direction: the noise of a real sensor changes some of them each time."""
-BLACK = 8
-"""Mean value, 0..255, of a picture in which nobody could be seen."""
+"""One pixel of so many is looked at in each direction."""
+BLACK = 25
+"""Green value, 0..255, that a part of a picture reaches in which somebody could be seen."""
+LIT = 0.005
+"""That part: a lamp in the night, and a face under it, are enough."""
+SUSPECT, FROZEN, DARK = "suspect", "frozen", "black"
 
 
 class PictureWatch:
@@ -18,6 +29,9 @@ class PictureWatch:
     def __init__(self) -> None:
         self._last: Image | None = None
         self._changed = self._bright = 0.0
+        self._patience = PATIENCE
+        self.is_suspected = False
+        """Whether the camera is to be opened again, to see whether it is frozen."""
         self.doubt: str | None = None
         """``frozen`` or ``black``, what the camera was: until a picture shows that it is over, none is believed."""
 
@@ -33,22 +47,41 @@ class PictureWatch:
             now: When it came, in seconds of a monotonic clock.
 
         Returns:
-            ``frozen`` or ``black``; None while there is nothing to say.
+            ``frozen``, ``black``, or ``suspect``: open the camera again, to see whether it is frozen; None while there
+            is nothing to say.
         """
         sample, last = image[::STEP, ::STEP].copy(), self._last
         self._last = sample
-        if last is None or not np.array_equal(sample, last):
+        has_changed = last is None or not np.array_equal(sample, last)
+        is_bright = float(np.mean(sample[..., 1] >= BLACK)) >= LIT
+        if has_changed:
             self._changed = now
-        if sample.mean() >= BLACK:
+        if is_bright:
             self._bright = now
-        is_over = {"frozen": self._changed == now, "black": self._bright == now}
-        if self.doubt is not None and is_over[self.doubt]:
+        if (self.doubt == FROZEN and has_changed) or (self.doubt == DARK and is_bright):
             self.doubt = None
-        # A sensor that is covered is black and may be still, too: black says more.
-        if now - self._bright >= PATIENCE:
-            self.doubt = "black"
-        elif now - self._changed >= PATIENCE:
-            self.doubt = "frozen"
-        else:
+        return self._dark(now) or self._still(now, has_changed=has_changed)
+
+    def _dark(self, now: float) -> str | None:
+        patience = DARK_PATIENCE if self.doubt == DARK else PATIENCE
+        if now - self._bright < patience:
             return None
-        return self.doubt
+        # A sensor that is covered is black and may be still, too: black says more.
+        self.is_suspected = False
+        self.doubt = DARK
+        return DARK
+
+    def _still(self, now: float, *, has_changed: bool) -> str | None:
+        if self.is_suspected:
+            self.is_suspected = False
+            if has_changed:
+                self._patience = min(2 * self._patience, LONGEST_PATIENCE)
+                return None
+            self.doubt = FROZEN
+            return FROZEN
+        if self.doubt == DARK or now - self._changed < self._patience:
+            return None
+        if self.doubt == FROZEN:
+            return FROZEN
+        self.is_suspected = True
+        return SUSPECT

@@ -10,6 +10,7 @@ import numpy as np
 
 from facemask_edge.errors import InputError
 from facemask_edge.native import native_stderr_hidden
+from facemask_edge.redaction import without_password
 from facemask_edge.values import Frame, Image
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -29,7 +30,9 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise InputError(f"{path}: no such file; name a video, a folder of pictures or a camera")
+            # Which may be a camera's address with a slip in it.
+            shown = without_password(str(path))
+            raise InputError(f"{shown}: no such file; name a video, a folder of pictures or a camera")
         self._path = path
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
@@ -151,5 +154,5 @@ def read_picture(path: Path) -> Image:
         # OpenCV refuses pictures of more than 2^30 pixels by an exception of its own.
         image = None
     if image is None:
-        raise InputError(f"{path}: not a picture that can be read; it may be truncated or of an unknown format")
+        raise InputError(f"{path}: not a picture that can be read; it may be truncated, too large or of another format")
     return image  # type: ignore[return-value]

@@ -103,8 +103,11 @@ def test_a_stream_that_stalls_is_noticed(stream: Stream) -> None:
 def test_a_camera_that_freezes_is_noticed_and_opened_again(stream: Stream) -> None:
     url, handler = stream
 
+    went_well = iter([10])
+
     def freezes() -> Iterator[bytes]:
-        yield from lighter(10)
+        # Who asks again gets the picture that it stopped at.
+        yield from lighter(next(went_well, 0))
         for _ in range(200):
             yield part(encoded(grey(99)))
             time.sleep(0.05)
@@ -175,14 +178,60 @@ class Hanging:
         pass
 
 
-def test_a_driver_that_hangs_is_said_and_no_thread_is_put_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("facemask_edge.cameras.live.HANGS", 1.0)
+def test_a_driver_that_hangs_is_said_and_no_thread_is_put_beside_it() -> None:
     driver = Hanging()
-    with closing(LiveCamera("door", driver.open)) as camera:
+    with closing(LiveCamera("door", driver.open, hangs=1.0)) as camera:
         assert camera.is_alive
         assert wait_until(lambda: not camera.is_alive, 5)
         assert next(iter(camera)) is None
         assert driver.opened == 1
+
+
+class StillScene:
+    """A scene in which nothing moves as video encoders send it: the same picture until the next opening."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self._random = np.random.default_rng(0)
+        self._picture = grey(0)
+
+    def open(self) -> "StillScene":
+        self.opened += 1
+        self._picture = self._random.integers(90, 110, (120, 160, 3)).astype(np.uint8)
+        return self
+
+    def read(self) -> Image:
+        time.sleep(0.05)
+        return self._picture.copy()
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_still_scene_of_a_video_encoder_is_not_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facemask_edge.cameras.picture_watch.PATIENCE", 0.5)
+    scene = StillScene()
+    with closing(LiveCamera("door", scene.open)) as camera:
+        states = set()
+        for _ in range(80):
+            states.add(camera.status.state)
+            time.sleep(0.05)
+        # It is asked less and less often: after 0.5, 1.5 and 3.5 s.
+        assert scene.opened == 4
+        assert states <= {CameraState.OPENING, CameraState.OK}
+        assert camera.status.losses == 0
+
+
+def test_a_name_that_is_looked_up_for_long_is_said_and_no_reason_to_start_again() -> None:
+    def slow_to_open() -> StillScene:
+        time.sleep(7)
+        return StillScene().open()
+
+    with closing(LiveCamera("door", slow_to_open, hangs=300.0)) as camera:
+        assert state_within(camera, CameraState.LOST, 6)
+        assert "no answer for 5 s" in camera.status.reason
+        assert camera.is_alive
+        assert state_within(camera, CameraState.OK, 5)
 
 
 @pytest.mark.usefixtures("soon")
@@ -196,7 +245,8 @@ def test_a_driver_that_fails_in_its_own_way_is_tried_again(caplog: pytest.LogCap
     with closing(LiveCamera("door", fails)) as camera:
         assert wait_until(lambda: next(tries) > 4, 10)
         assert camera.is_alive
-        assert "ZeroDivisionError" in caplog.text
+        assert caplog.text.count("Traceback") == 1
+        assert camera.status.reason == "its driver failed (ZeroDivisionError)"
 
 
 def test_a_frame_that_waited_too_long_is_not_judged(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:

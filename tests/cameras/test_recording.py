@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from facemask_edge.cameras import open_camera
@@ -86,4 +87,12 @@ def test_a_picture_that_is_none_is_explained(tmp_path: Path, content: bytes) -> 
     path = tmp_path / "picture.jpg"
     path.write_bytes(content)
     with pytest.raises(InputError, match="not a picture"):
+        read_picture(path)
+
+
+def test_a_picture_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(cv2.imencode(".png", np.zeros((9_000, 9_000), np.uint8))[1].tobytes())
+    assert path.stat().st_size < 200_000
+    with pytest.raises(InputError, match="too large"):
         read_picture(path)

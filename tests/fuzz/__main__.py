@@ -10,6 +10,7 @@ should not; such an input then belongs into tests/fuzz/regressions.
 import argparse
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -73,11 +74,16 @@ def fuzz(target: Target, *, inputs: int, seed: int) -> Result:
     if done.returncode or read is None:
         said = f"{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
         fault = f"{target.name}: exit code {done.returncode}, inputs in {corpus}\n{said}"
+    inputs_folder = corpus / "inputs"
+    kept = len(list(inputs_folder.iterdir())) if inputs_folder.is_dir() else 0
+    reached = 0.0 if fault else _reached(target, inputs_folder)
+    if not fault:
+        shutil.rmtree(corpus)
     return Result(
         target.name,
         inputs=int(read[1]) if read else 0,
-        corpus=len(list(corpus.iterdir())),
-        reached=0.0 if fault else _reached(target, corpus),
+        corpus=kept,
+        reached=reached,
         seconds=seconds,
         fault=fault,
     )

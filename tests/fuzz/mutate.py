@@ -6,7 +6,6 @@ crash, hang, too large memory or unexpected exception, and leaves that input in 
 
 import logging
 import sys
-import tempfile
 from pathlib import Path
 
 import atheris
@@ -24,9 +23,12 @@ def main() -> None:
     name, corpus, inputs, seed = sys.argv[1:]
     target = target_of(name)
     logging.disable(logging.CRITICAL)
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(corpus, "scratch")
+    folder.mkdir()
+    inputs_folder = Path(corpus, "inputs")
+    inputs_folder.mkdir()
     for number, content in enumerate(target.valid(folder)):
-        (Path(corpus) / f"valid-{number}").write_bytes(content)
+        (inputs_folder / f"valid-{number}").write_bytes(content)
     options = [
         f"-runs={inputs}",
         f"-seed={seed}",
@@ -36,7 +38,7 @@ def main() -> None:
         f"-artifact_prefix={corpus}/",
         "-print_final_stats=1",
     ]
-    atheris.Setup([sys.argv[0], corpus, *options], lambda content: target.read(content, folder))
+    atheris.Setup([sys.argv[0], str(inputs_folder), *options], lambda content: target.read(content, folder))
     atheris.Fuzz()
 
 

@@ -11,10 +11,9 @@ from tests.fuzz.targets import quiet, target_of
 def main() -> None:
     name, corpus = sys.argv[1:]
     logging.disable(logging.CRITICAL)
-    folder = Path(tempfile.mkdtemp())
-    with quiet():
+    with quiet(), tempfile.TemporaryDirectory() as folder:
         for file in sorted(Path(corpus).iterdir()):
-            target_of(name).read(file.read_bytes(), folder)
+            target_of(name).read(file.read_bytes(), Path(folder))
 
 
 if __name__ == "__main__":

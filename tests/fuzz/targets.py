@@ -9,7 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
+from unittest import mock
+from urllib.parse import SplitResult
 
 import cv2
 import numpy as np
@@ -22,9 +25,9 @@ from converter.tflite_file import read_tflite
 from facemask_edge import outbox_view
 from facemask_edge.broker_address import parse_address
 from facemask_edge.broker_connection import BrokerConnection, Ending, Welcome
-from facemask_edge.cameras.capture import CameraLostError
+from facemask_edge.cameras.capture import MOST_PIXELS, CameraLostError
 from facemask_edge.cameras.jpeg import jpeg_size
-from facemask_edge.cameras.motion_jpeg import MotionJpegCapture
+from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError
 from facemask_edge.cameras.recording import Recording, read_picture
 from facemask_edge.config import MqttConfig, load_config
 from facemask_edge.errors import FacemaskError
@@ -114,29 +117,31 @@ def picture(content: bytes, folder: Path) -> None:
     with suppress(FacemaskError):
         assert read_picture(folder / "picture.jpg").dtype == np.uint8
     with suppress(ValueError):
-        jpeg_size(content)
-
-
-class _Stream(MotionJpegCapture):
-    """What a camera sends, without the camera."""
-
-    def __init__(self, content: bytes) -> None:
-        self._received = bytearray()
-        self._boundary = b"--frame"
-        self._content = io.BytesIO(content)
-
-    def _receive(self, _deadline: float) -> None:
-        some = self._content.read1(1000)
-        if not some:
-            raise CameraLostError("it has ended the stream")
-        self._received += some
+        width, height = jpeg_size(content)
+        if width * height < MOST_PIXELS:
+            decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            assert decoded is None or decoded.shape[:2] == (height, width), "another size than was looked at"
 
 
 def motion_jpeg(content: bytes, _folder: Path) -> None:
-    stream = _Stream(content)
-    with suppress(CameraLostError):
-        while True:
-            stream.read()
+    """All that a camera sends, from its answer on."""
+    camera, device = socket.socketpair()
+    with camera, device, suppress(CameraLostError, OtherStreamError):
+        # As much as a socket takes without a reader.
+        camera.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        camera.send(content)
+        camera.shutdown(socket.SHUT_WR)
+
+        def answer(_parts: SplitResult) -> tuple[HTTPResponse, socket.socket]:
+            response = HTTPResponse(device)
+            response.begin()
+            return response, device
+
+        with mock.patch("facemask_edge.cameras.motion_jpeg._answer", answer):
+            stream = MotionJpegCapture("http://camera/")
+        with closing(stream):
+            while True:
+                assert stream.read().size
 
 
 def video(content: bytes, folder: Path) -> None:
@@ -247,7 +252,8 @@ def _pictures(_folder: Path) -> list[bytes]:
 
 def _streams(_folder: Path) -> list[bytes]:
     small = encoded(grey(7, 16, 16))
-    return [part(small) * 2, b"--frame\r\n\r\n" + small + b"\r\n--frame--"]
+    answer = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+    return [answer + part(small) * 2, answer + b"--frame\r\n\r\n" + small + b"\r\n--frame--"]
 
 
 def _videos(folder: Path) -> list[bytes]:

@@ -1,0 +1,26 @@
+import pytest
+
+from facemask_edge.cameras.lag import Lag
+
+
+def test_a_stream_that_keeps_up_does_not_lag() -> None:
+    lag = Lag()
+    found = [lag.seconds(1.0 + index / 15, 100.0 + index / 15 + (index % 3) * 0.02) for index in range(300)]
+    assert max(found) < 0.1
+
+
+def test_a_stream_that_is_decoded_at_half_its_rate_lags_more_and_more() -> None:
+    lag = Lag()
+    found = [lag.seconds(1.0 + index / 15, 100.0 + index / 7.5) for index in range(150)]
+    assert found[-1] == pytest.approx(0.9 * 149 / 15, rel=0.2)
+
+
+def test_a_clock_that_goes_a_little_slower_is_no_lag() -> None:
+    lag = Lag()
+    found = [lag.seconds(1.0 + index / 15, 100.0 + 1.02 * index / 15) for index in range(30_000)]
+    assert max(found) < 0.5
+
+
+def test_a_stream_without_a_time_says_nothing() -> None:
+    lag = Lag()
+    assert {lag.seconds(0.0, 100.0 + index) for index in range(100)} == {0.0}
