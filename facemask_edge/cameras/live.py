@@ -106,7 +106,8 @@ class LiveCamera:
         while not self._closing.is_set():
             started = time.monotonic()
             try:
-                self._read_until_lost()
+                if self._read_until_lost():
+                    continue
             except CameraLostError as error:
                 self._lost(CameraState.LOST, str(error))
             except Exception as error:
@@ -115,8 +116,6 @@ class LiveCamera:
                 if reason != self._reason:
                     logger.exception("camera %s", self._name)
                 self._lost(CameraState.LOST, reason)
-            if self._watch.is_suspected:
-                continue
             if self._last_frame - started > LONGEST_BACKOFF:
                 backoff = SHORTEST_BACKOFF
             pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
@@ -135,7 +134,8 @@ class LiveCamera:
         self._called = time.monotonic() + seconds
         self._closing.wait(seconds)
 
-    def _read_until_lost(self) -> None:
+    def _read_until_lost(self) -> bool:
+        """Open the camera and read it; whether it is to be opened again at once, because it is suspected."""
         self._called = time.monotonic()
         capture = self._open_capture()
         try:
@@ -145,12 +145,13 @@ class LiveCamera:
                 image = capture.read()
                 fault = self._watch.fault(image, time.monotonic())
                 if fault == SUSPECT:
-                    return
+                    return True
                 if fault is not None:
                     self._lost(CameraState(fault), f"its pictures are {fault}")
-                    return
+                    return False
                 if self._watch.doubt is None:
                     self._hand_over(image)
+            return False
         finally:
             capture.close()
 

@@ -30,8 +30,8 @@ class PictureWatch:
         self._last: Image | None = None
         self._changed = self._bright = 0.0
         self._patience = PATIENCE
-        self.is_suspected = False
-        """Whether the camera is to be opened again, to see whether it is frozen."""
+        self._is_suspected = False
+        """Whether the next picture tells if the camera is frozen."""
         self.doubt: str | None = None
         """``frozen`` or ``black``, what the camera was: until a picture shows that it is over, none is believed."""
 
@@ -67,13 +67,13 @@ class PictureWatch:
         if now - self._bright < patience:
             return None
         # A sensor that is covered is black and may be still, too: black says more.
-        self.is_suspected = False
+        self._is_suspected = False
         self.doubt = DARK
         return DARK
 
     def _still(self, now: float, *, has_changed: bool) -> str | None:
-        if self.is_suspected:
-            self.is_suspected = False
+        if self._is_suspected:
+            self._is_suspected = False
             if has_changed:
                 self._patience = min(2 * self._patience, LONGEST_PATIENCE)
                 return None
@@ -83,5 +83,5 @@ class PictureWatch:
             return None
         if self.doubt == FROZEN:
             return FROZEN
-        self.is_suspected = True
+        self._is_suspected = True
         return SUSPECT

@@ -222,6 +222,24 @@ def test_a_still_scene_of_a_video_encoder_is_not_frozen(monkeypatch: pytest.Monk
         assert camera.status.losses == 0
 
 
+def test_a_camera_that_cannot_be_opened_again_when_it_is_suspected_is_tried_with_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("facemask_edge.cameras.picture_watch.PATIENCE", 0.3)
+    scene = StillScene()
+
+    def opens_once() -> StillScene:
+        if scene.opened:
+            scene.opened += 1
+            raise CameraLostError("gone")
+        return scene.open()
+
+    with closing(LiveCamera("door", opens_once)) as camera:
+        assert state_within(camera, CameraState.LOST)
+        time.sleep(2)
+        assert scene.opened < 6
+
+
 def test_a_name_that_is_looked_up_for_long_is_said_and_no_reason_to_start_again() -> None:
     def slow_to_open() -> StillScene:
         time.sleep(7)
