@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -49,7 +50,9 @@ class Subscriber:
 
     def close(self) -> None:
         self._client.disconnect()
-        self._client.loop_stop()
+        # paho's thread may end by itself in the middle of that.
+        with suppress(AttributeError):
+            self._client.loop_stop()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 15.0) -> bool:

@@ -48,6 +48,7 @@ class Outcome:
             (seconds for seconds in (self.recovery, other.recovery) if seconds is not None), default=None
         )
         self.remark = other.remark or self.remark
+        self.details = "; ".join(filter(None, (self.details, other.details)))
 
     @property
     def is_good(self) -> bool:
