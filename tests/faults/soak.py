@@ -18,7 +18,7 @@ from tests.faults.broker_faults import PERSISTENT, SAVES_AT_ONCE
 from tests.faults.clock_faults import OFFSETS, faked_clock, set_clock
 from tests.faults.forgetful_disk import Fault, ForgetfulDisk
 from tests.faults.outcome import Outcome, arrived, compare
-from tests.faults.running import Happening, Running, device, settings
+from tests.faults.running import RECORDED, Happening, Running, device, settings
 from tests.subscriber import Subscriber, wait_until
 
 RATE = 20
@@ -63,6 +63,16 @@ class Soak:
         assert last.wait(120) == 0, last.log[-20:]
         runs = [*self._ended, self._running, last]
         return [one for run in runs for one in run.recorded], [one for run in runs for one in run.decided]
+
+    def said_of(self, lost: set[Happening]) -> str:
+        """How the device had said that it kept what was lost."""
+        said: Counter[str] = Counter()
+        for run in (*self._ended, self._running):
+            for line in run.log:
+                match = RECORDED.search(line)
+                if match and Happening(match["id"], match["kind"]) in lost:
+                    said["kept in memory" if "kept in memory" in line else "recorded"] += 1
+        return ", ".join(f"{count} {how}" for how, count in said.items())
 
     @property
     def set_aside(self) -> int:
@@ -149,6 +159,7 @@ def soak(folder: Path, rounds: int, seed: int) -> Outcome:
             recovery=time.monotonic() - back,
         )
         outcome.tries = happening.done.total()
+        outcome.details = happening.said_of(set(recorded) - arrived(witness.events()))
         outcome.remark = ", ".join(f"{name.replace('_', ' ')} {times}" for name, times in happening.done.most_common())
         if happening.set_aside:
             # None of these faults damages a file.
