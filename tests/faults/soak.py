@@ -131,10 +131,25 @@ class Soak:
         self._wait()
 
     def _without_broker(self) -> Callable[[], object]:
-        # Killed while its subscriber is away, a broker loses what it holds for it and has acknowledged.
-        is_heard = self.witness.is_connected and self._chance.random() < 0.5
-        (self.broker.kill if is_heard else self.broker.stop)()
+        # Killed while its subscriber is away or behind, a broker loses what it holds for it and has acknowledged.
+        if self.witness.is_connected and self._chance.random() < 0.5:
+            process = self._running.process
+            process.send_signal(signal.SIGSTOP)
+            try:
+                self._wait_until_heard()
+                self.broker.kill()
+            finally:
+                process.send_signal(signal.SIGCONT)
+        else:
+            self.broker.stop()
         return self.broker.start
+
+    def _wait_until_heard(self) -> None:
+        """Until nothing has come for a while: all that the broker has acknowledged was heard."""
+        heard = -1
+        while heard < len(self.witness.messages):
+            heard = len(self.witness.messages)
+            time.sleep(0.5)
 
     def _with_frozen_broker(self) -> Callable[[], object]:
         self.broker.freeze()
