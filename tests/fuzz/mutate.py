@@ -5,6 +5,7 @@ crash, hang, too large memory or unexpected exception, and leaves that input in 
 """
 
 import logging
+import resource
 import sys
 from pathlib import Path
 
@@ -15,13 +16,14 @@ with atheris.instrument_imports(include=["facemask_edge", "converter"]):
 
 LONGEST = 10
 """Seconds that an input may take."""
-MOST_MEMORY = 1_500
-"""MiB that the process may take."""
+MOST_MEMORY = 1_500_000_000
+"""Bytes that the process may take for itself."""
 
 
 def main() -> None:
     name, corpus, inputs, seed = sys.argv[1:]
     target = target_of(name)
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
     logging.disable(logging.CRITICAL)
     folder = Path(corpus, "scratch")
     folder.mkdir()
@@ -33,7 +35,8 @@ def main() -> None:
         f"-runs={inputs}",
         f"-seed={seed}",
         f"-timeout={LONGEST}",
-        f"-rss_limit_mb={MOST_MEMORY}",
+        # libFuzzer's own limit counts what the process had that started this one.
+        "-rss_limit_mb=0",
         f"-max_len={target.largest}",
         f"-artifact_prefix={corpus}/",
         "-print_final_stats=1",
