@@ -122,9 +122,7 @@ class Soak:
         # What it said before may come a moment late; then only what is on disk is called recorded.
         time.sleep(1.0)
         mended = len(self._running.log)
-        assert wait_until(lambda: any("INFO recorded" in line for line in self._running.log[mended:]), 60), (
-            self._running.log[-20:]
-        )
+        assert wait_until(lambda: any(map(_is_on_disk, self._running.log[mended:])), 60), self._running.log[-20:]
 
     def _set_the_clock(self) -> None:
         set_clock(self._clock, self._chance.choice(OFFSETS))
@@ -154,6 +152,11 @@ class Soak:
     def _with_frozen_broker(self) -> Callable[[], object]:
         self.broker.freeze()
         return self.broker.resume
+
+
+def _is_on_disk(line: str) -> bool:
+    """Whether a line of the log says that events go to the disk; the ends of an earlier process go there before."""
+    return "INFO recorded" in line and "which was open" not in line
 
 
 def soak(folder: Path, rounds: int, seed: int) -> Outcome:
