@@ -158,30 +158,51 @@ def _rtsp(folder: Path) -> Iterator[tuple[RtspServer, Door]]:
 
 def rtsp_killed(folder: Path, rounds: int, seed: int) -> Outcome:
     """The RTSP camera is killed, and starts again after a while."""
-    chance = random.Random(seed)
-    with _rtsp(folder) as (server, door):
-        for _ in range(rounds):
-            time.sleep(chance.uniform(2, 6))
-            server.kill()
-            door.notices("lost")
-            time.sleep(chance.uniform(0, 2))
-            server.start(SMALL)
-            door.recovers()
-        return door.finish("RTSP camera killed", rounds)
+    return _rtsp_away(
+        "RTSP camera killed",
+        folder,
+        rounds,
+        seed,
+        break_it=RtspServer.kill,
+        mend=lambda server: server.start(SMALL),
+        longest=2,
+    )
 
 
 def rtsp_stopped(folder: Path, rounds: int, seed: int) -> Outcome:
     """The RTSP camera hangs (SIGSTOP), and goes on after a while."""
+    return _rtsp_away(
+        "RTSP camera hangs",
+        folder,
+        rounds,
+        seed,
+        break_it=lambda server: server.signal(signal.SIGSTOP),
+        mend=lambda server: server.signal(signal.SIGCONT),
+        longest=15,
+    )
+
+
+def _rtsp_away(  # noqa: PLR0913 - what a scenario is made of
+    fault: str,
+    folder: Path,
+    rounds: int,
+    seed: int,
+    *,
+    break_it: Callable[[RtspServer], object],
+    mend: Callable[[RtspServer], object],
+    longest: float,
+) -> Outcome:
+    """Break the camera again and again, each time for ``longest`` seconds at the most after it was noticed."""
     chance = random.Random(seed)
     with _rtsp(folder) as (server, door):
         for _ in range(rounds):
             time.sleep(chance.uniform(2, 6))
-            server.signal(signal.SIGSTOP)
+            break_it(server)
             door.notices("lost")
-            time.sleep(chance.uniform(0, 15))
-            server.signal(signal.SIGCONT)
+            time.sleep(chance.uniform(0, longest))
+            mend(server)
             door.recovers()
-        return door.finish("RTSP camera hangs", rounds)
+        return door.finish(fault, rounds)
 
 
 def rtsp_replaced(folder: Path, rounds: int, seed: int) -> Outcome:

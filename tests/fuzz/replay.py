@@ -5,13 +5,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.targets import quiet, target_of
+from facemask_edge.native import native_stderr_hidden
+from tests.fuzz.targets import target_of
 
 
 def main() -> None:
     name, corpus = sys.argv[1:]
     logging.disable(logging.CRITICAL)
-    with quiet(), tempfile.TemporaryDirectory() as folder:
+    with native_stderr_hidden(), tempfile.TemporaryDirectory() as folder:
         for file in sorted(Path(corpus).iterdir()):
             target_of(name).read(file.read_bytes(), Path(folder))
 

@@ -3,11 +3,10 @@
 import contextlib
 import io
 import json
-import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
@@ -293,16 +292,3 @@ TARGETS = (
 def target_of(name: str) -> Target:
     """The target of that name."""
     return next(target for target in TARGETS if target.name == name)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what libraries write about each input that they do not like."""
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a descriptor is wanted
-        kept = os.dup(2)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
