@@ -154,7 +154,8 @@ class Daemon:
         while active and not self._is_told_to_stop:
             if not self._publisher.is_alive:
                 raise RuntimeError("the thread that delivers has ended")
-            judged = sum(watch.judged for watch in active)
+            # One camera waits for its frame by itself.
+            is_idle = len(self._watches) > 1
             for watch in list(active):
                 try:
                     frame = next(watch.frames)
@@ -165,10 +166,11 @@ class Daemon:
                     continue
                 if frame is not None:
                     self._judge(watch, frame)
+                    is_idle = False
                 elif time.monotonic() - watch.last_judged > self._config.compliance.leave_after:
                     # Nobody can be seen any more; who is there when the camera is back is another violation.
                     self._end_violations(watch, "left")
-            if len(self._watches) > 1 and sum(watch.judged for watch in active) == judged:
+            if is_idle:
                 time.sleep(IDLE)
             self._note_what_is_open()
             if self._health.is_due(self._publisher.delivery, self._cameras()):
