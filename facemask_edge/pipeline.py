@@ -46,7 +46,8 @@ class Models:
         accelerator = self._accelerator(classifier.model, classifier.accelerator)
         self.classifier = MaskClassifier(classifier.model, threads=classifier.threads, accelerator=accelerator)
         self._detectors: dict[str, FaceDetector] = {}
-        if config.detector.model:
+        # Which detector it will be, only the first frame tells; that it cannot be had where it is to run is said now.
+        if config.detector.model or config.detector.accelerator.startswith("edgetpu"):
             self.detector(0, 0)
 
     def detector(self, width: int, height: int) -> FaceDetector:
@@ -121,7 +122,9 @@ class Pipeline:
         with self.times.measured("tracking"):
             tracks = self._tracker.update(self._zones.counting(faces, *size), frame.timestamp, size)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
-        chosen = self._compliance.worth_classifying(whole, frame.timestamp, self._budget(frame))
+        # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind.
+        budget = 0 if frame.is_repeat else self._budget(frame)
+        chosen = self._compliance.worth_classifying(whole, frame.timestamp, budget)
         with self.times.measured("classification"):
             looks = {track.id: self._look(frame.image, track) for track in chosen}
         if self._pace:

@@ -31,6 +31,8 @@ class Frame:
     timestamp: float
     index: int
     """Counts the frames of this camera from 0; a live camera's dropped frames leave gaps."""
+    is_repeat: bool = False
+    """Whether a live camera sent the same picture as the one judged before: looking again tells nothing new."""
 
     @property
     def width(self) -> int:

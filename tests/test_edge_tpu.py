@@ -63,6 +63,12 @@ def test_without_an_edge_tpu_auto_runs_on_the_cpu_and_edgetpu_says_why(
         Model(str(models / CLASSIFIER), accelerator="edgetpu")
 
 
+def test_a_detector_that_is_to_run_on_the_edge_tpu_and_cannot_is_said_at_the_start() -> None:
+    config = Config.model_validate({"detector": {"accelerator": "edgetpu"}})
+    with pytest.raises(ModelError, match=r"face_detector_320_int8_edgetpu\.tflite does not exist; make it with"):
+        Models(config)
+
+
 def test_after_too_many_deaths_all_models_run_on_the_cpu(models: Path, tmp_path: Path) -> None:
     config = Config.model_validate(
         {"classifier": {"model": str(models / CLASSIFIER)}, "detector": {"model": str(models / DETECTOR)}}

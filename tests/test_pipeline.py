@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,26 @@ def test_no_frame_costs_more_classifications_than_the_budget() -> None:
         pipeline.process(frame)
         most = max(most, models.classifier.model.invocations - before)
     assert most == 1
+
+
+def test_the_same_picture_again_is_no_evidence() -> None:
+    config = Config()
+    models = Models(config)
+    # One in which bare faces are to be seen.
+    frame = next(frame for frame in Recording(SAMPLE) if frame.index == 60)
+
+    def started(*, is_repeat: bool) -> int:
+        pipeline = Pipeline(config, config.cameras[0], models)
+        frames = (dataclasses.replace(frame, timestamp=n / 10, is_repeat=is_repeat and n > 0) for n in range(30))
+        events = [event for frame in frames for event in pipeline.process(frame)]
+        looked_at = [verdict for verdict in pipeline.verdicts() if verdict.observations > 1]
+        # Where it was seen, nobody has left.
+        assert bool(looked_at) is not is_repeat
+        assert {event.event_type for event in events} <= {"violation_start"}
+        return len(events)
+
+    assert started(is_repeat=False) > 0
+    assert started(is_repeat=True) == 0
 
 
 def test_a_frame_costs_no_new_picture() -> None:

@@ -4,6 +4,7 @@ The thread keeps only the newest frame, so latency never grows into a queue. It 
 for ever, nothing in this process can help, and ``is_alive`` says so.
 """
 
+import dataclasses
 import logging
 import random
 import threading
@@ -166,7 +167,9 @@ class LiveCamera:
         self._last_frame = frame.timestamp
         self._state, self._reason, self._size = CameraState.OK, "", size
         with self._fresh:
-            self._newest = frame
+            # Of pictures that nobody took, one that is new makes the newest one new.
+            is_repeat = self._watch.is_repeat and (self._newest is None or self._newest.is_repeat)
+            self._newest = dataclasses.replace(frame, is_repeat=is_repeat)
             self._fresh.notify()
 
     def _lost(self, state: CameraState, reason: str) -> None:

@@ -4,7 +4,6 @@ OpenCV would read it, too, but scale each picture to the size of the first one w
 size. Here each picture is bounded in bytes, pixels and time before it is decoded.
 """
 
-import base64
 import http
 import http.client
 import re
@@ -13,14 +12,17 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from urllib.parse import SplitResult, unquote, urlsplit
+from types import MappingProxyType
+from urllib.parse import SplitResult, urlsplit
 
 import cv2
 import numpy as np
 
 from facemask_edge.cameras import jpeg
 from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError
+from facemask_edge.cameras.http_login import UnknownLoginError, authorization
 from facemask_edge.values import Image
 
 MOST_BYTES = 20_000_000
@@ -30,6 +32,7 @@ MOST_BETWEEN = 16_384
 MOST_WAITING = 2 * MOST_BYTES
 """Bytes that are read ahead."""
 CHUNK = 65_536
+HEADERS = {"User-Agent": "facemask-edge", "Accept": "multipart/x-mixed-replace"}
 LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
@@ -41,7 +44,7 @@ class MotionJpegCapture:
     """A stream that is open.
 
     Args:
-        url: ``http://`` or ``https://``, with user name and password where it wants them (basic authentication).
+        url: ``http://`` or ``https://``, with user name and password where it wants them.
 
     Raises:
         CameraLostError: It cannot be opened.
@@ -51,7 +54,7 @@ class MotionJpegCapture:
     def __init__(self, url: str) -> None:
         self._received = bytearray()
         try:
-            self._response, self._socket = _answer(urlsplit(url))
+            self._response, self._socket = _logged_in(urlsplit(url))
         # Never with the text of an error that the address or the camera may have written.
         except ssl.SSLCertVerificationError as error:
             raise CameraLostError(f"its certificate is not trusted: {error.verify_message}") from None
@@ -98,8 +101,6 @@ class MotionJpegCapture:
         """The boundary between two pictures."""
         response = self._response
         if response.status == http.HTTPStatus.UNAUTHORIZED:
-            if "digest" in str(response.headers.get("WWW-Authenticate")).lower():
-                raise OtherStreamError
             raise CameraLostError("it refuses user name and password; write them into its address")
         if response.status != http.HTTPStatus.OK:
             raise CameraLostError(f"it answers with HTTP status {response.status}")
@@ -181,7 +182,23 @@ class _Connection(http.client.HTTPConnection):
     _http_vsn_str = "HTTP/1.0"
 
 
-def _answer(parts: SplitResult) -> tuple[http.client.HTTPResponse, socket.socket]:
+def _logged_in(url: SplitResult) -> tuple[http.client.HTTPResponse, socket.socket]:
+    """Ask for the stream; show the password only to a camera that wants it, and in the way it wants it."""
+    response, used = _answer(url)
+    if response.status != http.HTTPStatus.UNAUTHORIZED or url.username is None:
+        return response, used
+    challenges = response.headers.get_all("WWW-Authenticate", [])
+    response.close()
+    try:
+        login = authorization(challenges, url, _target(url))
+    except UnknownLoginError:
+        raise OtherStreamError from None
+    return _answer(url, {"Authorization": login})
+
+
+def _answer(
+    parts: SplitResult, login: Mapping[str, str] = MappingProxyType({})
+) -> tuple[http.client.HTTPResponse, socket.socket]:
     """Connect, and ask for the stream."""
     is_tls = parts.scheme == "https"
     host = parts.hostname or ""
@@ -197,9 +214,8 @@ def _answer(parts: SplitResult) -> tuple[http.client.HTTPResponse, socket.socket
             ssl.create_default_context().wrap_socket(connected, server_hostname=host) if is_tls else connected
         )
         connection.sock.settimeout(READ_TIMEOUT)
-        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         used = connection.sock
-        connection.request("GET", path, headers=_login(parts))
+        connection.request("GET", _target(parts), headers={**HEADERS, **login})
         return connection.getresponse(), used
     except BaseException:
         connected.close()
@@ -214,9 +230,6 @@ def _shut_down(line: socket.socket) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
-def _login(parts: SplitResult) -> dict[str, str]:
-    headers = {"User-Agent": "facemask-edge", "Accept": "multipart/x-mixed-replace"}
-    if parts.username is not None:
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
-    return headers
+def _target(url: SplitResult) -> str:
+    """What is asked for."""
+    return f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"

@@ -32,6 +32,8 @@ class PictureWatch:
         self._patience = PATIENCE
         self._is_suspected = False
         """Whether the next picture tells if the camera is frozen."""
+        self.is_repeat = False
+        """Whether the newest picture is the same as the one before."""
         self.doubt: str | None = None
         """``frozen`` or ``black``, what the camera was: until a picture shows that it is over, none is believed."""
 
@@ -54,6 +56,7 @@ class PictureWatch:
         self._last = sample
         has_changed = last is None or not np.array_equal(sample, last)
         is_bright = float(np.mean(sample[..., 1] >= BLACK)) >= LIT
+        self.is_repeat = not has_changed
         if has_changed:
             self._changed = now
         if is_bright:

@@ -27,7 +27,7 @@ class FaceDetector(Protocol):
 def packaged_model(width: int, height: int, min_face_height: int) -> str:
     """The smallest packaged model that still finds the smallest face that counts in frames of this size."""
     for size in PACKAGED_SIZES:
-        scale = min(size / max(width, height), 1.0)
+        scale = min(size / max(width, height, 1), 1.0)
         if min_face_height * scale >= SMALLEST_FACE:
             return f"face_detector_{size}_int8.tflite"
     return f"face_detector_{PACKAGED_SIZES[-1]}_int8.tflite"

@@ -222,6 +222,16 @@ def test_a_still_scene_of_a_video_encoder_is_not_frozen(monkeypatch: pytest.Monk
         assert camera.status.losses == 0
 
 
+def test_the_same_picture_again_is_a_repeat_unless_nobody_saw_it_yet() -> None:
+    scene = StillScene()
+    with closing(LiveCamera("door", scene.open)) as camera:
+        # Here pictures are dropped, the first one too: the newest shows what nobody saw yet.
+        assert wait_until(lambda: camera.status.frames > 2)
+        frames = iter(camera)
+        seen = [next(frames) for _ in range(4)]
+    assert [frame.is_repeat for frame in seen if frame] == [False, True, True, True]
+
+
 def test_a_camera_that_cannot_be_opened_again_when_it_is_suspected_is_tried_with_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

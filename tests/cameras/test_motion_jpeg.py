@@ -9,7 +9,7 @@ import pytest
 
 from facemask_edge.cameras.capture import CameraLostError
 from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError
-from tests.motion_jpeg import MotionJpeg, encoded, grey, part
+from tests.motion_jpeg import MotionJpeg, encoded, grey, is_digest_of, part
 
 Stream = tuple[str, type[MotionJpeg]]
 PICTURE = encoded(grey(100))
@@ -134,15 +134,58 @@ def test_a_size_that_a_decoder_would_find_elsewhere_is_refused(stream: Stream) -
 
 def test_user_name_and_password_are_sent(stream: Stream) -> None:
     url = sends(stream, part(PICTURE)).replace("http://", "http://pi:p%40ss@").replace("stream.mjpg", "a?b=c")
+    stream[1].wants = "Basic realm=camera"
     assert read_one(url) == (120, 160, 3)
-    assert stream[1].asked == ["/a?b=c Basic cGk6cEBzcw=="]
+    assert stream[1].asked == ["/a?b=c None", "/a?b=c Basic cGk6cEBzcw=="]
+
+
+def test_a_camera_that_wants_none_is_shown_no_password(stream: Stream) -> None:
+    assert read_one(sends(stream, part(PICTURE)).replace("http://", "http://pi:p%40ss@")) == (120, 160, 3)
+    assert stream[1].asked == ["/stream.mjpg None"]
+
+
+@pytest.mark.parametrize("quality", ["", ', qop="auth"', ', qop="auth-int,auth", algorithm=MD5, opaque="5ccc"'])
+def test_a_camera_that_knows_digest_never_sees_the_password(quality: str, stream: Stream) -> None:
+    handler = stream[1]
+    handler.wants = f'Digest realm="IP Camera, door", nonce="dcd98b71"{quality}'
+    url = sends(stream, part(PICTURE)).replace("stream.mjpg", "a?b=c")
+    assert read_one(url.replace("http://", "http://pi:p%40ss@")) == (120, 160, 3)
+    first, second = handler.asked
+    assert first == "/a?b=c None"
+    assert is_digest_of(second, "pi", "p@ss")
+    with pytest.raises(CameraLostError, match="refuses user name and password"):
+        read_one(url.replace("http://", "http://pi:wrong@"))
+
+
+def test_without_a_password_none_is_made_up(stream: Stream) -> None:
+    stream[1].wants = 'Digest realm="IP Camera", nonce="dcd98b71"'
+    with pytest.raises(CameraLostError, match="refuses user name and password; write them into its address"):
+        read_one(sends(stream, part(PICTURE)))
+    assert stream[1].asked == ["/stream.mjpg None"]
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        "Digest realm=x",
+        "Digest",
+        "Digest realm=x, nonce=y, algorithm=SHA-512-256",
+        "Digest a=b=c, ,",
+        "NTLM",
+        "",
+        "Digest x",
+    ],
+)
+def test_a_challenge_that_cannot_be_met_is_left_to_ffmpeg(challenge: str, stream: Stream) -> None:
+    stream[1].answer, stream[1].headers_sent = 401, (("WWW-Authenticate", challenge),)
+    with pytest.raises(OtherStreamError):
+        read_one(sends(stream).replace("http://", "http://pi:secret@"))
 
 
 @pytest.mark.parametrize(
     ("answer", "headers", "raised", "reason"),
     [
         (401, [("WWW-Authenticate", "Basic")], CameraLostError, "refuses user name and password"),
-        (401, [("WWW-Authenticate", "Digest realm=x")], OtherStreamError, None),
         (404, [], CameraLostError, "answers with HTTP status 404"),
         (200, [("Content-Type", "video/mp4")], OtherStreamError, None),
         (200, [("Content-Type", "multipart/x-mixed-replace")], OtherStreamError, None),
