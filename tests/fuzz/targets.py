@@ -5,7 +5,7 @@ import io
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -131,13 +131,13 @@ def motion_jpeg(content: bytes, _folder: Path) -> None:
         camera.send(content)
         camera.shutdown(socket.SHUT_WR)
 
-        def answer(_parts: SplitResult) -> tuple[HTTPResponse, socket.socket]:
+        def answer(_parts: SplitResult, _login: Mapping[str, str] | None = None) -> tuple[HTTPResponse, socket.socket]:
             response = HTTPResponse(device)
             response.begin()
             return response, device
 
         with mock.patch("facemask_edge.cameras.motion_jpeg._answer", answer):
-            stream = MotionJpegCapture("http://camera/")
+            stream = MotionJpegCapture("http://user:password@camera/")
         with closing(stream):
             while True:
                 assert stream.read().size
@@ -252,7 +252,9 @@ def _pictures(_folder: Path) -> list[bytes]:
 def _streams(_folder: Path) -> list[bytes]:
     small = encoded(grey(7, 16, 16))
     answer = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
-    return [answer + part(small) * 2, answer + b"--frame\r\n\r\n" + small + b"\r\n--frame--"]
+    challenge = b'Digest realm="camera, door", nonce="5c", qop="auth-int,auth", algorithm=MD5, opaque="9"'
+    refusal = b"HTTP/1.0 401 No\r\nWWW-Authenticate: Basic realm=x\r\nWWW-Authenticate: " + challenge + b"\r\n\r\n"
+    return [answer + part(small) * 2, answer + b"--frame\r\n\r\n" + small + b"\r\n--frame--", refusal]
 
 
 def _videos(folder: Path) -> list[bytes]:
@@ -284,7 +286,12 @@ TARGETS = (
         largest=100_000,
     ),
     Target("picture", picture, _pictures, (f"{CAMERAS}/recording.py", f"{CAMERAS}/jpeg.py")),
-    Target("motion_jpeg", motion_jpeg, _streams, (f"{CAMERAS}/motion_jpeg.py", f"{CAMERAS}/jpeg.py")),
+    Target(
+        "motion_jpeg",
+        motion_jpeg,
+        _streams,
+        (f"{CAMERAS}/motion_jpeg.py", f"{CAMERAS}/jpeg.py", f"{CAMERAS}/http_login.py"),
+    ),
     Target("video", video, _videos, (f"{CAMERAS}/recording.py",)),
 )
 
