@@ -51,7 +51,7 @@ def _run(scenario: Scenario, *, short: bool, seed: int) -> Outcome:
             return scenario.inject(Path(folder), scenario.short if short else scenario.full, seed)
         except AssertionError as error:
             # The others can be tried all the same.
-            traceback.print_tb(error.__traceback__)
+            traceback.print_exception(error)
             return Outcome(scenario.name, remark=f"FAILED: {error!s:.300}")
 
 

@@ -10,6 +10,7 @@ recorded.
 
 import argparse
 import dataclasses
+import faulthandler
 import logging
 import random
 import signal
@@ -99,6 +100,8 @@ def main() -> None:
     stops: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stops.append(received))
+    # Whoever finds that this process hangs may ask where.
+    faulthandler.register(signal.SIGUSR1)
     device = Device(arguments.overrides, arguments.seed)
     device.publisher.start()
     started, made = time.monotonic(), 0

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -81,8 +82,12 @@ class Running:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            # Says what each of its threads does, or ends it at once.
+            self.process.send_signal(signal.SIGUSR1)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
             self.process.kill()
-            raise AssertionError("the device does not end:\n" + "\n".join(self.log[-20:])) from None
+            raise AssertionError("the device does not end:\n" + "\n".join(self.log[-100:])) from None
         for thread in self._threads:
             thread.join(10)
         return code
