@@ -168,7 +168,7 @@ class BrokerConnection:
         try:
             self._client.connect(self.address.host, self.address.port, keepalive=KEEPALIVE, properties=properties)
         except (OSError, ValueError) as error:
-            return _ending(error)
+            return ending_of(error)
         except Exception as error:
             # paho raises others, too, for a WebSocket that is none.
             logger.debug("from %s", self.address, exc_info=True)
@@ -225,7 +225,7 @@ class BrokerConnection:
                 # Each would start all over again.
                 raise ValueError("a second CONNACK")
             self._was_accepted = not reason.is_failure
-            welcome = _welcome(reason, properties)
+            welcome = welcome_of(reason, properties)
             client.heed_receive_maximum(getattr(properties, "ReceiveMaximum", INFLIGHT))
             self._post(lambda: self._listener.welcomed(self, welcome))
 
@@ -253,9 +253,9 @@ class BrokerConnection:
         fault = self._client.fault
         if isinstance(fault, ssl.SSLError):
             # Since TLS 1.3, a broker checks a device's certificate when the device believes to be connected.
-            return _ending(fault)
+            return ending_of(fault)
         if isinstance(fault, OSError) and not isinstance(fault, ConnectionError):
-            return _ending(fault)
+            return ending_of(fault)
         return Ending("it ended the connection", by_broker=self._was_accepted)
 
 
@@ -322,7 +322,7 @@ class _Client(paho.Client):
             raise
 
 
-def _ending(error: OSError | ValueError) -> Ending:
+def ending_of(error: OSError | ValueError) -> Ending:
     """Why a broker cannot be reached, as a sentence."""
     is_lasting = isinstance(error, ssl.SSLError | UnicodeError) and not isinstance(error, ssl.SSLEOFError)
     match error:
@@ -345,7 +345,8 @@ def _ending(error: OSError | ValueError) -> Ending:
     return Ending(reason, is_lasting=is_lasting)
 
 
-def _welcome(reason: ReasonCode, properties: Properties | None) -> Welcome:
+def welcome_of(reason: ReasonCode, properties: Properties | None) -> Welcome:
+    """What a broker's CONNACK says."""
     refusal = None
     if reason.is_failure:
         hint = ""

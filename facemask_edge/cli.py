@@ -155,6 +155,23 @@ def show_config(
     typer.echo(load_config(config, overrides).shown(), nl=False)
 
 
+@app.command()
+def check(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Try all that the daemon needs: configuration, models, cameras, brokers, disk, clock; say what to do."""
+    from facemask_edge.check import check as examine  # noqa: PLC0415 - as in run
+
+    # Its table says all.
+    logging.disable()
+    raise typer.Exit(examine(config, overrides, as_json=as_json))
+
+
 outbox = typer.Typer(help="Look into the outbox, and try dead letters again.", no_args_is_help=True)
 app.add_typer(outbox, name="outbox")
 Configuration = Annotated[

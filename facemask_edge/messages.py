@@ -30,6 +30,11 @@ class Topics:
         """How the device is, as JSON; retained."""
         return f"{self._device}/health"
 
+    @property
+    def check(self) -> str:
+        """Where ``facemask-edge check`` sends a message to itself."""
+        return f"{self._device}/check"
+
     def violation(self, camera: str) -> str:
         """One JSON object for each start and each end."""
         return f"{self._device}/{camera}/violation"

@@ -52,6 +52,16 @@ def show_list(path: Path, *, only_dead: bool, limit: int, as_json: bool) -> None
     console.print(f"{waiting} wait, {dead} dead letters, {dropped} dropped so far{rest}")
 
 
+def counts(path: Path) -> tuple[int, int, int]:
+    """How many events wait, are dead letters, and were dropped so far.
+
+    Raises:
+        InputError: There is no outbox, or it cannot be read.
+    """
+    with _opened(path) as database:
+        return _counts(database)
+
+
 def show_one(path: Path, number: int) -> None:
     """Print all that is known of one event, as JSON.
 

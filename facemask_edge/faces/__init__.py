@@ -29,8 +29,13 @@ def packaged_model(width: int, height: int, min_face_height: int) -> str:
     for size in PACKAGED_SIZES:
         scale = min(size / max(width, height, 1), 1.0)
         if min_face_height * scale >= SMALLEST_FACE:
-            return f"face_detector_{size}_int8.tflite"
-    return f"face_detector_{PACKAGED_SIZES[-1]}_int8.tflite"
+            return packaged_file(size)
+    return packaged_file(PACKAGED_SIZES[-1])
+
+
+def packaged_file(size: int) -> str:
+    """The file of the packaged model whose input is of this size."""
+    return f"face_detector_{size}_int8.tflite"
 
 
 def create_detector(config: DetectorConfig, model: str, *, threads: int = 1) -> YuNet:

@@ -1,0 +1,41 @@
+"""What the doctor found out about one thing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """The daemon works, perhaps not as well as it could."""
+    PROBLEM = "problem"
+    """The daemon does not work, or not for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's table."""
+
+    subject: str
+    state: State
+    says: str
+    """What was found, without any password."""
+    advice: str = ""
+    """What to do about it; empty where all is well."""
+
+
+def ok(subject: str, says: str) -> Finding:
+    """All is well."""
+    return Finding(subject, State.OK, says)
+
+
+def warning(subject: str, says: str, advice: str) -> Finding:
+    """It could be better."""
+    return Finding(subject, State.WARNING, says, advice)
+
+
+def problem(subject: str, says: str, advice: str) -> Finding:
+    """It cannot stay so."""
+    return Finding(subject, State.PROBLEM, says, advice)
