@@ -23,6 +23,10 @@ Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override a configuration value, parsed as YAML."),
 ]
+Configuration = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", envvar="FACEMASK_CONFIG", help="Configuration; without one the defaults."),
+]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback signature
@@ -44,9 +48,7 @@ def facemask_edge(
 @app.command()
 def run(
     *,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
-    ] = None,
+    config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for the broker after a recording's end.")
@@ -57,8 +59,9 @@ def run(
     # Imported here: an unknown option or --help must not wait for OpenCV and the TFLite runtime.
     from facemask_edge.config import load_config  # noqa: PLC0415
     from facemask_edge.daemon import Daemon  # noqa: PLC0415
+    from facemask_edge.logs import set_up_logging  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, format="%(levelname)s %(message)s")
+    set_up_logging(is_verbose=verbose)
     daemon = Daemon(load_config(config, overrides))
     daemon.stop_on_signals()
     daemon.run(drain_timeout=drain_timeout)
@@ -69,9 +72,7 @@ def annotate(
     *,
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Pictures, folders of pictures, videos.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for annotated copies and results.jsonl.")],
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
-    ] = None,
+    config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Draw the verdicts into copies of pictures and videos and write them to results.jsonl."""
@@ -87,9 +88,7 @@ def explain(
     *,
     pictures: Annotated[list[Path], typer.Argument(metavar="PICTURE...", help="Pictures, and folders of pictures.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the explained copies and results.jsonl.")],
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
-    ] = None,
+    config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Draw over each face what speaks for its verdict, and write the verdicts to results.jsonl."""
@@ -113,9 +112,7 @@ def benchmark(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the result there, to be shared.")
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
-    ] = None,
+    config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Measure what this device can do: latency of each stage, frames a second, and where the time goes."""
@@ -144,9 +141,7 @@ def demo(
 @app.command("config")
 def show_config(
     *,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
-    ] = None,
+    config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Check the configuration, and print all of it with the defaults; passwords in addresses are left out."""
@@ -159,9 +154,7 @@ def show_config(
 def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Configuration; without one the defaults.")
-    ] = None,
+    config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Try all that the daemon needs: configuration, models, cameras, brokers, disk, clock; say what to do."""
@@ -174,9 +167,6 @@ def check(
 
 outbox = typer.Typer(help="Look into the outbox, and try dead letters again.", no_args_is_help=True)
 app.add_typer(outbox, name="outbox")
-Configuration = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Configuration; without one the defaults.")
-]
 OnlyDead = Annotated[bool, typer.Option("--dead", help="Only dead letters: what no broker would take.")]
 
 

@@ -34,8 +34,9 @@ def _secret(name: str, file: Path | None, environment: Mapping[str, str]) -> str
     directory = environment.get("CREDENTIALS_DIRECTORY")
     if directory:
         credential = Path(directory, f"mqtt_{name}")
-        if credential.exists():
-            return _first_line(credential, f"systemd credential mqtt_{name}")
+        # The unit's fallback for a file that is not there is an empty credential.
+        if credential.exists() and (secret := _first_line(credential, f"systemd credential mqtt_{name}")):
+            return secret
     variable = f"FACEMASK_MQTT_{name.upper()}"
     return _checked(os.fsencode(environment[variable]), variable) if variable in environment else None
 

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Removes facemask-edge. Settings, passwords and events that wait stay, unless it is told otherwise:
+#
+#   sudo ./systemd/uninstall.sh [--purge]
+set -euo pipefail
+
+purge=no
+for option in "$@"; do
+  case $option in
+    --purge) purge=yes ;;
+    --help | -h)
+      sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"
+      exit 0
+      ;;
+    *)
+      echo "$option is no option of this script; see --help." >&2
+      exit 64
+      ;;
+  esac
+done
+if [ "$(id -u)" != 0 ]; then
+  echo "This needs root: sudo $0 $*" >&2
+  exit 64
+fi
+
+systemctl disable --quiet --now facemask-edge.service 2>/dev/null || true
+rm -f /etc/systemd/system/facemask-edge.service /usr/local/bin/facemask-edge
+systemctl daemon-reload
+systemctl reset-failed facemask-edge.service 2>/dev/null || true
+rm -rf /opt/facemask-edge
+if [ "$purge" = yes ]; then
+  rm -rf /etc/facemask-edge /var/lib/facemask-edge
+  ! getent passwd facemask-edge >/dev/null || userdel facemask-edge
+  echo "facemask-edge is removed, with its settings and its events."
+else
+  echo "facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events in /var/lib/facemask-edge;"
+  echo "--purge removes them, too."
+fi

@@ -1,0 +1,115 @@
+"""A Debian that is really booted: systemd as process 1, in a container of systemd-nspawn, with the host's network."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+MIRROR = "http://deb.debian.org/debian"
+PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,python3-venv,ca-certificates,procps"
+NEEDS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
+"""Program and its Debian package."""
+BOOT_TIMEOUT = 60
+
+
+def why_not() -> str | None:
+    """Why no container can be made here; None when one can."""
+    missing = sorted({package for program, package in NEEDS.items() if not shutil.which(program)})
+    if missing:
+        return f"the Debian packages {', '.join(missing)} are not installed"
+    if os.geteuid() != 0:
+        return "only root may boot a container"
+    tried = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
+    return None if tried.returncode == 0 else "this machine makes no namespaces"
+
+
+def make_root(suite: str, folder: Path) -> Path:
+    """A root file system of a Debian suite; made once, it is copied for each container."""
+    root = folder / suite
+    if not root.is_dir():
+        new = folder / f"{suite}.new"
+        shutil.rmtree(new, ignore_errors=True)
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", suite, str(new), MIRROR]
+        subprocess.run(command, check=True, timeout=600)
+        new.rename(root)
+    return root
+
+
+class Container:
+    """A running container."""
+
+    def __init__(self, root: Path, init: int) -> None:
+        self.root = root
+        self._init = init
+
+    def run(self, command: str, *, timeout: float = 120, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the shell inside, as root; with ``check``, it must succeed."""
+        inside = ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--"]
+        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+        done = subprocess.run(
+            [*inside, "sh", "-c", command],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+        )
+        assert not check or done.returncode == 0, (
+            f"{command}: {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
+        return done
+
+    def shown(self, unit: str, name: str) -> str:
+        """A property of a unit."""
+        return self.run(f"systemctl show --property {name} --value {unit}").stdout.strip()
+
+    def log(self, unit: str) -> str:
+        """All that a unit has logged, each line with its priority."""
+        return self.run(f"journalctl --unit {unit} --no-pager --output cat").stdout
+
+
+@contextmanager
+def booted(root: Path) -> Iterator[Container]:
+    """Boot a root file system; it is changed by what is done inside."""
+    command = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe"]
+    command += ["--directory", str(root), "--machine", f"facemask-{os.getpid()}", "--link-journal=no"]
+    nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        container = Container(root, _init_of(nspawn.pid))
+        deadline = time.monotonic() + BOOT_TIMEOUT
+        while time.monotonic() < deadline:
+            state = container.run("systemctl is-system-running", check=False).stdout.strip()
+            # Degraded: a unit that needs hardware has failed.
+            if state in {"running", "degraded"}:
+                break
+            time.sleep(0.2)
+        else:
+            raise AssertionError("the container does not boot")
+        yield container
+    finally:
+        # nspawn takes this for the wish to power off; then it is made to.
+        nspawn.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            nspawn.wait(15)
+        nspawn.kill()
+        nspawn.communicate()
+
+
+def _init_of(nspawn: int) -> int:
+    """The container's process 1, as the host sees it."""
+    children = Path(f"/proc/{nspawn}/task/{nspawn}/children")
+    deadline = time.monotonic() + BOOT_TIMEOUT
+    while time.monotonic() < deadline:
+        for child in children.read_text().split():
+            with suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text().strip() in {"systemd", "init"}:
+                    return int(child)
+        time.sleep(0.1)
+    raise AssertionError("the container does not start")
