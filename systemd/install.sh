@@ -169,7 +169,8 @@ make_user() {
 }
 
 make_settings() {
-  install -d -m 750 -o root -g "$user" "$settings"
+  # What is put there later can be read by the daemon, too.
+  install -d -m 2750 -o root -g "$user" "$settings"
   if [ -n "$username" ]; then
     make_secret mqtt_username "$username"
     [ -z "$password_file" ] || make_secret mqtt_password "$(head -n 1 "$password_file")"

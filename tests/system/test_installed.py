@@ -1,0 +1,296 @@
+"""What a technician does, from a clean Debian to an uninstalled one, in one container a suite.
+
+The tests of a suite are steps: each goes on where the one before ended.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facemask_edge.demo import SAMPLE
+from tests.conftest import Mosquitto
+from tests.motion_jpeg import encoded, motion_jpeg_server, part
+from tests.subscriber import Subscriber, wait_until
+from tests.system.container import Container, booted, make_root, why_not
+from tests.system.release import bundle, make_other_version
+
+UNIT = "facemask-edge.service"
+ARCHIVE = "/root/release"
+STATE = "/var/lib/facemask-edge"
+CONFIG = "/etc/facemask-edge/config.yaml"
+SUITES = {"bookworm": "3.11", "trixie": "3.13"}
+"""Debian's suites that Raspberry Pi OS is made of, and their Python."""
+PASSWORD = "door-7-Öffner"  # noqa: S105 - made up
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(why_not() is not None, reason=f"{why_not()}; on Debian as root: make test-system"),
+    pytest.mark.timeout(900),
+]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the device is installed: the machine, the camera at the door and the broker in the house."""
+
+    machine: Container
+    camera: str
+    broker: Mosquitto
+    witness: Subscriber
+    python: str
+
+    def install(self, *options: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        return self.machine.run(f"cd {ARCHIVE} && ./systemd/install.sh {' '.join(options)}", timeout=400, check=check)
+
+    @property
+    def archive(self) -> Path:
+        """As the host sees it."""
+        return self.machine.root / ARCHIVE.removeprefix("/")
+
+    @property
+    def process(self) -> int:
+        return int(self.machine.shown(UNIT, "MainPID"))
+
+    def is_active(self) -> bool:
+        return self.machine.shown(UNIT, "ActiveState") == "active"
+
+    def is_seen(self) -> bool:
+        """Whether a violation arrives that starts from now on."""
+        before = len(self.witness.events())
+        return wait_until(lambda: any(is_start(event) for event in self.witness.events()[before:]), 30)
+
+    def version(self) -> str:
+        return self.machine.run("facemask-edge --version").stdout.strip()
+
+
+def is_start(event: dict[str, object]) -> bool:
+    return event["event_type"] == "violation_start"
+
+
+def walking_by() -> Iterator[bytes]:
+    """The sample recording, again and again, 15 pictures a second."""
+    while True:
+        recording = cv2.VideoCapture(str(SAMPLE))
+        while (read := recording.read())[0]:
+            yield part(encoded(read[1].astype(np.uint8)))
+            time.sleep(1 / 15)
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A clean Debian with a release archive in it."""
+    folder = tmp_path_factory.mktemp(request.param)
+    root = make_root(request.param, folder)
+    archive = bundle(folder, "x86_64", SUITES[request.param])
+    shutil.copytree(archive, root / ARCHIVE.removeprefix("/"))
+    broker = Mosquitto(folder, "allow_anonymous true").start()
+    witness = Subscriber(broker.port, persistent=True)
+    try:
+        with motion_jpeg_server() as (camera, handler), booted(root) as machine:
+            handler.stream = staticmethod(walking_by)
+            yield Site(machine, camera, broker, witness, SUITES[request.param])
+    finally:
+        witness.close()
+        broker.stop()
+        shutil.rmtree(root)
+
+
+def test_one_command_installs_it(site: Site) -> None:
+    said = site.install(f"--camera {site.camera}", f"--server {site.broker.url}", "--name entrance").stdout
+    assert f"Python {site.python}." in said
+    assert "config.yaml is made" in said
+    assert "The service runs" in said
+    assert "Active: active (running)" in said
+    assert "0 problems" in said
+    assert site.is_active()
+    assert site.is_seen()
+    assert {event["device"] for event in site.witness.events()} == {"entrance"}
+
+
+def test_nothing_of_it_is_open_to_others(site: Site) -> None:
+    run = site.machine.run
+    assert run(f"ps -o user= -p {site.process}").stdout.strip().startswith("facemask")
+    places = ("/etc/facemask-edge", "/etc/facemask-edge/config.yaml", STATE, f"{STATE}/outbox.sqlite3")
+    modes = run(f"stat --format '%a %U %G' {' '.join(places)}").stdout.splitlines()
+    own = "facemask-edge facemask-edge"
+    assert modes == ["2750 root facemask-edge", "640 root facemask-edge", f"700 {own}", f"600 {own}"]
+    assert run(f"runuser -u nobody -- ls {STATE}", check=False).returncode != 0
+
+
+def test_it_listens_nowhere(site: Site) -> None:
+    sockets = site.machine.run(f"ls -l /proc/{site.process}/fd; cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp").stdout
+    own = set(re.findall(r"socket:\[(\d+)\]", sockets))
+    rows = [line.split() for line in sockets.splitlines() if re.match(r" *\d+: [0-9A-F]+:[0-9A-F]+ ", line)]
+    assert own
+    # The tenth column is the socket; 0A is a TCP one that listens, 07 a UDP one that anybody may send to.
+    assert not [row for row in rows if row[9] in own and row[3] in {"0A", "07"}]
+
+
+def test_systemd_finds_it_clean(site: Site) -> None:
+    security = site.machine.run(f"systemd-analyze security --no-pager {UNIT}").stdout
+    exposure = float(security.splitlines()[-1].partition(": ")[2].split()[0])
+    assert exposure <= 2.0
+    verified = site.machine.run(f"systemd-analyze verify /etc/systemd/system/{UNIT}")
+    assert verified.stdout + verified.stderr == ""
+
+
+def test_the_clock_can_be_asked_inside_of_the_hardening(site: Site) -> None:
+    asks = "import ctypes; print('state', ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512)))"
+    changes = [f's|^ExecStart=.*|ExecStart=/usr/bin/python3 -c "{asks}"|', "s/^Type=.*/Type=oneshot/", "/^Restart/d"]
+    edits = " ".join(f"-e {shlex.quote(change)}" for change in [*changes, "/^Watchdog/d"])
+    site.machine.run(
+        f"sed {edits} /etc/systemd/system/{UNIT} >/run/systemd/system/clock.service; systemctl daemon-reload"
+    )
+    site.machine.run("systemctl start clock.service")
+    state = re.search(r"state (-?\d+)", site.machine.log("clock.service"))
+    assert state is not None
+    assert int(state[1]) >= 0
+
+
+def test_the_journal_knows_the_levels(site: Site) -> None:
+    journal = site.machine.run(f"journalctl --unit {UNIT} --output json --no-pager").stdout.splitlines()
+    own = [entry for entry in map(json.loads, journal) if entry.get("_COMM", "").startswith("facemask")]
+    assert {entry["PRIORITY"] for entry in own} >= {"6"}
+    assert not any(str(entry["MESSAGE"]).startswith("<") for entry in own)
+    assert sum("violation_start" in entry["MESSAGE"] for entry in own) >= 1
+
+
+def test_killed_it_is_back_within_ten_seconds(site: Site) -> None:
+    killed = site.process
+    site.machine.run(f"kill -KILL {killed}")
+    assert wait_until(lambda: site.is_active() and site.process not in {0, killed}, 10)
+    assert site.is_seen()
+
+
+def test_stopped_the_watchdog_starts_it_again(site: Site) -> None:
+    # The unit's minute is long for a test; a drop-in only makes it shorter.
+    folder = f"/run/systemd/system/{UNIT}.d"
+    site.machine.run(
+        f"mkdir -p {folder}; printf '[Service]\\nWatchdogSec=5\\n' >{folder}/soon.conf; systemctl daemon-reload"
+    )
+    site.machine.run(f"systemctl restart {UNIT}")
+    assert site.is_seen()
+    stopped = site.process
+    site.machine.run(f"kill -STOP {stopped}")
+    assert wait_until(lambda: site.is_active() and site.process not in {0, stopped}, 30)
+    assert "Watchdog timeout" in site.machine.run(f"journalctl --unit {UNIT} --no-pager").stdout
+    site.machine.run(f"rm -r {folder}; systemctl daemon-reload; systemctl restart {UNIT}")
+    assert site.is_seen()
+
+
+def test_a_broken_configuration_ends_with_78_and_is_not_tried_again(site: Site) -> None:
+    site.machine.run(
+        "cp /etc/facemask-edge/config.yaml /root/config.yaml; echo 'mqtt2: {}' >>/etc/facemask-edge/config.yaml"
+    )
+    site.machine.run(f"systemctl restart {UNIT}", check=False)
+    assert wait_until(lambda: site.machine.shown(UNIT, "ActiveState") == "failed", 20)
+    restarts = site.machine.shown(UNIT, "NRestarts")
+    assert site.machine.shown(UNIT, "ExecMainStatus") == "78"
+    assert "unknown key mqtt2; did you mean mqtt?" in site.machine.log(UNIT)
+    time.sleep(8)
+    assert site.machine.shown(UNIT, "NRestarts") == restarts
+    site.machine.run(f"cp /root/config.yaml {CONFIG}; systemctl start {UNIT}")
+    assert site.is_active()
+
+
+def test_the_password_comes_as_a_credential(site: Site) -> None:
+    users = site.machine.root.parent / "users"
+    users.write_text(f"entrance:{PASSWORD}\n")
+    subprocess.run(["mosquitto_passwd", "-U", str(users)], check=True)
+    users.chmod(0o644)
+    site.broker.configure("allow_anonymous true", f"password_file {users}")
+    site.broker.stop()
+    site.broker.start()
+    site.machine.run("umask 037; cd /etc/facemask-edge; echo entrance >mqtt_username; echo wrong >mqtt_password")
+    site.machine.run(f"systemctl restart {UNIT}")
+    assert wait_until(lambda: "check mqtt.username and mqtt.password_file" in site.machine.log(UNIT), 20)
+    (site.machine.root / "etc/facemask-edge/mqtt_password").write_text(f"{PASSWORD}\n")
+    site.machine.run(f"systemctl restart {UNIT}")
+    assert site.is_seen()
+    # The doctor, as the same user, knows it, too.
+    assert '"a message came back' in site.machine.run("facemask-edge check --json").stdout
+    spoken = site.machine.log(UNIT) + site.machine.run("ps axeww").stdout
+    assert PASSWORD not in spoken
+
+
+def test_installed_again_it_is_upgraded_and_keeps_what_it_has(site: Site) -> None:
+    kept = ["/etc/facemask-edge/config.yaml", "/etc/facemask-edge/mqtt_password"]
+    before = site.machine.run(f"sha256sum {' '.join(kept)}").stdout
+    stream = site.witness.events()[-1]["stream"]
+    make_other_version(site.archive, "0.1.1")
+    assert "config.yaml stays as it is" in site.install().stdout
+    assert site.version() == "0.1.1"
+    assert site.is_seen()
+    assert site.machine.run(f"sha256sum {' '.join(kept)}").stdout == before
+    assert site.witness.events()[-1]["stream"] == stream
+    # The version before is gone: a card has little room.
+    assert len(site.machine.run("ls /opt/facemask-edge/versions").stdout.split()) == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ("daemon.py", "        gc.freeze()\n", '        raise RuntimeError("broken")\n'),
+        ("daemon.py", "    def _judge(self, watch: Watch, frame: Frame) -> None:\n", "    def _judge(self) -> None:\n"),
+    ],
+    ids=["at the start", "at the first frame"],
+)
+def test_an_upgrade_that_does_not_run_is_rolled_back(broken: tuple[str, str, str], site: Site) -> None:
+    make_other_version(site.archive, "0.1.2", broken)
+    done = site.install(check=False)
+    assert done.returncode == 70
+    assert "The one before runs again." in done.stderr
+    assert site.version() == "0.1.1"
+    assert site.is_active()
+    assert site.is_seen()
+    make_other_version(site.archive, "0.1.1")
+
+
+def test_a_damaged_archive_changes_nothing(site: Site) -> None:
+    wheel = next((site.archive / "wheels").glob("numpy-*"))
+    whole = wheel.read_bytes()
+    wheel.write_bytes(whole[:-1])
+    done = site.install(check=False)
+    wheel.write_bytes(whole)
+    assert done.returncode == 69
+    assert "The archive is damaged" in done.stderr
+    assert site.is_seen()
+
+
+def test_a_new_version_that_the_configuration_does_not_fit_is_not_switched_to(site: Site) -> None:
+    make_other_version(site.archive, "0.2.0", ("config.py", "    prefix: Name = ", "    first_level: Name = "))
+    done = site.install(check=False)
+    assert done.returncode == 78
+    assert "unknown key mqtt.prefix" in done.stderr
+    assert site.version() == "0.1.1"
+    assert site.is_seen()
+
+
+def test_uninstalled_its_data_stay_until_they_are_purged(site: Site) -> None:
+    run = site.machine.run
+    assert "settings stay" in run(f"{ARCHIVE}/systemd/uninstall.sh").stdout
+    gone = "/opt/facemask-edge /usr/local/bin/facemask-edge /etc/systemd/system/facemask-edge.service"
+    for place in gone.split():
+        assert run(f"test -e {place}", check=False).returncode == 1
+    assert site.machine.shown(UNIT, "ActiveState") == "inactive"
+    run("test -s /var/lib/facemask-edge/outbox.sqlite3 && test -s /etc/facemask-edge/config.yaml")
+    run(f"{ARCHIVE}/systemd/uninstall.sh --purge")
+    for place in ("/var/lib/facemask-edge", "/etc/facemask-edge"):
+        assert run(f"test -e {place}", check=False).returncode == 1
+    assert run("getent passwd facemask-edge", check=False).returncode == 2
+
+
+def test_wrong_usage_is_said(site: Site) -> None:
+    for options in ("--colour red", "--camera", "--password-file /nope --username pi", "--password-file /etc/passwd"):
+        done = site.install(options, check=False)
+        assert done.returncode == 64, done.stderr
+    assert site.install("--help").stdout.startswith("Installs facemask-edge as a service")
