@@ -106,9 +106,11 @@ def main() -> None:
     device.publisher.start()
     started, made = time.monotonic(), 0
     while not stops and device.publisher.is_alive and not (arguments.count and made >= arguments.count):
-        while made < (time.monotonic() - started) * arguments.rate and not (
-            arguments.count and made >= arguments.count
-        ):
+        # What was missed while this process was stopped or slow is caught up, but not once it is to end.
+        due = int((time.monotonic() - started) * arguments.rate)
+        for _ in range(min(due, arguments.count or due) - made):
+            if stops:
+                break
             device.start_one()
             made += 1
         pause.wait(0.002)
