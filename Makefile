@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test lint benchmark benchmarks faults fuzz generalisation recordings docs clean
+.PHONY: demo test test-system bundle lint benchmark benchmarks faults fuzz generalisation recordings docs clean
 
 PYTHON ?= python3
 ROUNDS ?= 5
@@ -19,6 +19,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/shellcheck systemd/*.sh systemd/facemask-edge .ci/run
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive facemask_edge converter
 	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 
@@ -48,6 +49,15 @@ faults: $(VENV)/test.stamp
 # version.
 fuzz: $(VENV)/test.stamp
 	$(BIN)/python -m tests.fuzz
+
+# Installs it into booted containers of Debian Bookworm and Trixie, and does there what a technician and chance do; half
+# an hour. Needs root and, as .ci/run installs them, mmdebstrap and systemd-nspawn. The tests run a short version.
+test-system: $(VENV)/test.stamp
+	FACEMASK_SYSTEM=full $(BIN)/python -m pytest tests/system $(PYTEST_OPTIONS)
+
+# Release archives that install without a network, for a Pi.
+bundle: $(VENV)/test.stamp
+	PIP="$(BIN)/python -m pip" systemd/bundle.sh dist aarch64
 
 # Trains on one source and tests on the other, about an hour; its figures stand in docs/evaluation.md.
 generalisation: $(VENV)/test.stamp

@@ -42,6 +42,7 @@ name=facemask-edge-$version
 mkdir "$work/$name"
 mv "$work/wheels" "$work/$name/wheels"
 cp -r "$source_folder/systemd" "$source_folder/README.md" "$source_folder/LICENSE" "$source_folder/NOTICE" "$work/$name/"
-(cd "$work/$name" && find . -type f ! -name SHA256SUMS -printf '%P\n' | sort | xargs sha256sum >SHA256SUMS)
+(cd "$work/$name" && find . -type f -printf '%P\n' | sort | xargs sha256sum) >"$work/SHA256SUMS"
+mv "$work/SHA256SUMS" "$work/$name/SHA256SUMS"
 tar -C "$work" --owner=0 --group=0 --numeric-owner -czf "$output/$name-$architecture.tar.gz" "$name"
 echo "$output/$name-$architecture.tar.gz"

@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +20,12 @@ import numpy as np
 import pytest
 
 from facemask_edge.demo import SAMPLE
+from facemask_edge.edge_tpu import LIBRARY
 from tests.conftest import Mosquitto
+from tests.faults.process_faults import DETECTOR, stub_delegate, with_compiled_models
 from tests.motion_jpeg import encoded, motion_jpeg_server, part
 from tests.subscriber import Subscriber, wait_until
+from tests.system.conftest import IS_FULL
 from tests.system.container import Container, booted, make_root, why_not
 from tests.system.release import bundle, make_other_version
 
@@ -28,7 +33,7 @@ UNIT = "facemask-edge.service"
 ARCHIVE = "/root/release"
 STATE = "/var/lib/facemask-edge"
 CONFIG = "/etc/facemask-edge/config.yaml"
-SUITES = {"bookworm": "3.11", "trixie": "3.13"}
+SUITES = {"bookworm": "3.11", "trixie": "3.13"} if IS_FULL else {"trixie": "3.13"}
 """Debian's suites that Raspberry Pi OS is made of, and their Python."""
 PASSWORD = "door-7-Öffner"  # noqa: S105 - made up
 pytestmark = [
@@ -68,6 +73,19 @@ class Site:
         before = len(self.witness.events())
         return wait_until(lambda: any(is_start(event) for event in self.witness.events()[before:]), 30)
 
+    @contextmanager
+    def drop_in(self, *lines: str) -> Iterator[None]:
+        """The unit with other lines in its section Service, from its next start on."""
+        folder = self.machine.root / f"etc/systemd/system/{UNIT}.d"
+        folder.mkdir()
+        (folder / "test.conf").write_text("\n".join(["[Service]", *lines, ""]))
+        self.machine.run("systemctl daemon-reload")
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder)
+            self.machine.run("systemctl daemon-reload")
+
     def version(self) -> str:
         return self.machine.run("facemask-edge --version").stdout.strip()
 
@@ -89,8 +107,10 @@ def walking_by() -> Iterator[bytes]:
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A clean Debian with a release archive in it."""
     folder = tmp_path_factory.mktemp(request.param)
-    root = make_root(request.param, folder)
-    archive = bundle(folder, "x86_64", SUITES[request.param])
+    with ThreadPoolExecutor() as threads:
+        making = threads.submit(make_root, request.param, folder)
+        archive = bundle(folder, "x86_64", SUITES[request.param])
+        root = making.result()
     shutil.copytree(archive, root / ARCHIVE.removeprefix("/"))
     broker = Mosquitto(folder, "allow_anonymous true").start()
     witness = Subscriber(broker.port, persistent=True)
@@ -172,18 +192,15 @@ def test_killed_it_is_back_within_ten_seconds(site: Site) -> None:
 
 
 def test_stopped_the_watchdog_starts_it_again(site: Site) -> None:
-    # The unit's minute is long for a test; a drop-in only makes it shorter.
-    folder = f"/run/systemd/system/{UNIT}.d"
-    site.machine.run(
-        f"mkdir -p {folder}; printf '[Service]\\nWatchdogSec=5\\n' >{folder}/soon.conf; systemctl daemon-reload"
-    )
-    site.machine.run(f"systemctl restart {UNIT}")
-    assert site.is_seen()
-    stopped = site.process
-    site.machine.run(f"kill -STOP {stopped}")
-    assert wait_until(lambda: site.is_active() and site.process not in {0, stopped}, 30)
+    # The unit's minute is long for a test.
+    with site.drop_in("WatchdogSec=5"):
+        site.machine.run(f"systemctl restart {UNIT}")
+        assert site.is_seen()
+        stopped = site.process
+        site.machine.run(f"kill -STOP {stopped}")
+        assert wait_until(lambda: site.is_active() and site.process not in {0, stopped}, 30)
     assert "Watchdog timeout" in site.machine.run(f"journalctl --unit {UNIT} --no-pager").stdout
-    site.machine.run(f"rm -r {folder}; systemctl daemon-reload; systemctl restart {UNIT}")
+    site.machine.run(f"systemctl restart {UNIT}")
     assert site.is_seen()
 
 
@@ -222,6 +239,27 @@ def test_the_password_comes_as_a_credential(site: Site) -> None:
     assert PASSWORD not in spoken
 
 
+@pytest.mark.full
+def test_an_edge_tpu_that_fails_is_given_up_after_three_deaths(site: Site, tmp_path: Path) -> None:
+    run, libraries = site.machine.run, "/usr/lib/x86_64-linux-gnu"
+    # The library is a stub; all else is as it would be with a Coral.
+    shutil.copy(stub_delegate(tmp_path), site.machine.root / libraries.removeprefix("/") / LIBRARY)
+    shutil.copytree(with_compiled_models(tmp_path), site.machine.root / "srv/models")
+    changes = "s|model: mask_|model: /srv/models/mask_|", f"s|model: null|model: /srv/models/{DETECTOR}|"
+    run(f"ldconfig; chmod -R a+rX /srv/models; sed -i.before -e '{changes[0]}' -e '{changes[1]}' {CONFIG}")
+    with site.drop_in("WatchdogSec=5", "Environment=STUB_DELEGATE=hangs:50"):
+        run(f"systemctl restart {UNIT}")
+        hung = int(site.machine.shown(UNIT, "NRestarts"))
+        assert wait_until(lambda: int(site.machine.shown(UNIT, "NRestarts")) > hung, 60)
+    with site.drop_in("Environment=STUB_DELEGATE=aborts:50"):
+        given_up = "runs on the CPU: the Edge TPU ended this program 3 times"
+        assert wait_until(lambda: given_up in site.machine.log(UNIT), 120)
+        assert site.is_seen()
+        assert site.is_active()
+    run(f"mv {CONFIG}.before {CONFIG}; rm -r /srv/models {libraries}/{LIBRARY}; ldconfig; systemctl restart {UNIT}")
+    assert site.is_seen()
+
+
 def test_installed_again_it_is_upgraded_and_keeps_what_it_has(site: Site) -> None:
     kept = ["/etc/facemask-edge/config.yaml", "/etc/facemask-edge/mqtt_password"]
     before = site.machine.run(f"sha256sum {' '.join(kept)}").stdout
@@ -236,14 +274,11 @@ def test_installed_again_it_is_upgraded_and_keeps_what_it_has(site: Site) -> Non
     assert len(site.machine.run("ls /opt/facemask-edge/versions").stdout.split()) == 1
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        ("daemon.py", "        gc.freeze()\n", '        raise RuntimeError("broken")\n'),
-        ("daemon.py", "    def _judge(self, watch: Watch, frame: Frame) -> None:\n", "    def _judge(self) -> None:\n"),
-    ],
-    ids=["at the start", "at the first frame"],
-)
+AT_THE_START = "daemon.py", "        gc.freeze()\n", '        raise RuntimeError("broken")\n'
+AT_THE_FIRST_FRAME = "daemon.py", "def _judge(self, watch: Watch, frame: Frame) -> None:", "def _judge(self) -> None:"
+
+
+@pytest.mark.parametrize("broken", [AT_THE_FIRST_FRAME, pytest.param(AT_THE_START, marks=pytest.mark.full)])
 def test_an_upgrade_that_does_not_run_is_rolled_back(broken: tuple[str, str, str], site: Site) -> None:
     make_other_version(site.archive, "0.1.2", broken)
     done = site.install(check=False)
@@ -266,6 +301,7 @@ def test_a_damaged_archive_changes_nothing(site: Site) -> None:
     assert site.is_seen()
 
 
+@pytest.mark.full
 def test_a_new_version_that_the_configuration_does_not_fit_is_not_switched_to(site: Site) -> None:
     make_other_version(site.archive, "0.2.0", ("config.py", "    prefix: Name = ", "    first_level: Name = "))
     done = site.install(check=False)
