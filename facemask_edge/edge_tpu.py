@@ -11,6 +11,10 @@ class EdgeTpuError(Exception):
     """It cannot be used; the text says why and what to do, as a sentence."""
 
 
+class NoEdgeTpuError(EdgeTpuError):
+    """None is there now; one may be a moment later, after it was reset or plugged in."""
+
+
 def edge_tpu(load_delegate: Callable[..., Any], number: str) -> Any:  # noqa: ANN401 - the runtime's own type
     """A delegate that runs compiled models on an Edge TPU.
 
@@ -30,4 +34,6 @@ def edge_tpu(load_delegate: Callable[..., Any], number: str) -> Any:  # noqa: AN
     # All that the library says when it finds none.
     except ValueError as error:
         which = f"Edge TPU {number}" if number else "Edge TPU"
-        raise EdgeTpuError(f"no {which} was found; is it plugged in, and is this user in the group plugdev?") from error
+        raise NoEdgeTpuError(
+            f"no {which} was found; is it plugged in, and is this user in the group plugdev?"
+        ) from error

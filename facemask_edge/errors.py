@@ -20,7 +20,7 @@ class InputError(FacemaskError):
 
 
 class ServiceError(FacemaskError):
-    """A service that this command cannot do without is not there (a broker for ``demo``)."""
+    """What this command cannot do without is not there now (a broker for ``demo``, an Edge TPU)."""
 
     exit_code = 69
 

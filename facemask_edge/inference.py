@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask_edge.edge_tpu import EdgeTpuError, edge_tpu
-from facemask_edge.errors import ModelError
+from facemask_edge.edge_tpu import EdgeTpuError, NoEdgeTpuError, edge_tpu
+from facemask_edge.errors import ModelError, ServiceError
 from facemask_edge.manifest import ModelEntry, find_model
 from facemask_edge.native import native_stderr_hidden
 from facemask_edge.values import Image
@@ -86,6 +86,7 @@ class Model:
     Raises:
         ModelError: The file is missing, damaged or not a fully quantized model for one picture; or it is to run on an
             Edge TPU and cannot.
+        ServiceError: It is to run on an Edge TPU, and none is there now.
     """
 
     def __init__(self, name: str, *, threads: int = 1, accelerator: str = "cpu") -> None:
@@ -168,6 +169,7 @@ def _placed(name: str, accelerator: str) -> tuple[Path, ModelEntry, Any]:
 
     Raises:
         ModelError: It is to run on an Edge TPU and cannot.
+        ServiceError: None is there now.
     """
     path, entry = find_model(name)
     kind, _, number = accelerator.partition(":")
@@ -182,7 +184,9 @@ def _placed(name: str, accelerator: str) -> tuple[Path, ModelEntry, Any]:
         delegate = edge_tpu(_load_delegate(), number)
     except EdgeTpuError as error:
         if kind != "auto":
-            raise ModelError(f"model {compiled} cannot be used: {error}") from error
+            # One that is not there now is waited for by being started again.
+            kind_of_error = ServiceError if isinstance(error, NoEdgeTpuError) else ModelError
+            raise kind_of_error(f"model {compiled} cannot be used: {error}") from error
         logger.warning("model %s runs on the CPU: %s", path.name, error)
         return path, entry, None
     return *find_model(str(compiled.absolute())), delegate

@@ -1,47 +1,72 @@
 """Where the log goes: to a person as lines, to systemd's journal as lines that tell it their level."""
 
 import logging
-import math
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """syslog's levels, as sd-daemon(3) wants them before each line."""
 
 
 REPEAT_INTERVAL = 60.0
-"""Seconds in which the same warning is logged once."""
+"""Seconds that repeats are counted in."""
+MOST_REPEATS = 5
+"""Warnings of the same kind about the same thing that are logged in that time: what changes to and fro is seen."""
 MOST_REMEMBERED = 200
-"""Warnings: what has more different ones than this has another trouble."""
+"""Kinds and things: what warns of more has another trouble."""
 
 
 class RepeatFilter(logging.Filter):
-    """Logs the same warning or error once a minute, and then says how often it was there meanwhile."""
+    """Logs a kind of warning about the same thing a few times a minute, and then says how many were left out.
+
+    A kind is the text before its values are put in, a thing the first of them: a pause that grows makes no other kind.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: dict[str, list[float]] = {}
-        """When each was logged, and the repeats since."""
+        self._lock = threading.Lock()
+        self._seen: dict[tuple[str, str], _Seen] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """As the base class."""
-        if record.levelno < logging.WARNING:
+        # A traceback is worth its room each time.
+        if record.levelno < logging.WARNING or record.exc_info:
             return True
-        message, now = record.getMessage(), time.monotonic()
-        logged, repeats = self._seen.get(message, (-math.inf, 0))
-        if now - logged < REPEAT_INTERVAL:
-            self._seen[message] = [logged, repeats + 1]
-            return False
-        # The newest one stands last.
-        self._seen.pop(message, None)
-        self._seen[message] = [now, 0]
-        while len(self._seen) > MOST_REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        if repeats:
-            record.msg, record.args = f"{message} ({repeats:.0f} times more in the last {now - logged:.0f} s)", ()
-        return True
+        thing = record.args[0] if isinstance(record.args, tuple) and record.args else ""
+        with self._lock:
+            return self._is_logged(record, (str(record.msg), str(thing)))
+
+    def _is_logged(self, record: logging.LogRecord, key: tuple[str, str]) -> bool:
+        now = time.monotonic()
+        seen = self._seen.get(key)
+        if seen is None or now - seen.since >= REPEAT_INTERVAL:
+            # The newest one stands last.
+            self._seen.pop(key, None)
+            self._seen[key] = _Seen(now)
+            while len(self._seen) > MOST_REMEMBERED:
+                del self._seen[next(iter(self._seen))]
+            if seen is not None and seen.left_out:
+                said = f"{record.getMessage()} ({seen.left_out} more like this in {now - seen.since:.0f} s)"
+                record.msg, record.args = said, ()
+            return True
+        seen.logged += 1
+        if seen.logged <= MOST_REPEATS:
+            return True
+        seen.left_out += 1
+        return False
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was logged of one kind about one thing."""
+
+    since: float
+    logged: int = 1
+    left_out: int = 0
 
 
 class JournalFormatter(logging.Formatter):

@@ -1,38 +1,53 @@
 #!/usr/bin/env bash
-# Installs facemask-edge as a service, or upgrades it; what was there comes back when the new version does not start.
+# Installs facemask-edge as a service, or upgrades it; what was there comes back when the new version does not run.
 #
 #   sudo ./systemd/install.sh [--camera SOURCE] [--server URL] [--username NAME [--password-file FILE]] [--name DEVICE]
 #
-# The options go into a new configuration; one that is there stays as it is. Without --server it looks for a broker on
-# this computer and at homeassistant.local. Where a folder "wheels" lies beside systemd/, as in a release archive,
-# nothing is downloaded.
+# Camera, server and name go into a new configuration; one that is there stays as it is. Without --server it looks for a
+# broker on this computer and at homeassistant.local. Where a folder "wheels" lies beside systemd/, as in a release
+# archive, nothing is downloaded.
 #
-# Ends with 0; 64 wrong usage; 69 this computer cannot run it; 70 it does not start; 78 the configuration is wrong.
+# Ends with 0; 64 wrong usage; 69 this computer cannot run it; 70 it does not run; 78 the configuration is wrong.
 set -euo pipefail
+# The daemon's user has to read what is made here.
+umask 022
 
 source_folder=$(cd "$(dirname "$0")/.." && pwd)
 program=/opt/facemask-edge
 settings=/etc/facemask-edge
+config=$settings/config.yaml
+state=/var/lib/facemask-edge
 unit=/etc/systemd/system/facemask-edge.service
 command=/usr/local/bin/facemask-edge
 user=facemask-edge
-# Kilobytes that one version takes, with room for the next one beside it.
+# The system's own: another one first in PATH does not see what apt installs.
+python=/usr/bin/python3
+# Kilobytes that two versions take beside each other.
 least_room=1500000
-# Seconds that a new version has to run without a restart before it is believed.
+# Seconds that a new version has to run before it is believed, and those at the end in which it gives a sign of life.
 probation=10
+alive_within=5
+# Deaths that are no fault of a version: an Edge TPU's library may end the program, which then starts on the CPU.
+tolerated=4
 
 camera='' server='' username='' password_file='' name=''
 
 main() {
   read_options "$@"
   check_machine
+  only_once
   check_camera
   check_coral
-  make_version
   make_user
+  make_version
   make_settings
-  switch_to "$version"
-  if comes_up; then
+  # All of it is on the disk before it is used: a power cut leaves either version whole.
+  sync
+  trap 'fall_back' HUP INT TERM
+  if switch_to "$version" && comes_up; then
+    trap - HUP INT TERM
+    point good "$version"
+    sync
     remove_old_versions
     report
   else
@@ -81,22 +96,29 @@ check_machine() {
     aarch64-64 | x86_64-64) ;;
     *) fail 69 "This system is not 64-bit ($(uname -m), $(getconf LONG_BIT)-bit programs); install the 64-bit Raspberry Pi OS." ;;
   esac
-  command -v python3 >/dev/null || fail 69 "Python is not installed: apt install python3 python3-venv"
-  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail 69 "$(python3 --version) is too old, 3.11 is needed: install Raspberry Pi OS Bookworm or Trixie."
-  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+  [ -x "$python" ] || fail 69 "Python is not installed: apt install python3 python3-venv"
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail 69 "$("$python" --version) is too old, 3.11 is needed: install Raspberry Pi OS Bookworm or Trixie."
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     note "python3-venv is missing and is installed now."
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; } >/dev/null ||
+    # At the first start, others use apt, too.
+    local wait_for_others=-oDPkg::Lock::Timeout=120
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install "$wait_for_others" -y -qq python3-venv; } >/dev/null ||
       fail 69 "python3-venv cannot be installed; connect to the Internet once, or: apt install python3-venv"
   fi
   local room
   room=$(df --output=avail -k /opt | tail -1)
   [ "$room" -ge "$least_room" ] ||
     fail 69 "Only $((room / 1000)) MB are free at /opt, $((least_room / 1000)) are needed; delete what is not needed."
-  say "$(model), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), $(python3 --version), $((room / 1000000)) GB free."
+  say "$(model), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), $("$python" --version), $((room / 1000000)) GB free."
 }
 
-model() { { tr -d "\0" </proc/device-tree/model; } 2>/dev/null || uname -m; }
+model() { { tr -d '\0' </proc/device-tree/model; } 2>/dev/null || uname -m; }
+
+only_once() {
+  exec 9>/run/facemask-edge-install.lock
+  flock --nonblock 9 || fail 69 "This script runs already; wait until it has ended."
+}
 
 # Sets found_camera to the name that stays the same, where there is one.
 check_camera() {
@@ -107,7 +129,7 @@ check_camera() {
     found_camera=${found_camera:-$device}
     say "Camera: $device"
   done
-  [ -n "$found_camera$camera" ] || note "No USB camera is plugged in."
+  [ -n "$found_camera$camera" ] || [ -s "$config" ] || note "No USB camera is plugged in."
 }
 
 check_coral() {
@@ -123,49 +145,61 @@ check_coral() {
   done
 }
 
-# Sets version to a folder with the new version, complete but not used yet.
-make_version() {
-  local wheels=$source_folder/wheels options=() wanted
-  previous=$(readlink "$program/current" || true)
-  mkdir -p "$program/versions"
-  # What an interrupted installation left behind.
-  for folder in "$program"/versions/*/; do
-    [ ! -d "$folder" ] || [ "${folder%/}" = "$previous" ] || rm -rf "$folder"
+make_user() {
+  local group
+  getent group "$user" >/dev/null || groupadd --system "$user"
+  getent passwd "$user" >/dev/null ||
+    useradd --system --gid "$user" --home-dir "$state" --no-create-home --shell /usr/sbin/nologin "$user"
+  # Cameras, the Coral's two kinds, and what the Pi's camera needs.
+  for group in video plugdev apex render; do
+    ! getent group "$group" >/dev/null || usermod --append --groups "$group" "$user"
   done
+}
+
+# Runs the new version as the daemon does.
+as_user() {
+  env PYTHONNOUSERSITE=1 setpriv --reuid "$user" --regid "$user" --init-groups "$version/bin/facemask-edge" "$@"
+}
+
+# Sets version to a folder with the new version, complete but not used yet, and previous to the one that is known to run.
+make_version() {
+  local wheels=$source_folder/wheels options=(--ignore-installed) wanted installed
+  previous=$(readlink "$program/good" || true)
+  mkdir -p "$program/versions"
+  remove_versions_but "$previous" "$(readlink "$program/current" || true)"
   version=$program/versions/$(date -u +%Y%m%d-%H%M%S)-$$
-  # apt's picamera2 and libcamera are used where they are.
-  python3 -m venv --system-site-packages "$version"
-  if python3 -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then
+  # apt's picamera2 and libcamera are used where they are; all else is this version's own.
+  "$python" -m venv --system-site-packages "$version"
+  if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then
     # Bookworm's picamera2 is compiled for numpy 1, and OpenCV from 4.12 on wants numpy 2.
     printf 'numpy<2\nopencv-python-headless<4.12\n' >"$version/constraints.txt"
     options+=(--constraint "$version/constraints.txt")
   fi
   if [ -d "$wheels" ]; then
-    (cd "$source_folder" && sha256sum --quiet --check SHA256SUMS) ||
+    (cd "$source_folder" && sha256sum --quiet --check SHA256SUMS) || {
+      rm -rf "$version"
       fail 69 "The archive is damaged: unpack it again, or copy it again."
+    }
     options+=(--no-index --find-links "$wheels")
     wanted=facemask-edge
   else
     wanted=$source_folder
   fi
   note "Installing into $version; on a Pi this takes a few minutes."
-  "$version/bin/python" -m pip install --quiet --disable-pip-version-check --no-input "${options[@]}" "$wanted" || {
+  # -I and no user's own packages: neither what lies in this folder nor in root's home is meant.
+  PYTHONNOUSERSITE=1 "$version/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-input \
+    "${options[@]}" "$wanted" || {
     rm -rf "$version"
     fail 69 "It cannot be installed; the lines above say why. Nothing was changed."
   }
   install -m 644 "$source_folder/systemd/facemask-edge.service" "$version/facemask-edge.service"
   install -m 755 "$source_folder/systemd/facemask-edge" "$version/facemask-edge"
-  say "Version $("$version/bin/facemask-edge" --version) is installed."
-}
-
-make_user() {
-  local group
-  getent passwd "$user" >/dev/null ||
-    useradd --system --user-group --home-dir /var/lib/facemask-edge --shell /usr/sbin/nologin "$user"
-  # Cameras, the Coral's two kinds, and what the Pi's camera needs.
-  for group in video plugdev apex render; do
-    ! getent group "$group" >/dev/null || usermod --append --groups "$group" "$user"
-  done
+  install -m 755 "$source_folder/systemd/uninstall.sh" "$version/uninstall.sh"
+  installed=$(as_user --version) || {
+    rm -rf "$version"
+    fail 70 "The new version does not start on this computer; the lines above say why. Nothing was changed."
+  }
+  say "Version $installed is installed."
 }
 
 make_settings() {
@@ -175,119 +209,160 @@ make_settings() {
     make_secret mqtt_username "$username"
     [ -z "$password_file" ] || make_secret mqtt_password "$(head -n 1 "$password_file")"
   fi
-  if [ -e "$settings/config.yaml" ]; then
-    say "$settings/config.yaml stays as it is."
+  # One without content is what a power cut has left.
+  if [ -s "$config" ]; then
+    check_config "$config"
+    say "$config stays as it is."
+    [ -z "$camera$server$name" ] || note "--camera, --server and --name are for a new configuration; they were not used."
   else
     find_server
     write_config
-    say "$settings/config.yaml is made: camera ${camera:-0}, broker $server."
+    check_config "$config.new"
+    sync
+    mv "$config.new" "$config"
+    # Without a password.
+    say "$config is made: camera $(as_user config --config "$config" | sed -n 's/^  source: //p'), broker $server."
   fi
-  local fault
-  fault=$("$version/bin/facemask-edge" config --config "$settings/config.yaml" 2>&1 >/dev/null) || {
-    rm -rf "$version"
-    fail 78 "The configuration does not fit this version; correct it and run this again. $fault"
-  }
+}
+
+check_config() {
+  local fault code=0
+  fault=$(as_user config --config "$1" 2>&1 >/dev/null) || code=$?
+  [ "$code" != 0 ] || return 0
+  rm -rf "$version" "$config.new"
+  [ "$code" = 78 ] || fail 70 "The new version does not start on this computer. Nothing was changed. $fault"
+  [ "$1" = "$config" ] || fail 64 "$fault"
+  fail 78 "The configuration does not fit this version; correct it and run this again. $fault"
 }
 
 make_secret() {
-  install -m 640 -o root -g "$user" /dev/null "$settings/$1"
-  printf '%s\n' "$2" >"$settings/$1"
+  local new=$settings/$1.new
+  install -m 640 -o root -g "$user" /dev/null "$new"
+  printf '%s\n' "$2" >"$new"
+  mv "$new" "$settings/$1"
 }
 
 find_server() {
   local host
   camera=${camera:-$found_camera}
-  [ -z "$server" ] || return 0
-  for host in localhost homeassistant.local; do
-    if timeout 3 bash -c "exec 3<>/dev/tcp/$host/1883" 2>/dev/null; then
-      server=mqtt://$host:1883
-      say "Broker: $server"
-      return 0
+  if [ -z "$server" ]; then
+    for host in localhost homeassistant.local; do
+      if timeout 3 bash -c "exec 3<>/dev/tcp/$host/1883" 2>/dev/null; then
+        server=mqtt://$host:1883
+        say "Broker: $server"
+        return 0
+      fi
+    done
+    if [ -t 0 ]; then
+      read -rp "Address of the MQTT broker, such as mqtt://192.168.1.10: " server
     fi
-  done
-  if [ -t 0 ]; then
-    read -rp "Address of the MQTT broker, such as mqtt://192.168.1.10: " server
   fi
   server=${server:-mqtt://localhost:1883}
+  case $server in
+    *://*) ;;
+    *) server=mqtt://$server ;;
+  esac
 }
 
 write_config() {
-  local new=$settings/config.yaml.new
-  "$version/bin/python" - "$camera" "$server" "$name" >"$new" <<'END'
+  install -m 640 -o root -g "$user" /dev/null "$config.new"
+  # In the environment, which others do not see.
+  CAMERA=$camera SERVER=$server NAME=$name "$version/bin/python" -I - >"$config.new" <<'END'
 import json
-import sys
-
-import facemask_edge
+import os
 from pathlib import Path
 
-camera, server, name = sys.argv[1:]
-package = Path(facemask_edge.__file__).parent
-text = (package / "config.yaml").read_text()
-for default, value in (
-    ('source: "0"', camera and f"source: {json.dumps(camera)}"),
-    ('servers: ["mqtt://localhost:1883"]', f"servers: [{json.dumps(server)}]"),
-    ("name: null", name and f"name: {json.dumps(name)}"),
+import facemask_edge
+
+text = (Path(facemask_edge.__file__).parent / "config.yaml").read_text()
+for default, key, variable in (
+    ('source: "0"', "source: {}", "CAMERA"),
+    ('servers: ["mqtt://localhost:1883"]', "servers: [{}]", "SERVER"),
+    ("name: null", "name: {}", "NAME"),
 ):
+    value = os.environ[variable]
     assert default in text, default
-    text = text.replace(default, value, 1) if value else text
+    text = text.replace(default, key.format(json.dumps(value)), 1) if value else text
 print(text, end="")
 END
-  chown "root:$user" "$new"
-  chmod 640 "$new"
-  mv "$new" "$settings/config.yaml"
 }
 
-# Lets a version be the one that runs; in one step, so that a power cut leaves either.
+# Lets a symbolic link point somewhere else; in one step.
+point() {
+  ln -sfn "$2" "$program/$1.new" && mv -T "$program/$1.new" "$program/$1"
+}
+
+# Lets a version be the one that runs.
 switch_to() {
-  ln -sfn "$1" "$program/current.new"
-  mv -T "$program/current.new" "$program/current"
-  install -m 644 "$1/facemask-edge.service" "$unit"
-  ln -sfn "$program/current/facemask-edge" "$command"
-  systemctl daemon-reload
+  install -m 644 "$1/facemask-edge.service" "$unit.new" &&
+    point current "$1" &&
+    mv -T "$unit.new" "$unit" &&
+    ln -sfn "$program/current/facemask-edge" "$command" &&
+    systemctl daemon-reload
 }
 
-# Whether the service is ready, and stays so for a while.
+shown() { systemctl show --property "$1" --value facemask-edge.service; }
+
+# Whether the service is ready, stays so for a while, and gives signs of life at the end of it.
 comes_up() {
-  local restarts
-  systemctl enable --quiet facemask-edge.service
-  systemctl restart facemask-edge.service || return 1
-  restarts=$(systemctl show --property NRestarts --value facemask-edge.service)
-  for _ in $(seq "$probation"); do
+  local restarts sign quiet=0
+  systemctl enable --quiet facemask-edge.service || return 1
+  systemctl restart facemask-edge.service || [ -e "$state/edge-tpu-deaths" ] || return 1
+  restarts=$(shown NRestarts)
+  sign=''
+  while [ "$quiet" -lt "$probation" ]; do
     sleep 1
-    systemctl is-active --quiet facemask-edge.service || return 1
-    [ "$(systemctl show --property NRestarts --value facemask-edge.service)" = "$restarts" ] || return 1
+    quiet=$((quiet + 1))
+    [ "$quiet" != $((probation - alive_within)) ] || sign=$(shown WatchdogTimestampMonotonic)
+    if [ "$(shown NRestarts)" != "$restarts" ] || ! systemctl is-active --quiet facemask-edge.service; then
+      [ -e "$state/edge-tpu-deaths" ] && [ "$(shown NRestarts)" -le "$tolerated" ] || return 1
+      [ "$(shown ActiveState)" != failed ] || return 1
+      restarts=$(shown NRestarts)
+      quiet=0
+    fi
   done
+  # The owner may have switched the watchdog off.
+  [ "$(shown WatchdogUSec)" = 0 ] || [ "$(shown WatchdogTimestampMonotonic)" != "$sign" ]
 }
 
 fall_back() {
-  journalctl --unit facemask-edge.service --lines 15 --no-pager --output cat || true
-  if [ -z "$previous" ]; then
-    systemctl disable --quiet --now facemask-edge.service
-    fail 70 "The service does not start; the lines above say why. It is installed, but switched off."
+  trap '' HUP INT TERM
+  journalctl --unit facemask-edge.service --lines 15 --no-pager --output short || true
+  if [ -z "$previous" ] || [ ! -d "$previous" ]; then
+    fail 70 "The service does not run; the lines above say why. It is installed, and tried again and again."
   fi
   switch_to "$previous"
+  comes_up || fail 70 "Neither the new version nor the one before runs; the lines above say why."
   rm -rf "$version"
-  comes_up || fail 70 "Neither the new version nor the one before starts; the lines above say why."
-  fail 70 "The new version does not start; the lines above say why. The one before runs again."
+  fail 70 "The new version does not run; the lines above say why. The one before runs again."
 }
 
-remove_old_versions() {
-  local folder
+remove_versions_but() {
+  local folder kept wanted
   for folder in "$program"/versions/*/; do
-    [ "${folder%/}" = "$version" ] || rm -rf "$folder"
+    kept=no
+    for wanted in "$@"; do
+      [ "${folder%/}" != "$wanted" ] || kept=yes
+    done
+    [ "$kept" = yes ] || rm -rf "$folder"
   done
 }
+
+# A card has little room.
+remove_old_versions() { remove_versions_but "$version"; }
 
 report() {
   say "The service runs, and starts by itself from now on."
   systemctl status facemask-edge.service --no-pager --lines 5 || true
   echo
-  "$command" check || true
+  # A Coral that hangs must not hold this up.
+  timeout 120 "$command" check || true
   cat <<END
 
-  facemask-edge check                     how everything is
-  journalctl -u facemask-edge -f          what it does
-  sudo nano $settings/config.yaml    the settings; then: sudo systemctl restart facemask-edge
+  sudo facemask-edge check          how everything is
+  journalctl -u facemask-edge -f    what it does
+  sudo nano $config
+                                    the settings; then: sudo systemctl restart facemask-edge
 END
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Removes facemask-edge. Settings, passwords and events that wait stay, unless it is told otherwise:
 #
-#   sudo ./systemd/uninstall.sh [--purge]
+#   sudo /opt/facemask-edge/current/uninstall.sh [--purge]
 set -euo pipefail
 
 purge=no
@@ -25,12 +25,15 @@ fi
 
 systemctl disable --quiet --now facemask-edge.service 2>/dev/null || true
 rm -f /etc/systemd/system/facemask-edge.service /usr/local/bin/facemask-edge
+[ "$purge" = no ] || rm -rf /etc/systemd/system/facemask-edge.service.d
 systemctl daemon-reload
 systemctl reset-failed facemask-edge.service 2>/dev/null || true
 rm -rf /opt/facemask-edge
 if [ "$purge" = yes ]; then
   rm -rf /etc/facemask-edge /var/lib/facemask-edge
   ! getent passwd facemask-edge >/dev/null || userdel facemask-edge
+  # userdel leaves it where others are in it, too.
+  ! getent group facemask-edge >/dev/null || groupdel facemask-edge
   echo "facemask-edge is removed, with its settings and its events."
 else
   echo "facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events in /var/lib/facemask-edge;"

@@ -44,6 +44,10 @@ class Subscriber:
         """What was received on one topic so far."""
         return [bytes(message.payload).decode() for message in self.messages if message.topic == topic]
 
+    def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
+        """Say something; it has arrived when this returns."""
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
+
     @property
     def is_connected(self) -> bool:
         return self._client.is_connected()

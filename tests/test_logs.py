@@ -3,11 +3,12 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from facemask_edge.logs import REPEAT_INTERVAL, RepeatFilter, set_up_logging
+from facemask_edge.logs import MOST_REPEATS, REPEAT_INTERVAL, RepeatFilter, set_up_logging
 
 PROGRAM = (
     "import logging, os, sys; from facemask_edge.logs import set_up_logging; "
@@ -49,31 +50,57 @@ def test_a_person_at_a_terminal_sees_the_time() -> None:
     assert first.endswith(" INFO    judged")
 
 
-REPEATS = RepeatFilter()
+class Repeats:
+    """A filter, and what it lets through."""
+
+    def __init__(self) -> None:
+        self.filter = RepeatFilter()
+
+    def said(self, text: str, *values: object) -> str | None:
+        """What is logged of a warning."""
+        record = logging.LogRecord("x", logging.WARNING, "", 1, text, values, None)
+        return record.getMessage() if self.filter.filter(record) else None
 
 
-def warned(message: str) -> tuple[bool, str]:
-    record = logging.LogRecord("x", logging.WARNING, "", 1, "%s", (message,), None)
-    return REPEATS.filter(record), record.getMessage()
-
-
-def test_the_same_warning_is_logged_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kind_of_warning_is_logged_a_few_times_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("facemask_edge.logs.time.monotonic", lambda: now[0])
-    assert warned("door is lost") == (True, "door is lost")
-    assert warned("yard is lost") == (True, "yard is lost")
-    assert [warned("door is lost")[0] for _ in range(3)] == [False] * 3
+    repeats = Repeats()
+    lost = [repeats.said("%s is lost, again in %d s", "door", number) for number in range(8)]
+    assert lost == [f"door is lost, again in {number} s" for number in range(MOST_REPEATS)] + [None] * 3
+    # Another thing, and another kind.
+    assert repeats.said("%s is lost, again in %d s", "yard", 1) == "yard is lost, again in 1 s"
+    assert repeats.said("%s is back", "door") == "door is back"
     now[0] = REPEAT_INTERVAL + 1
-    assert warned("door is lost") == (True, "door is lost (3 times more in the last 61 s)")
-    assert not warned("door is lost")[0]
-    for number in range(500):
-        warned(str(number))
-    assert len(REPEATS._seen) == 200  # noqa: SLF001 - bounded, whatever comes
+    assert repeats.said("%s is lost, again in %d s", "door", 9) == (
+        "door is lost, again in 9 s (3 more like this in 61 s)"
+    )
+    assert repeats.said("%s is lost, again in %d s", "door", 9) == "door is lost, again in 9 s"
+
+
+def test_what_it_remembers_is_bounded_and_many_threads_may_warn() -> None:
+    repeats = Repeats()
+    threads = [
+        threading.Thread(target=lambda first=first: [repeats.said(f"{n}") for n in range(first, first + 3000)])
+        for first in range(0, 12_000, 3000)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(repeats.filter._seen) == 200  # noqa: SLF001 - nothing else shows it
+
+
+def test_a_traceback_is_always_logged() -> None:
+    record = logging.LogRecord("x", logging.ERROR, "", 1, "failed", (), (ValueError, ValueError("x"), None))
+    repeats = RepeatFilter()
+    assert [repeats.filter(record) for _ in range(20)] == [True] * 20
 
 
 def test_what_is_no_warning_is_always_logged() -> None:
     record = logging.LogRecord("x", logging.INFO, "", 1, "recorded", (), None)
-    assert [REPEATS.filter(record) for _ in range(3)] == [True] * 3
+    repeats = RepeatFilter()
+    assert [repeats.filter(record) for _ in range(20)] == [True] * 20
 
 
 def test_verbose_logs_details_too() -> None:

@@ -4,23 +4,27 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from facemask_edge import __version__
+from facemask_edge.check.accelerator import check_accelerator, edge_tpus
 from facemask_edge.check.broker import check_brokers
 from facemask_edge.check.cameras import check_cameras
-from facemask_edge.check.finding import Finding, State, ok, problem
+from facemask_edge.check.finding import Finding, State, ok, problem, warning
 from facemask_edge.check.machine import (
     check_clock,
     check_outbox,
+    check_places,
     check_secrets,
     check_temperature,
     is_running,
 )
 from facemask_edge.check.models import check_models
+from facemask_edge.check.told import is_current, newest, part
 from facemask_edge.config import load_config
 from facemask_edge.errors import ConfigError, ServiceError
 
@@ -60,28 +64,43 @@ def _examined(file: Path | None, overrides: Sequence[str]) -> list[Finding]:
         return [problem("configuration", str(error), "correct it")]
     findings = [ok("configuration", f"{file or 'the defaults'}, device {device}"), *check_secrets(config, file)]
     found, models = check_models(config)
-    findings += [*found, *check_outbox(config), *check_clock(), *check_temperature()]
-    health, is_used = None, is_running(config)
-    findings.append(ok("daemon", "runs") if is_used else ok("daemon", "does not run now"))
+    findings += [*found, *check_outbox(config), *check_clock(), *check_temperature(), *check_places(config)]
+    is_used = is_running(config)
+    findings.append(ok("daemon", "runs" if is_used else "does not run now"))
+    health: dict[str, Any] | None = None
     try:
-        brokers, health = check_brokers(config)
+        brokers, kept = check_brokers(config)
         findings += brokers
+        health = newest(kept)
     except ConfigError as error:
-        findings.append(problem("configuration", str(error), "correct it"))
+        findings.append(_secret_or_configuration(error))
+    told = health if is_used and health is not None and is_current(health, config.health.interval) else None
+    if is_used and told is None:
+        advice = "see journalctl -u facemask-edge; without a broker nobody hears it"
+        findings.append(warning("daemon", "it has not said for a while how it is", advice))
     if models is not None:
-        told = (health or {}).get("cameras", {}) if is_used else None
-        findings += check_cameras(config, models, told if isinstance(told, dict) or told is None else {})
+        accelerators = part(told or {}, "accelerator") if is_used else None
+        findings.append(check_accelerator(config, accelerators, edge_tpus()))
+        findings += check_cameras(config, models, part(told or {}, "cameras") if is_used else None)
     return findings
+
+
+def _secret_or_configuration(error: ConfigError) -> Finding:
+    if isinstance(error.__cause__, PermissionError):
+        # systemd hands it to the daemon all the same.
+        return warning("permissions", str(error), "chown root:facemask-edge and chmod 640: this wants to try it")
+    return problem("configuration", str(error), "correct it")
 
 
 def _print(findings: Sequence[Finding]) -> None:
     console = Console(highlight=False)
     table = Table("", "", "", box=None, show_header=False, padding=(0, 1))
     for finding in findings:
+        # Not as markup: an address may hold brackets.
         says = Text(finding.says)
         if finding.advice:
             says.append(f"\n→ {finding.advice}", style="dim")
-        table.add_row(Text(finding.state, style=STYLES[finding.state]), finding.subject, says)
+        table.add_row(Text(finding.state, style=STYLES[finding.state]), Text(finding.subject), says)
     console.print(table)
     counts = {state: sum(finding.state is state for finding in findings) for state in State}
     problems, warnings = counts[State.PROBLEM], counts[State.WARNING]

@@ -3,17 +3,18 @@
 import json
 import queue
 import secrets
+import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from facemask_edge.broker_address import BrokerAddress, parse_address
-from facemask_edge.broker_connection import CONNECT_TIMEOUT, MOST_RECEIVED, ending_of, welcome_of
+from facemask_edge.broker_connection import CONNECT_TIMEOUT, MOST_RECEIVED, Welcome, ending_of, welcome_of
 from facemask_edge.check.finding import Finding, ok, problem, warning
 from facemask_edge.config import Config, MqttConfig
 from facemask_edge.credentials import credentials
@@ -25,37 +26,46 @@ PATIENCE = 5.0
 RETAINED_PATIENCE = 1.0
 """Seconds that what a broker keeps may take: where it keeps nothing, nothing comes."""
 KEEPALIVE = 30
+CHECK_ADDRESS = "is it running, and is its address in mqtt.servers right?"
+CHECK_TLS = "is this its port for TLS, and mqtt.ca the certificate of who signed its own?"
+CHECK_LOGIN = (
+    "write user name and password into /etc/facemask-edge/mqtt_username and mqtt_password, or where mqtt.username and "
+    "mqtt.password_file say"
+)
+CHECK_RULES = "violations may be forbidden, too: see its access rules"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one broker did."""
 
-    fault: str | None
+    fault: str | None = None
     """Why the test failed; None when the message came back."""
-    is_let_in: bool
-    seconds: float
+    advice: str = ""
+    """What to do about it."""
+    is_let_in: bool = False
+    seconds: float = 0.0
     """From publishing the message to its coming back."""
-    health: dict[str, Any] | None
+    health: dict[str, Any] | None = None
     """What the device last said about itself there."""
 
 
-def check_brokers(config: Config) -> tuple[list[Finding], dict[str, Any] | None]:
+def check_brokers(config: Config) -> tuple[list[Finding], list[dict[str, Any]]]:
     """Connect to each server, publish to a test topic and read it back.
 
     Returns:
-        The findings, and what the device last said on its topic ``health``; None when no broker keeps that.
+        The findings, and what the device last said on its topic ``health`` to each broker that keeps that.
+
+    Raises:
+        ConfigError: A file with a password or a certificate cannot be used.
     """
-    findings = []
-    health: dict[str, Any] | None = None
-    works = False
-    for server in config.mqtt.servers:
-        address = parse_address(server)
-        answer = _asked(address, config)
-        health = health or answer.health
-        findings.append(_finding(address, answer, others_work=works))
-        works = works or answer.fault is None
-    return findings, health
+    addresses = [parse_address(server) for server in config.mqtt.servers]
+    answers = [_asked(address, config) for address in addresses]
+    is_one_enough = any(answer.is_let_in for answer in answers)
+    findings = [
+        _finding(address, answer, others_work=is_one_enough) for address, answer in zip(addresses, answers, strict=True)
+    ]
+    return findings, [answer.health for answer in answers if answer.health is not None]
 
 
 def _finding(address: BrokerAddress, answer: Answer, *, others_work: bool) -> Finding:
@@ -63,9 +73,8 @@ def _finding(address: BrokerAddress, answer: Answer, *, others_work: bool) -> Fi
     if answer.fault is None:
         return ok(subject, f"a message came back after {1000 * answer.seconds:.0f} ms")
     if answer.is_let_in:
-        return warning(subject, f"it lets this device in, but {answer.fault}", "see its access rules")
-    advice = "is it running, and is its address in mqtt.servers right?"
-    return (warning if others_work else problem)(subject, answer.fault, advice)
+        return warning(subject, f"it lets this device in, but {answer.fault}", answer.advice)
+    return (warning if others_work else problem)(subject, answer.fault, answer.advice)
 
 
 def _asked(address: BrokerAddress, config: Config) -> Answer:
@@ -99,49 +108,61 @@ class _Visit:
 
     def answer(self) -> Answer:
         """All that is wanted of the broker, one after the other."""
+        refusal = self._connected() or self._subscribed()
+        return refusal or self._echo()
+
+    def _connected(self) -> Answer | None:
+        """Connect; what went wrong."""
         try:
             self._client.connect(self._address.host, self._address.port, keepalive=KEEPALIVE)
         except (OSError, ValueError) as error:
-            return _refusal(ending_of(error).reason)
+            is_tls = isinstance(error, ssl.SSLError)
+            return Answer(ending_of(error).reason, CHECK_TLS if is_tls else CHECK_ADDRESS)
         except Exception as error:  # noqa: BLE001 - paho raises others, too, for a WebSocket that is none
-            return _refusal(f"it answers with what is no WebSocket: {error}")
+            return Answer(f"it answers with what is no WebSocket: {error}", CHECK_ADDRESS)
         self._client.loop_start()
-        connected = self._next("connected", CONNECT_TIMEOUT)
+        connected: Welcome | None = self._next("connected", CONNECT_TIMEOUT)
         if connected is None:
-            return _refusal("it ended the connection before it answered; does it speak MQTT there?")
-        if connected.refusal is not None:
-            return _refusal(connected.refusal)
+            return Answer("it ended the connection before it answered", "does it speak MQTT there, and without TLS?")
+        if connected.refusal is None:
+            return None
+        # Its own hint has only the room of a line in a log.
+        reason, _, hint = connected.refusal.partition("; ")
+        return Answer(reason, CHECK_LOGIN if "username" in hint else hint or "see its log")
+
+    def _subscribed(self) -> Answer | None:
+        """Subscribe to what comes back and what is kept; what went wrong."""
         self._client.subscribe([(self._test_topic, 1), (self._health_topic, 1)])
         reasons: list[ReasonCode] | None = self._next("subscribed")
-        if not reasons or reasons[0].is_failure:
-            return Answer(f"does not let it read {self._test_topic}", is_let_in=True, seconds=0.0, health=None)
-        return self._echo()
+        if reasons is None:
+            return Answer("it ended the connection, or does not answer any more", "see its log", is_let_in=True)
+        if reasons[0].is_failure:
+            return Answer(f"does not let it read {self._test_topic}", CHECK_RULES, is_let_in=True)
+        return None
 
     def _echo(self) -> Answer:
         token = secrets.token_hex(16)
         started = time.monotonic()
-        if self._client.publish(self._test_topic, token, qos=1).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return _refusal("it ended the connection")
+        self._client.publish(self._test_topic, token, qos=1)
         health: dict[str, Any] | None = None
         seconds: float | None = None
         give_up = started + PATIENCE
-        while time.monotonic() < give_up:
+        while (seconds is None or health is None) and time.monotonic() < give_up:
             try:
                 kind, content = self._heard.get(timeout=max(give_up - time.monotonic(), 0.01))
             except queue.Empty:
                 break
             if kind == "published" and isinstance(content, ReasonCode) and content.is_failure:
-                return Answer(f"does not let it publish {self._test_topic}: {content}", True, 0.0, health)  # noqa: FBT003
+                fault = f"does not let it publish {self._test_topic}: {content}"
+                return Answer(fault, CHECK_RULES, is_let_in=True, health=health)
             if kind == self._test_topic and content == token.encode():
                 seconds = time.monotonic() - started
                 give_up = min(give_up, time.monotonic() + RETAINED_PATIENCE)
             if kind == self._health_topic:
                 health = _object(content)
-            if seconds is not None and health is not None:
-                break
         if seconds is None:
-            return Answer("nothing of what it publishes comes back", is_let_in=True, seconds=0.0, health=health)
-        return Answer(None, is_let_in=True, seconds=seconds, health=health)
+            return Answer("nothing of what it publishes comes back", CHECK_RULES, is_let_in=True, health=health)
+        return Answer(is_let_in=True, seconds=seconds, health=health)
 
     def _received(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         self._heard.put((message.topic, bytes(message.payload)))
@@ -189,10 +210,6 @@ class _BoundedClient(paho.Client):
         if bufsize > MOST_RECEIVED:
             raise ValueError(f"a packet of {bufsize} bytes")
         return super()._sock_recv(bufsize)
-
-
-def _refusal(fault: str) -> Answer:
-    return Answer(fault, is_let_in=False, seconds=0.0, health=None)
 
 
 def _object(content: object) -> dict[str, Any] | None:

@@ -29,8 +29,8 @@ def check_cameras(config: Config, models: Models, told: dict[str, Any] | None) -
     Args:
         config: The whole configuration.
         models: Find the faces.
-        told: What the daemon, which runs, says about its cameras on the topic ``health``; None when it does not run. A
-            USB camera can be used by one program only.
+        told: What the daemon, which runs, says about its cameras on the topic ``health``, by name; None when it does
+            not run. A USB camera can be used by one program only.
     """
     for camera in config.cameras:
         subject = f"camera {camera.name}"

@@ -26,16 +26,21 @@ class Finding:
     """What to do about it; empty where all is well."""
 
 
+def plain(text: str) -> str:
+    """A text, parts of which a broker or a camera may have written, without what a terminal would obey."""
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
+
+
 def ok(subject: str, says: str) -> Finding:
     """All is well."""
-    return Finding(subject, State.OK, says)
+    return Finding(subject, State.OK, plain(says))
 
 
 def warning(subject: str, says: str, advice: str) -> Finding:
     """It could be better."""
-    return Finding(subject, State.WARNING, says, advice)
+    return Finding(subject, State.WARNING, plain(says), plain(advice))
 
 
 def problem(subject: str, says: str, advice: str) -> Finding:
     """It cannot stay so."""
-    return Finding(subject, State.PROBLEM, says, advice)
+    return Finding(subject, State.PROBLEM, plain(says), plain(advice))

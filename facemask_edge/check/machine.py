@@ -19,6 +19,9 @@ HOT = 80.0
 """Degrees Celsius from which on a Pi slows itself down."""
 THERMAL = Path("/sys/class/thermal")
 LOCKS = Path("/proc/locks")
+UNIT = Path("/etc/systemd/system/facemask-edge.service")
+UNSEEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - nothing is written there
+"""Where the service sees nothing."""
 ROOMY = 2
 """Times ``outbox.min_free_bytes`` below which the disk is soon full."""
 
@@ -72,6 +75,19 @@ def is_running(config: Config, locks: Path = LOCKS) -> bool:
         return False
     # 1: FLOCK  ADVISORY  WRITE 713 fe:00:262146 0 EOF
     return any(line.split()[1] == "FLOCK" and line.split()[5].endswith(f":{inode}") for line in held.splitlines())
+
+
+def check_places(config: Config) -> Iterator[Finding]:
+    """Whether the service sees all files: it runs without the homes, and with a /tmp of its own."""
+    if not UNIT.exists():
+        return
+    mqtt = config.mqtt
+    sources = [Path(camera.source) for camera in config.cameras if not is_live(camera.source)]
+    models = [Path(name) for name in (config.classifier.model, config.detector.model) if name]
+    files = [mqtt.username_file, mqtt.password_file, mqtt.ca, mqtt.cert, mqtt.key, *sources, *models]
+    for file in files:
+        if file is not None and str(file).startswith(UNSEEN):
+            yield warning("permissions", f"the service does not see {file}", "move it to /etc/facemask-edge or /srv")
 
 
 def check_clock() -> Iterator[Finding]:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from facemask_edge.check.accelerator import edge_tpus
 from facemask_edge.check.machine import check_outbox, check_temperature, cpu_temperature, is_running
-from facemask_edge.check.models import edge_tpus
 from facemask_edge.config import Config
 from facemask_edge.store import Store
 
