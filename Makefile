@@ -13,7 +13,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/facemask-edge demo --output demo-output
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_OPTIONS)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -315,9 +315,8 @@ def test_an_upgrade_that_is_interrupted_falls_back_to_what_ran_before(site: Site
     make_other_version(site.archive, "0.1.2", AT_THE_FIRST_FRAME)
     # Killed as by a power cut, when the new version is in its place and not proven yet.
     waits = "while [ $(readlink current) = $(readlink good) ]; do sleep 0.1; done"
-    site.machine.run(
-        f"cd {ARCHIVE}; ./systemd/install.sh >/dev/null 2>&1 & script=$!; cd /opt/facemask-edge; {waits}; kill -KILL $script"
-    )
+    starts = f"cd {ARCHIVE}; ./systemd/install.sh >/dev/null 2>&1 & script=$!"
+    site.machine.run(f"{starts}; cd /opt/facemask-edge; {waits}; kill -KILL $script")
     assert site.version() == "0.1.2"
     done = site.install(check=False)
     assert done.returncode == 70
