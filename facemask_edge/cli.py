@@ -10,6 +10,7 @@ import typer
 
 from facemask_edge import __version__
 from facemask_edge.errors import FacemaskError
+from facemask_edge.logs import error_line, set_up_logging
 
 EXIT_USAGE = 64
 EXIT_FAULT = 70
@@ -59,7 +60,6 @@ def run(
     # Imported here: an unknown option or --help must not wait for OpenCV and the TFLite runtime.
     from facemask_edge.config import load_config  # noqa: PLC0415
     from facemask_edge.daemon import Daemon  # noqa: PLC0415
-    from facemask_edge.logs import set_up_logging  # noqa: PLC0415
 
     set_up_logging(is_verbose=verbose)
     daemon = Daemon(load_config(config, overrides))
@@ -240,7 +240,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except FacemaskError as error:
-        typer.echo(f"facemask-edge: {error}", err=True)
+        typer.echo(error_line(f"facemask-edge: {error}"), err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)

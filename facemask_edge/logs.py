@@ -98,6 +98,11 @@ def set_up_logging(*, is_verbose: bool, environment: Mapping[str, str] = os.envi
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.INFO, handlers=[handler], force=True)
 
 
+def error_line(sentence: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The line that a program ends with, for stderr."""
+    return f"<{LEVELS[logging.ERROR]}>{sentence}" if _is_journal(environment) else sentence
+
+
 def _is_journal(environment: Mapping[str, str]) -> bool:
     """Whether stderr is the stream that systemd connected to the journal, and not one that was put in its place."""
     try:

@@ -35,8 +35,8 @@ def check_accelerator(config: Config, told: dict[str, Any] | None, plugged_in: i
     """
     name, wanted = config.classifier.model, config.classifier.accelerator
     if told is not None:
-        classifier, detector = (told.get(kind, "unknown") for kind in ("classifier", "detector"))
-        return ok("accelerator", f"the daemon says: classifier {classifier}, detector {detector}")
+        kinds = ", ".join(f"{kind} {told[kind]}" for kind in ("classifier", "detector") if kind in told)
+        return ok("accelerator", f"the daemon says: {kinds or 'nothing so far'}")
     if not wants_edge_tpu(model_path(name), wanted):
         if plugged_in and wanted == "auto":
             compiled = compiled_of(model_path(name)).name

@@ -59,9 +59,12 @@ def _machine(root: Path) -> Iterator[tuple[Container, str]]:
 def _visited(machine: Container, camera: str, broker: Mosquitto, archive: Path) -> dict[str, str]:
     def screen(command: str) -> str:
         done = machine.run(f"export COLUMNS=100; {command} 2>&1", timeout=400, check=False)
-        return COLOURS.sub("", done.stdout).strip().replace("\t", " ")
+        lines = COLOURS.sub("", done.stdout).replace("\t", " ").splitlines()
+        return "\n".join(line.rstrip() for line in lines).strip("\n")
 
     screens = {"install": screen(f"cd {ARCHIVE} && ./systemd/install.sh --camera {camera} --name entrance")}
+    # For the README, without what systemctl and the doctor say.
+    screens["installed"] = screens["install"].partition("\n●")[0]
     screens["journal"] = screen(f"journalctl --unit {UNIT} --no-pager --lines 8")
     broker.stop()
     time.sleep(3)
