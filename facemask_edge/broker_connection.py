@@ -210,15 +210,8 @@ class BrokerConnection:
             transport="websockets" if self.address.uses_websockets else "tcp",
             reconnect_on_failure=False,
         )
-        client.connect_timeout = CONNECT_TIMEOUT
-        if self.address.uses_websockets:
-            client.ws_set_options(path=self.address.path)
-        if self.address.uses_tls:
-            client.tls_set_context(tls_context(config))
+        set_up(client, self.address, config)
         client.will_set(will_topic, "offline", qos=1, retain=True)
-        username, password = credentials(config)
-        if username is not None:
-            client.username_pw_set(username, password)
 
         def on_connect(_c: object, _u: object, _f: object, reason: ReasonCode, properties: Properties | None) -> None:
             if self._was_accepted:
@@ -320,6 +313,22 @@ class _Client(paho.Client):
         except OSError as error:
             self.fault = error
             raise
+
+
+def set_up(client: paho.Client, address: BrokerAddress, config: MqttConfig) -> None:
+    """Let a client speak to this broker, and say who it is.
+
+    Raises:
+        ConfigError: A file with a password or certificate cannot be used.
+    """
+    client.connect_timeout = CONNECT_TIMEOUT
+    if address.uses_websockets:
+        client.ws_set_options(path=address.path)
+    if address.uses_tls:
+        client.tls_set_context(tls_context(config))
+    username, password = credentials(config)
+    if username is not None:
+        client.username_pw_set(username, password)
 
 
 def ending_of(error: OSError | ValueError) -> Ending:

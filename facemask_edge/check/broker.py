@@ -14,12 +14,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from facemask_edge.broker_address import BrokerAddress, parse_address
-from facemask_edge.broker_connection import CONNECT_TIMEOUT, MOST_RECEIVED, Welcome, ending_of, welcome_of
+from facemask_edge.broker_connection import CONNECT_TIMEOUT, MOST_RECEIVED, Welcome, ending_of, set_up, welcome_of
 from facemask_edge.check.finding import Finding, ok, problem, warning
 from facemask_edge.config import Config, MqttConfig
-from facemask_edge.credentials import credentials
 from facemask_edge.messages import Topics
-from facemask_edge.tls import tls_context
 
 PATIENCE = 5.0
 """Seconds that each answer may take."""
@@ -192,14 +190,7 @@ def _client(address: BrokerAddress, config: MqttConfig) -> paho.Client:
         transport="websockets" if address.uses_websockets else "tcp",
         reconnect_on_failure=False,
     )
-    client.connect_timeout = CONNECT_TIMEOUT
-    if address.uses_websockets:
-        client.ws_set_options(path=address.path)
-    if address.uses_tls:
-        client.tls_set_context(tls_context(config))
-    username, password = credentials(config)
-    if username is not None:
-        client.username_pw_set(username, password)
+    set_up(client, address, config)
     return client
 
 
