@@ -20,8 +20,8 @@ HOT = 80.0
 THERMAL = Path("/sys/class/thermal")
 LOCKS = Path("/proc/locks")
 UNIT = Path("/etc/systemd/system/facemask-edge.service")
-UNSEEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - nothing is written there
-"""Where the service sees nothing."""
+UNSEEN = {"home", "root", "tmp"}
+"""Folders of the root in which the service sees nothing."""
 ROOMY = 2
 """Times ``outbox.min_free_bytes`` below which the disk is soon full."""
 
@@ -86,7 +86,7 @@ def check_places(config: Config) -> Iterator[Finding]:
     models = [Path(name) for name in (config.classifier.model, config.detector.model) if name]
     files = [mqtt.username_file, mqtt.password_file, mqtt.ca, mqtt.cert, mqtt.key, *sources, *models]
     for file in files:
-        if file is not None and str(file).startswith(UNSEEN):
+        if file is not None and file.is_absolute() and file.parts[1] in UNSEEN:
             yield warning("permissions", f"the service does not see {file}", "move it to /etc/facemask-edge or /srv")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from facemask_edge.check.accelerator import edge_tpus
-from facemask_edge.check.machine import check_outbox, check_temperature, cpu_temperature, is_running
+from facemask_edge.check.machine import check_outbox, check_places, check_temperature, cpu_temperature, is_running
 from facemask_edge.config import Config
 from facemask_edge.store import Store
 
@@ -44,6 +44,18 @@ def test_what_the_firmware_says_is_explained(bits: int, state: str, says: str, t
     assert temperature.state == "warning"
     assert (power.state, power.subject) == (state, "power")
     assert says in power.says
+
+
+def test_what_the_service_does_not_see_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config.model_validate(
+        {
+            "cameras": [{"source": "/home/pi/door.mp4"}, {"name": "b", "source": "0"}, {"name": "c", "source": "a.mp4"}],
+            "mqtt": {"ca": "/etc/facemask-edge/ca.pem"},
+        }
+    )
+    assert list(check_places(config)) == []
+    monkeypatch.setattr("facemask_edge.check.machine.UNIT", tmp_path)
+    assert [finding.says for finding in check_places(config)] == ["the service does not see /home/pi/door.mp4"]
 
 
 def test_a_running_daemon_is_seen_by_its_lock(tmp_path: Path) -> None:
