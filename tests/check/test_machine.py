@@ -49,7 +49,11 @@ def test_what_the_firmware_says_is_explained(bits: int, state: str, says: str, t
 def test_what_the_service_does_not_see_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config.model_validate(
         {
-            "cameras": [{"source": "/home/pi/door.mp4"}, {"name": "b", "source": "0"}, {"name": "c", "source": "a.mp4"}],
+            "cameras": [
+                {"source": "/home/pi/door.mp4"},
+                {"name": "b", "source": "0"},
+                {"name": "c", "source": "a.mp4"},
+            ],
             "mqtt": {"ca": "/etc/facemask-edge/ca.pem"},
         }
     )
