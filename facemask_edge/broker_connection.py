@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -44,6 +44,7 @@ PROTOCOL_ERROR = 0x82
 KEEPALIVE_TIMEOUT = 0x8D
 WRONG_NAME = {62, 64}
 """OpenSSL's numbers of a certificate that is for another host or address."""
+ClientType = TypeVar("ClientType", bound="BoundedClient")
 logger = logging.getLogger(__name__)
 
 
@@ -203,14 +204,7 @@ class BrokerConnection:
         client.forget_line()
 
     def _new_client(self, config: MqttConfig, client_id: str, will_topic: str) -> "_Client":
-        client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id,
-            protocol=paho.MQTTv5 if self._is_version_5 else paho.MQTTv311,
-            transport="websockets" if self.address.uses_websockets else "tcp",
-            reconnect_on_failure=False,
-        )
-        set_up(client, self.address, config)
+        client = new_client(_Client, self.address, config, client_id)
         client.will_set(will_topic, "offline", qos=1, retain=True)
 
         def on_connect(_c: object, _u: object, _f: object, reason: ReasonCode, properties: Properties | None) -> None:
@@ -252,8 +246,18 @@ class BrokerConnection:
         return Ending("it ended the connection", by_broker=self._was_accepted)
 
 
-class _Client(paho.Client):
-    """A paho client that knows why its connection failed, can be cut off, and reads no packet of any size."""
+class BoundedClient(paho.Client):
+    """A paho client that reads no packet of any size."""
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        # paho asks for the whole rest of a packet; a broker of MQTT 3.1.1 does not know our maximum.
+        if bufsize > MOST_RECEIVED:
+            raise ValueError(f"a packet of {bufsize} bytes")
+        return super()._sock_recv(bufsize)
+
+
+class _Client(BoundedClient):
+    """One that knows why its connection failed, and can be cut off."""
 
     fault: Exception | None = None
     _line: socket.socket | None = None
@@ -303,9 +307,6 @@ class _Client(paho.Client):
         raise ValueError("an event, and nothing was subscribed to")
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        # paho asks for the whole rest of a packet; a broker of MQTT 3.1.1 does not know our maximum.
-        if bufsize > MOST_RECEIVED:
-            raise ValueError(f"a packet of {bufsize} bytes")
         try:
             return super()._sock_recv(bufsize)
         except BlockingIOError:
@@ -315,12 +316,19 @@ class _Client(paho.Client):
             raise
 
 
-def set_up(client: paho.Client, address: BrokerAddress, config: MqttConfig) -> None:
-    """Let a client speak to this broker, and say who it is.
+def new_client(kind: type[ClientType], address: BrokerAddress, config: MqttConfig, client_id: str) -> ClientType:
+    """A client that speaks to this broker as it wants it, and says who it is; not connected yet.
 
     Raises:
         ConfigError: A file with a password or certificate cannot be used.
     """
+    client = kind(
+        CallbackAPIVersion.VERSION2,
+        client_id,
+        protocol=paho.MQTTv5 if config.protocol == "5" else paho.MQTTv311,
+        transport="websockets" if address.uses_websockets else "tcp",
+        reconnect_on_failure=False,
+    )
     client.connect_timeout = CONNECT_TIMEOUT
     if address.uses_websockets:
         client.ws_set_options(path=address.path)
@@ -329,6 +337,7 @@ def set_up(client: paho.Client, address: BrokerAddress, config: MqttConfig) -> N
     username, password = credentials(config)
     if username is not None:
         client.username_pw_set(username, password)
+    return client
 
 
 def ending_of(error: OSError | ValueError) -> Ending:

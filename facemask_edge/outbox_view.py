@@ -18,6 +18,7 @@ from facemask_edge import outbox_requests
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.events import DAMAGED, Message
 from facemask_edge.outbox_rows import all_rows, distrust, parsed
+from facemask_edge.redaction import printable
 
 
 def show_list(path: Path, *, only_dead: bool, limit: int, as_json: bool) -> None:
@@ -173,7 +174,7 @@ def _event(message: Message) -> dict[str, Any]:
 
 def _plain(value: object) -> Text:
     """What came out of a file, without what a terminal would obey."""
-    return Text("".join(letter for letter in str(value) if letter.isprintable()))
+    return Text(printable(str(value)))
 
 
 def _recorded(message: Message) -> str | None:

@@ -1,4 +1,4 @@
-"""Takes passwords out of what is logged or shown."""
+"""Takes out of what is logged or shown what must not be there: passwords, and what a terminal would obey."""
 
 import re
 
@@ -26,3 +26,8 @@ def address_without_password(address: str) -> str:
         _, at, host = rest.rpartition("@")
         address = f"{scheme}://…@{host}" if at else address
     return without_password(address)
+
+
+def printable(text: str) -> str:
+    """A text that others may have written, in one line and without what a terminal would obey."""
+    return "".join(letter for letter in text if letter.isprintable())

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facemask_edge.values import Box, Image
 
@@ -29,9 +30,25 @@ def sharpness(image: Image, box: Box) -> float:
     height, width = part.shape[:2]
     if min(height, width) < 3:  # noqa: PLR2004 - the Laplacian's own size
         return 0.0
-    gray = cv2.cvtColor(part, cv2.COLOR_BGR2GRAY)
-    if height > HEIGHT:
-        gray = cv2.resize(gray, (max(round(width * HEIGHT / height), 3), HEIGHT), interpolation=cv2.INTER_AREA)
+    return edge_contrast(gray_at_most(part, HEIGHT))
+
+
+def gray_at_most(image: Image, height: int) -> NDArray[np.uint8]:
+    """A picture in gray, scaled down to ``height`` pixels where it is higher.
+
+    Args:
+        image: uint8, height x width x 3, BGR.
+        height: In pixels.
+    """
+    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    if image.shape[0] > height:
+        width = max(round(image.shape[1] * height / image.shape[0]), 3)
+        gray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+    return gray  # type: ignore[return-value] # always uint8
+
+
+def edge_contrast(gray: NDArray[np.uint8]) -> float:
+    """The mean absolute Laplacian of a gray picture, height x width, in parts of its contrast; 0 below 3 x 3 pixels."""
     # The border's Laplacian is that of a mirrored picture.
     edges = np.abs(cv2.Laplacian(gray, cv2.CV_32F))[1:-1, 1:-1]
-    return float(edges.mean() / (gray.std() + NOISE))
+    return float(edges.mean() / (gray.std() + NOISE)) if edges.size else 0.0

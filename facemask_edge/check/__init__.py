@@ -44,7 +44,7 @@ def check(file: Path | None, overrides: Sequence[str], *, as_json: bool) -> int:
     Returns:
         The exit code: 0 without a problem, 78 where the configuration or a model is one, else 69.
     """
-    findings = list(_examined(file, overrides))
+    findings = _examined(file, overrides)
     if as_json:
         shown = {"schema": SCHEMA, "version": __version__, "findings": [asdict(finding) for finding in findings]}
         print(json.dumps(shown, indent=1))  # noqa: T201 - the result

@@ -10,20 +10,26 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from facemask_edge.broker_address import BrokerAddress, parse_address
-from facemask_edge.broker_connection import CONNECT_TIMEOUT, MOST_RECEIVED, Welcome, ending_of, set_up, welcome_of
+from facemask_edge.broker_connection import (
+    CONNECT_TIMEOUT,
+    KEEPALIVE,
+    BoundedClient,
+    Welcome,
+    ending_of,
+    new_client,
+    welcome_of,
+)
 from facemask_edge.check.finding import Finding, ok, problem, warning
-from facemask_edge.config import Config, MqttConfig
+from facemask_edge.config import Config
 from facemask_edge.messages import Topics
 
 PATIENCE = 5.0
 """Seconds that each answer may take."""
 RETAINED_PATIENCE = 1.0
 """Seconds that what a broker keeps may take: where it keeps nothing, nothing comes."""
-KEEPALIVE = 30
 CHECK_ADDRESS = "is it running, and is its address in mqtt.servers right?"
 CHECK_TLS = "is this its port for TLS, and mqtt.ca the certificate of who signed its own?"
 CHECK_LOGIN = (
@@ -88,7 +94,9 @@ class _Visit:
         self._health_topic, self._test_topic = topics.health, topics.check
         self._address = address
         self._heard: queue.SimpleQueue[tuple[str, object]] = queue.SimpleQueue()
-        self._client = _client(address, config.mqtt)
+        # Not the daemon's id: that one would be pushed out.
+        client_id = f"facemask-edge-check-{secrets.token_hex(4)}"
+        self._client = new_client(BoundedClient, address, config.mqtt, client_id)
         self._client.on_connect = lambda _c, _d, _f, reason, properties: self._heard.put(
             ("connected", welcome_of(reason, properties))
         )
@@ -178,29 +186,6 @@ class _Visit:
             if heard == "ended":
                 break
         return None
-
-
-def _client(address: BrokerAddress, config: MqttConfig) -> paho.Client:
-    is_version_5 = config.protocol == "5"
-    client = _BoundedClient(
-        CallbackAPIVersion.VERSION2,
-        # Not the daemon's: it would be pushed out.
-        f"facemask-edge-check-{secrets.token_hex(4)}",
-        protocol=paho.MQTTv5 if is_version_5 else paho.MQTTv311,
-        transport="websockets" if address.uses_websockets else "tcp",
-        reconnect_on_failure=False,
-    )
-    set_up(client, address, config)
-    return client
-
-
-class _BoundedClient(paho.Client):
-    """A paho client that reads no packet of any size."""
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > MOST_RECEIVED:
-            raise ValueError(f"a packet of {bufsize} bytes")
-        return super()._sock_recv(bufsize)
 
 
 def _object(content: object) -> dict[str, Any] | None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from facemask_edge.redaction import printable
+
 
 class State(StrEnum):
     """How bad it is."""
@@ -26,21 +28,16 @@ class Finding:
     """What to do about it; empty where all is well."""
 
 
-def plain(text: str) -> str:
-    """A text, parts of which a broker or a camera may have written, without what a terminal would obey."""
-    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
-
-
 def ok(subject: str, says: str) -> Finding:
     """All is well."""
-    return Finding(subject, State.OK, plain(says))
+    return Finding(subject, State.OK, printable(says))
 
 
 def warning(subject: str, says: str, advice: str) -> Finding:
     """It could be better."""
-    return Finding(subject, State.WARNING, plain(says), plain(advice))
+    return Finding(subject, State.WARNING, printable(says), printable(advice))
 
 
 def problem(subject: str, says: str, advice: str) -> Finding:
     """It cannot stay so."""
-    return Finding(subject, State.PROBLEM, plain(says), plain(advice))
+    return Finding(subject, State.PROBLEM, printable(says), printable(advice))

@@ -2,16 +2,12 @@
 
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
 from facemask_edge.check.finding import Finding, ok, warning
+from facemask_edge.sharpness import edge_contrast, gray_at_most
 from facemask_edge.values import Image
 
 HEIGHT = 120
 """Larger pictures are scaled down to this height in pixels before their sharpness is measured."""
-NOISE = 4.0
-"""Added to the contrast, in gray values, as in ``sharpness``."""
 DARK, GLARING = 30.0, 225.0
 """Mean gray values, 0..255, below and above which faces are hardly to be judged."""
 PLAIN = 6.0
@@ -47,14 +43,8 @@ def looked_at(image: Image, faces: int) -> Picture:
         faces: How many were found in it.
     """
     height, width = image.shape[:2]
-    gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-    if height > HEIGHT:
-        gray = cv2.resize(gray, (max(round(width * HEIGHT / height), 3), HEIGHT), interpolation=cv2.INTER_AREA)
-    contrast = float(gray.std())
-    # The border's Laplacian is that of a mirrored picture.
-    edges = np.abs(cv2.Laplacian(gray, cv2.CV_32F))[1:-1, 1:-1]
-    sharpness = float(edges.mean() / (contrast + NOISE)) if edges.size else 0.0
-    return Picture(width, height, float(gray.mean()), contrast, sharpness, faces)
+    gray = gray_at_most(image, HEIGHT)
+    return Picture(width, height, float(gray.mean()), float(gray.std()), edge_contrast(gray), faces)
 
 
 def judged(subject: str, picture: Picture) -> Finding:
