@@ -28,14 +28,13 @@ for minor in $(seq 17 36); do
 done
 platforms+=(--platform "manylinux2014_$architecture" --platform "linux_$architecture")
 for python in "${pythons[@]}"; do
-  constraints=$work/constraints-$python.txt
-  : >"$constraints"
-  # As install.sh has it.
-  [ "$python" != 3.11 ] || printf 'numpy<2\nopencv-python-headless<4.12\n' >"$constraints"
+  constraints=$source_folder/systemd/constraints-$python.txt
+  options=()
+  [ ! -e "$constraints" ] || options+=(--constraint "$constraints")
   tag=cp${python/./}
   $pip download --quiet --disable-pip-version-check --dest "$work/wheels" --only-binary=:all: \
     "${platforms[@]}" --python-version "$python" --implementation cp --abi "$tag" --abi abi3 --abi none \
-    --constraint "$constraints" "$work/wheels/$own"
+    "${options[@]}" "$work/wheels/$own"
 done
 
 name=facemask-edge-$version

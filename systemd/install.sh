@@ -48,7 +48,8 @@ main() {
     trap - HUP INT TERM
     point good "$version"
     sync
-    remove_old_versions
+    # A card has little room.
+    remove_versions_but "$version"
     report
   else
     fall_back
@@ -163,18 +164,15 @@ as_user() {
 
 # Sets version to a folder with the new version, complete but not used yet, and previous to the one that is known to run.
 make_version() {
-  local wheels=$source_folder/wheels options=(--ignore-installed) wanted installed
+  local wheels=$source_folder/wheels options=(--ignore-installed) constraints wanted installed
   previous=$(readlink "$program/good" || true)
   mkdir -p "$program/versions"
   remove_versions_but "$previous" "$(readlink "$program/current" || true)"
   version=$program/versions/$(date -u +%Y%m%d-%H%M%S)-$$
   # apt's picamera2 and libcamera are used where they are; all else is this version's own.
   "$python" -m venv --system-site-packages "$version"
-  if "$python" -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then
-    # Bookworm's picamera2 is compiled for numpy 1, and OpenCV from 4.12 on wants numpy 2.
-    printf 'numpy<2\nopencv-python-headless<4.12\n' >"$version/constraints.txt"
-    options+=(--constraint "$version/constraints.txt")
-  fi
+  constraints=$source_folder/systemd/constraints-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
+  [ ! -e "$constraints" ] || options+=(--constraint "$constraints")
   if [ -d "$wheels" ]; then
     (cd "$source_folder" && sha256sum --quiet --check SHA256SUMS) || {
       rm -rf "$version"
@@ -347,9 +345,6 @@ remove_versions_but() {
     [ "$kept" = yes ] || rm -rf "$folder"
   done
 }
-
-# A card has little room.
-remove_old_versions() { remove_versions_but "$version"; }
 
 report() {
   say "The service runs, and starts by itself from now on."
