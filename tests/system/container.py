@@ -28,14 +28,10 @@ def why_not() -> str | None:
 
 
 def make_root(suite: str, folder: Path) -> Path:
-    """A root file system of a Debian suite; made once, it is copied for each container."""
+    """A root file system of a Debian suite."""
     root = folder / suite
-    if not root.is_dir():
-        new = folder / f"{suite}.new"
-        shutil.rmtree(new, ignore_errors=True)
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", suite, str(new), MIRROR]
-        subprocess.run(command, check=True, timeout=600)
-        new.rename(root)
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", suite, str(root), MIRROR]
+    subprocess.run(command, check=True, timeout=600)
     return root
 
 
@@ -71,7 +67,7 @@ class Container:
         return self.run(f"systemctl show --property {name} --value {unit}").stdout.strip()
 
     def log(self, unit: str) -> str:
-        """All that a unit has logged, each line with its priority."""
+        """All that a unit has logged."""
         return self.run(f"journalctl --unit {unit} --no-pager --output cat").stdout
 
 

@@ -6,63 +6,41 @@ Needs what ``make test-system`` needs, and the port 1883 of 127.0.0.1, where a M
 """
 
 import re
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import ROOT, Mosquitto
-from tests.motion_jpeg import motion_jpeg_server
-from tests.system.container import Container, booted, make_root
-from tests.system.release import bundle, make_other_version
-from tests.system.test_installed import ARCHIVE, AT_THE_FIRST_FRAME, CONFIG, UNIT, walking_by
+from tests.conftest import ROOT
+from tests.system.release import make_other_version
+from tests.system.site import ARCHIVE, CONFIG, UNIT, Site, built
+from tests.system.test_installed import AT_THE_FIRST_FRAME
 
 PAGES = ("docs/install.md", "README.md")
+MARKED = re.compile(r"(<!-- screen: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def main() -> None:
-    screens = _screens()
+    with tempfile.TemporaryDirectory() as folder, built("trixie", Path(folder), port=1883) as site:
+        screens = _screens(site)
     for name in PAGES:
         page = ROOT / name
-        text = page.read_text()
-        for screen, content in screens.items():
-            pattern = rf"(<!-- screen: {screen} -->\n).*?(<!-- end -->)"
-            replacement = f"```\n{content}\n```\n"
-            text = re.sub(pattern, lambda found: found[1] + replacement + found[2], text, flags=re.DOTALL)  # noqa: B023
-        page.write_text(text)
+        page.write_text(MARKED.sub(lambda found: _filled(found, screens), page.read_text()))
 
 
-def _screens() -> dict[str, str]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        archive = bundle(folder, "x86_64", "3.13")
-        root = make_root("trixie", folder)
-        shutil.copytree(archive, root / ARCHIVE.removeprefix("/"))
-        broker = Mosquitto(folder, "allow_anonymous true", port=1883).start()
-        try:
-            with _machine(root) as (machine, camera):
-                return _visited(machine, camera, broker, root / ARCHIVE.removeprefix("/"))
-        finally:
-            broker.stop()
+def _filled(found: re.Match[str], screens: dict[str, str]) -> str:
+    return f"{found[1]}```\n{screens[found[2]]}\n```\n{found[3]}"
 
 
-@contextmanager
-def _machine(root: Path) -> Iterator[tuple[Container, str]]:
-    with motion_jpeg_server() as (camera, handler), booted(root) as machine:
-        handler.stream = staticmethod(walking_by)
-        yield machine, camera
+def _screens(site: Site) -> dict[str, str]:
+    machine, broker = site.machine, site.broker
 
-
-def _visited(machine: Container, camera: str, broker: Mosquitto, archive: Path) -> dict[str, str]:
     def screen(command: str) -> str:
         done = machine.run(f"export COLUMNS=100; {command} 2>&1", timeout=400, check=False)
         lines = COLOURS.sub("", done.stdout).replace("\t", " ").splitlines()
         return "\n".join(line.rstrip() for line in lines).strip("\n")
 
-    screens = {"install": screen(f"cd {ARCHIVE} && ./systemd/install.sh --camera {camera} --name entrance")}
+    screens = {"install": screen(f"cd {ARCHIVE} && ./systemd/install.sh --camera {site.camera} --name entrance")}
     # For the README, without what systemctl and the doctor say.
     screens["installed"] = screens["install"].partition("\n●")[0]
     screens["journal"] = screen(f"journalctl --unit {UNIT} --no-pager --lines 8")
@@ -77,7 +55,7 @@ def _visited(machine: Container, camera: str, broker: Mosquitto, archive: Path) 
     time.sleep(3)
     screens["mistake"] = screen(f"journalctl --unit {UNIT} --no-pager --lines 4 --output cat")
     machine.run(f"cp /root/config.yaml {CONFIG}; systemctl start {UNIT}")
-    make_other_version(archive, "0.1.1", AT_THE_FIRST_FRAME)
+    make_other_version(site.archive, "0.1.1", AT_THE_FIRST_FRAME)
     screens["fallback"] = "\n".join(screen(f"cd {ARCHIVE} && ./systemd/install.sh").splitlines()[-12:])
     return screens
 
