@@ -84,6 +84,8 @@ $(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
 # The converter's extra brings TensorFlow, where there is one for this machine.
 $(VENV)/test.stamp: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test,converter]'
+	# Read only, for its signatures: what it needs is on a Pi.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps picamera2==0.3.38
 	touch $@ $(VENV)/demo.stamp
 
 clean:

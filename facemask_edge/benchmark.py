@@ -159,7 +159,7 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
         task = bar.add_task("judging frames", total=seconds)
         while time.perf_counter() - start < seconds:
             before = len(samples)
-            opened = open_camera(camera)
+            opened = open_camera(camera, detector_input=models.detector_input)
             pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
             asked = time.perf_counter()
             for frame in opened:

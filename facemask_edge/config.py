@@ -36,21 +36,47 @@ class DeviceConfig(Section):
     name: Name | None = Field(None, description="Name of this device in topics and messages; null takes the host name.")
 
 
+class ExposureConfig(Section):
+    """How the Raspberry Pi's camera exposes."""
+
+    mode: Literal["normal", "short", "long"] = Field(
+        "normal",
+        description="short: people who move are less blurred, and the picture has more noise; long: the reverse.",
+    )
+    compensation: float = Field(
+        0.0, ge=-8, le=8, description="Stops brighter (darker below 0), where faces are dark before a bright door."
+    )
+    time: float | None = Field(None, gt=0, le=1, description="Seconds, fixed; null: as the light asks for.")
+    gain: float | None = Field(None, ge=1, le=64, description="Of the sensor, fixed; null: as the light asks for.")
+
+
 class CameraConfig(Section):
     """One camera."""
 
     name: Name = Field("camera", description="Name of the camera in topics and messages.")
     source: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)] = Field(
         "0",
-        description="USB camera by index (0) or device path, an rtsp:// or http:// URL, a recorded file, or a folder "
-        "of pictures.",
+        description="USB camera by index (0) or device path, picamera for the Raspberry Pi's own (picamera:1 for the "
+        "second), an rtsp:// or http:// URL, a recorded file, or a folder of pictures.",
     )
     format: Annotated[str, Field(pattern="^[A-Z0-9]{4}$")] | None = Field(
         None, description="Wanted pixel format of a USB camera, as v4l2-ctl names it (MJPG, YUYV); null: its own."
     )
-    width: int | None = Field(None, gt=0, description="Wanted frame width in pixels of a USB camera; null: its own.")
-    height: int | None = Field(None, gt=0, description="Wanted frame height in pixels of a USB camera; null: its own.")
-    fps: float | None = Field(None, gt=0, description="Wanted frames a second of a USB camera; null: its own.")
+    width: int | None = Field(
+        None, gt=0, description="Wanted frame width in pixels of a USB or Pi camera; null: its own, a Pi camera's 1280."
+    )
+    height: int | None = Field(
+        None, gt=0, description="Wanted frame height in pixels of a USB or Pi camera; null: its own, a Pi camera's 720."
+    )
+    fps: float | None = Field(
+        None, gt=0, description="Wanted frames a second of a USB or Pi camera; null: its own, a Pi camera's 30."
+    )
+    exposure: ExposureConfig = Field(ExposureConfig(), description="Of a Pi camera.")
+    rotation: Literal[0, 90, 180, 270] = Field(
+        0, description="Degrees clockwise by which the picture is to be turned, until faces are upright."
+    )
+    hflip: bool = Field(default=False, description="Whether left and right then change places.")
+    vflip: bool = Field(default=False, description="Whether top and bottom then change places.")
     zones: list[Polygon] = Field(
         [], description="Only faces whose middle lies in one of these polygons count; empty: everywhere."
     )

@@ -8,7 +8,7 @@ import time
 from types import FrameType
 from typing import Any
 
-from facemask_edge.cameras import Camera, is_live, open_camera
+from facemask_edge.cameras import is_live, open_camera
 from facemask_edge.cameras.capture import WAIT_FOR_FRAME
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig, Config
@@ -37,7 +37,8 @@ class Watch:
     def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
         self.name = camera.name
         # One of several must not let the others wait.
-        self.camera: Camera = open_camera(camera, wait=WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0)
+        wait = WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0
+        self.camera = open_camera(camera, wait=wait, detector_input=models.detector_input)
         self.frames = iter(self.camera)
         self.pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
         self.size: tuple[int, int] | None = None

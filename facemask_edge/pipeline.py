@@ -18,7 +18,7 @@ from facemask_edge.scene_cut import SceneCuts
 from facemask_edge.sharpness import sharpness
 from facemask_edge.stage_times import StageTimes
 from facemask_edge.tracking import FaceTracker
-from facemask_edge.values import Frame, Image, Look, Track, Verdict, Violation
+from facemask_edge.values import Face, Frame, Image, Look, Track, Verdict, Violation
 from facemask_edge.zones import Zones
 
 WHOLE_FACE = 0.95
@@ -59,6 +59,10 @@ class Models:
             detector = config.detector.model_copy(update={"accelerator": accelerator})
             self._detectors[name] = create_detector(detector, name, threads=config.classifier.threads)
         return self._detectors[name]
+
+    def detector_input(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of what the face detector looks at, for frames of this size."""
+        return self.detector(width, height).model.size
 
     def _accelerator(self, name: str, wanted: str) -> str:
         """Where a model is to run: as it is wanted, unless the Edge TPU has ended this program too often."""
@@ -115,7 +119,7 @@ class Pipeline:
             # A camera that comes back with another size shows the same places elsewhere.
             is_new = self._cuts.is_cut(frame.image, frame.timestamp) or size != (self._size or size)
         with self.times.measured("detection"):
-            faces = self._models.detector(*size).detect(frame.image)
+            faces = self._faces(frame)
         # Only now: what goes wrong before loses no end of a violation.
         ended = self._new_scene() if is_new else []
         self._size = size
@@ -143,6 +147,15 @@ class Pipeline:
     def finish(self, reason: str) -> list[Violation]:
         """End what is still open, because nothing more comes, or nothing for a while."""
         return self._compliance.finish(reason)
+
+    def _faces(self, frame: Frame) -> list[Face]:
+        """In pixels of the full frame, also where the camera has scaled it for the detector."""
+        detector = self._models.detector(frame.width, frame.height)
+        if frame.lores is None:
+            return detector.detect(frame.image)
+        height, width = frame.lores.shape[:2]
+        across, down = frame.width / width, frame.height / height
+        return [Face(face.box.scaled(across, down), face.score) for face in detector.detect(frame.lores)]
 
     def _new_scene(self) -> list[Violation]:
         self._tracker = self._new_tracker()

@@ -33,6 +33,8 @@ class Frame:
     """Counts the frames of this camera from 0; a live camera's dropped frames leave gaps."""
     is_repeat: bool = False
     """Whether a live camera sent the same picture as the one judged before: looking again tells nothing new."""
+    lores: Image | None = None
+    """The same picture, scaled down for the face detector by a camera that does so for nothing."""
 
     @property
     def width(self) -> int:
@@ -69,6 +71,10 @@ class Box:
         """The part of the box's area, 0..1, that lies inside a frame of ``width`` x ``height`` pixels."""
         inside = self.clipped(width, height)
         return inside.width * inside.height / max(self.width * self.height, 1e-9)
+
+    def scaled(self, across: float, down: float) -> "Box":
+        """The same in a frame that is so many times wider and higher."""
+        return Box(self.x * across, self.y * down, self.width * across, self.height * down)
 
     def rounded(self) -> dict[str, int]:
         """Whole pixels, as they leave the device."""

@@ -30,10 +30,17 @@ def _sections() -> Iterator[str]:
         about = (section.__doc__ or "").strip()
         heading = "`cameras` (a list)" if name == "cameras" else f"`{name}`"
         yield f"\n## {heading}\n\n{about}\n\n| key | default | meaning |\n| --- | --- | --- |\n"
-        defaults: dict[str, Any] = section().model_dump(mode="json")
-        for key, entry in section.model_fields.items():
-            default = yaml.safe_dump(defaults[key], default_flow_style=True).removesuffix("...\n").strip()
-            yield f"| `{key}` | `{default}` | {entry.description} |\n"
+        yield from _rows(section)
+
+
+def _rows(section: type[Section], prefix: str = "", about: str = "") -> Iterator[str]:
+    defaults: dict[str, Any] = section().model_dump(mode="json")
+    for key, entry in section.model_fields.items():
+        if isinstance(entry.annotation, type) and issubclass(entry.annotation, Section):
+            yield from _rows(entry.annotation, f"{prefix}{key}.", f"{entry.description} ")
+            continue
+        default = yaml.safe_dump(defaults[key], default_flow_style=True).removesuffix("...\n").strip()
+        yield f"| `{prefix}{key}` | `{default}` | {about}{entry.description} |\n"
 
 
 if __name__ == "__main__":

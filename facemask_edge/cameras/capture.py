@@ -1,9 +1,13 @@
 """What a live camera is read through, whatever kind it is."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from facemask_edge.values import Image
 
+DetectorInput = Callable[[int, int], tuple[int, int]]
+"""Width and height of the face detector's input in pixels, for those of a frame."""
 OPEN_TIMEOUT = 5.0
 """Seconds that opening may take."""
 READ_TIMEOUT = 3.0
@@ -18,10 +22,19 @@ class CameraLostError(Exception):
     """A camera cannot be opened, or gives no picture any more; the text says why, as a sentence without a name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a camera gives at once."""
+
+    image: Image
+    lores: Image | None = None
+    """The same, scaled down for the face detector."""
+
+
 class Capture(Protocol):
     """An open camera; used by one thread. Making one raises ``CameraLostError`` when that is not possible."""
 
-    def read(self) -> Image:
+    def read(self) -> Picture:
         """Wait for the next picture.
 
         Raises:

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, WAIT_FOR_FRAME, CameraLostError, Capture
+from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, WAIT_FOR_FRAME, CameraLostError, Capture, Picture
 from facemask_edge.cameras.picture_watch import SUSPECT, PictureWatch
 from facemask_edge.cameras.status import CameraState, CameraStatus
-from facemask_edge.values import Frame, Image
+from facemask_edge.values import Frame
 
 MOST_AGE = 2.0
 """Seconds after which a frame is too old to be judged."""
@@ -143,21 +143,21 @@ class LiveCamera:
             self._watch.opened(time.monotonic())
             while not self._closing.is_set():
                 self._called = time.monotonic()
-                image = capture.read()
-                fault = self._watch.fault(image, time.monotonic())
+                picture = capture.read()
+                fault = self._watch.fault(picture.image, time.monotonic())
                 if fault == SUSPECT:
                     return True
                 if fault is not None:
                     self._lost(CameraState(fault), f"its pictures are {fault}")
                     return False
                 if self._watch.doubt is None:
-                    self._hand_over(image)
+                    self._hand_over(picture)
             return False
         finally:
             capture.close()
 
-    def _hand_over(self, image: Image) -> None:
-        frame = Frame(image, time.monotonic(), self._frames)
+    def _hand_over(self, picture: Picture) -> None:
+        frame = Frame(picture.image, time.monotonic(), self._frames, lores=picture.lores)
         size = frame.width, frame.height
         if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:
             self._next_size_log = frame.timestamp + SIZE_LOG_INTERVAL

@@ -21,9 +21,8 @@ import cv2
 import numpy as np
 
 from facemask_edge.cameras import jpeg
-from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError
+from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError, Picture
 from facemask_edge.cameras.http_login import UnknownLoginError, authorization
-from facemask_edge.values import Image
 
 MOST_BYTES = 20_000_000
 """Of one picture."""
@@ -72,7 +71,7 @@ class MotionJpegCapture:
             self._response.close()
             raise
 
-    def read(self) -> Image:
+    def read(self) -> Picture:
         """As ``Capture``."""
         deadline = time.monotonic() + READ_TIMEOUT
         while True:
@@ -91,7 +90,7 @@ class MotionJpegCapture:
                 raise CameraLostError(f"its pictures have {width} x {height} pixels, too many")
             image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
             if image is not None:
-                return image  # type: ignore[return-value] # always uint8
+                return Picture(image)  # type: ignore[arg-type] # always uint8
 
     def close(self) -> None:
         """As ``Capture``."""

@@ -9,10 +9,9 @@ from urllib.parse import urlsplit
 
 import cv2
 
-from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError
+from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError, Picture
 from facemask_edge.cameras.lag import Lag
 from facemask_edge.config import CameraConfig
-from facemask_edge.values import Image
 
 RTSP_PORT = 554
 MOST_LAG = 2.0
@@ -40,7 +39,7 @@ class OpencvCapture:
             self._capture.release()
             raise CameraLostError("it cannot be opened; is it there, and may this user read it?")
 
-    def read(self) -> Image:
+    def read(self) -> Picture:
         """As ``Capture``."""
         asked = time.monotonic()
         found, image = self._capture.read()
@@ -53,7 +52,7 @@ class OpencvCapture:
                 raise CameraLostError(
                     f"its pictures are {behind:.0f} s late: it sends more than this device can decode; use a sub-stream"
                 )
-        return image  # type: ignore[return-value] # always uint8
+        return Picture(image)  # type: ignore[arg-type] # always uint8
 
     def close(self) -> None:
         """As ``Capture``."""

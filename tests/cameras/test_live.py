@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from facemask_edge.cameras import open_camera
-from facemask_edge.cameras.capture import CameraLostError
+from facemask_edge.cameras.capture import CameraLostError, Picture
 from facemask_edge.cameras.live import LiveCamera
 from facemask_edge.cameras.status import CameraState
 from facemask_edge.config import CameraConfig
-from facemask_edge.values import Frame, Image
 from tests.motion_jpeg import MotionJpeg, encoded, grey, lighter, part
 from tests.subscriber import wait_until
 
@@ -47,7 +46,7 @@ def noisy() -> Iterator[bytes]:
 
 def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: Stream) -> None:
     with closing(camera_of(stream[0])) as camera:
-        frames: list[Frame] = []
+        frames = []
         for frame in camera:
             if frame is not None:
                 frames.append(frame)
@@ -170,7 +169,7 @@ class Hanging:
         self.opened += 1
         return self
 
-    def read(self) -> Image:
+    def read(self) -> Picture:
         time.sleep(30)
         raise CameraLostError("too late")
 
@@ -200,9 +199,9 @@ class StillScene:
         self._picture = self._random.integers(90, 110, (120, 160, 3)).astype(np.uint8)
         return self
 
-    def read(self) -> Image:
+    def read(self) -> Picture:
         time.sleep(0.05)
-        return self._picture.copy()
+        return Picture(self._picture.copy())
 
     def close(self) -> None:
         pass

@@ -31,7 +31,7 @@ def sends(stream: Stream, *parts: bytes, then_waits: bool = False, pause: float 
 
 def read_one(url: str) -> tuple[int, ...]:
     with closing(MotionJpegCapture(url)) as capture:
-        return capture.read().shape
+        return capture.read().image.shape
 
 
 def test_parts_with_and_without_a_length_are_read(stream: Stream) -> None:
@@ -39,7 +39,7 @@ def test_parts_with_and_without_a_length_are_read(stream: Stream) -> None:
     assert read_one(sends(stream, without, b"--frame--")) == (240, 320, 3)
     assert read_one(sends(stream, part(PICTURE))) == (120, 160, 3)
     with closing(MotionJpegCapture(sends(stream, part(PICTURE), part(encoded(grey(9, 64, 48))), pause=0.3))) as capture:
-        assert [capture.read().shape for _ in range(2)] == [(120, 160, 3), (48, 64, 3)]
+        assert [capture.read().image.shape for _ in range(2)] == [(120, 160, 3), (48, 64, 3)]
         with pytest.raises(CameraLostError, match="ended the stream"):
             capture.read()
 
@@ -48,7 +48,7 @@ def test_half_a_picture_is_left_out(stream: Stream) -> None:
     noise = encoded(np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8))
     url = sends(stream, part(noise[: len(noise) // 2]), part(b"no picture"), part(PICTURE), part(noise)[:2000])
     with closing(MotionJpegCapture(url)) as capture:
-        assert capture.read().shape == (120, 160, 3)
+        assert capture.read().image.shape == (120, 160, 3)
         with pytest.raises(CameraLostError, match="ended the stream"):
             capture.read()
 
@@ -217,7 +217,7 @@ def test_where_decoding_is_slower_than_the_camera_the_newest_picture_is_looked_a
     levels = []
     with closing(MotionJpegCapture(stream[0])) as capture:
         for _ in range(10):
-            levels.append(round(float(capture.read().mean())))
+            levels.append(round(float(capture.read().image.mean())))
             time.sleep(0.1)
     # About as many as were sent meanwhile; one after the other they would be ten.
     assert levels[-1] > 40 * (time.monotonic() - started)

@@ -140,7 +140,7 @@ def motion_jpeg(content: bytes, _folder: Path) -> None:
             stream = MotionJpegCapture("http://user:password@camera/")
         with closing(stream):
             while True:
-                assert stream.read().size
+                assert stream.read().image.size
 
 
 def video(content: bytes, folder: Path) -> None:
