@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.duplicates import HASHES_SHAPE, Hashes, perceptual_hashes
-from converter.scene_file import BOXES, read_scene_file
+from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Image, Label
 
@@ -59,6 +59,11 @@ class Picture:
     others: tuple[Box, ...] = ()
     """Faces that teach nothing: too small, or neither masked nor bare."""
 
+    @property
+    def is_single(self) -> bool:
+        """Whether the whole picture is one face."""
+        return all(face.box is None for face in self.faces)
+
     def described(self) -> str:
         """Name and faces in one line: another line, another training."""
         return f"{self.path.name} {[asdict(face) for face in self.faces]}"
@@ -72,6 +77,11 @@ class Split:
     held_out: list[Picture]
     test: list[Picture]
 
+    @property
+    def learnt(self) -> list[Picture]:
+        """Those that decide what the network becomes."""
+        return self.training + self.held_out
+
 
 def read_picture(path: Path) -> Image | None:
     """Read a picture as BGR whatever its file holds (grey, transparent, 16 bit); None when it cannot be read."""
@@ -83,7 +93,7 @@ def is_boxed(folder: Path) -> bool:
     return (folder / BOXES).is_file()
 
 
-def find_pictures(folder: Path, *, split: Literal["train", "dev"] = "train", limit: int | None = None) -> list[Picture]:
+def find_pictures(folder: Path, *, split: SceneSplit = "train", limit: int | None = None) -> list[Picture]:
     """List the labelled pictures of a data folder, in a fixed order.
 
     Args:
@@ -107,9 +117,10 @@ def find_pictures(folder: Path, *, split: Literal["train", "dev"] = "train", lim
     return pictures
 
 
-def describe_source(folder: Path, pictures: Sequence[Picture]) -> str:
-    """One line for the manifest: what was taken from a folder, where that comes from and under which licence."""
+def describe_source(folder: Path, learnt: Iterable[Picture]) -> str:
+    """One line for the manifest: what was learnt from a folder, where that comes from and under which licence."""
     name = folder.resolve().name
+    pictures = [picture for picture in learnt if picture.path.is_relative_to(folder)]
     faces = sum(len(picture.faces) for picture in pictures)
     part = ", split train" if is_boxed(folder) else ""
     return (
@@ -177,7 +188,7 @@ def split_pictures(  # noqa: PLR0913 - each is one decision
     """Cut pictures into three parts, with about the same share of each label in each.
 
     Boxed scenes are never tested with: they have their own split dev. Derived pictures without a known origin
-    (``augmented_image_*``) are always trained with, as their origin may be.
+    (``augmented_image_*``) stand in no part: their origin may stand in any.
 
     Args:
         pictures: All readable.
@@ -199,26 +210,23 @@ def split_pictures(  # noqa: PLR0913 - each is one decision
     order = np.random.default_rng(seed).permutation(len(members))
     units = [list(members.values())[place] for place in order]
     if kind == "groups":
-        # A unit without a known origin is one that holds nothing but derived pictures.
-        derived = [unit for unit in units if all(picture.path.name.startswith(_DERIVED) for picture in unit)]
-        parts["training"] = [picture for unit in derived for picture in unit]
-        units = [unit for unit in units if unit not in derived]
-    singles = [unit for unit in units if all(_is_single(picture) for picture in unit)]
-    others = [unit for unit in units if not all(_is_single(picture) for picture in unit)]
+        units = [unit for unit in units if not all(picture.path.name.startswith(_DERIVED) for picture in unit)]
+    singles = [unit for unit in units if all(picture.is_single for picture in unit)]
+    others = [unit for unit in units if not all(picture.is_single for picture in unit)]
     parts["test"], singles = _taken(singles, test_part)
     held_out, singles = _taken(singles, held_out_part)
     held_out_scenes, others = _taken(others, held_out_part)
     parts["held out"] = held_out + held_out_scenes
-    parts["training"] += [picture for unit in singles + others for picture in unit]
+    parts["training"] = [picture for unit in singles + others for picture in unit]
     wanted = {"training": True, "held out": held_out_part > 0, "test": test_part > 0 and bool(parts["test"])}
     for name, part in parts.items():
         if wanted[name] and len(classes_of(part)) < len(LABELS):
-            raise InputError(f"the pictures are too few: both classes must stand in the {name} part")
+            raise InputError(
+                f"the pictures are too few, or too much alike: both classes must stand in the {name} part, and "
+                f"near-duplicates stand in one; that differ there are {_count(units, 0)} of {LABELS[0]} and "
+                f"{_count(units, 1)} of {LABELS[1]}"
+            )
     return Split(training=parts["training"], held_out=parts["held out"], test=parts["test"])
-
-
-def _is_single(picture: Picture) -> bool:
-    return all(face.box is None for face in picture.faces)
 
 
 def _taken(units: Sequence[list[Picture]], part: float) -> tuple[list[Picture], list[list[Picture]]]:
@@ -229,13 +237,19 @@ def _taken(units: Sequence[list[Picture]], part: float) -> tuple[list[Picture], 
     taken: list[Picture] = []
     left = []
     for unit, count in zip(units, counts, strict=True):
-        # By what it has most of: the rarer label then fills up by itself, or from units of its own.
-        if have[count.argmax()] < wanted[count.argmax()]:
+        # By what it has most of: the rarer label then fills up by itself, or from units of its own. A unit that would
+        # bring more than twice what is missing is left: it may hold half of all.
+        most = count.argmax()
+        if have[most] < wanted[most] and count[most] <= max(2 * (wanted[most] - have[most]), 1):
             have += count
             taken += unit
         else:
             left.append(unit)
     return taken, left
+
+
+def _count(units: Iterable[list[Picture]], label: int) -> int:
+    return sum(any(face.label == label for picture in unit for face in picture.faces) for unit in units)
 
 
 def _label_counts(unit: Iterable[Picture]) -> NDArray[np.int64]:

@@ -28,6 +28,8 @@ Data = Annotated[
 # A list option takes one value at a time; this makes `--data A B` mean the same as `--data A --data B`.
 MoreData = Annotated[list[Path], typer.Argument(metavar="DIR", help="More folders, as in --data A B.")]
 
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there already.")]
+
 
 def train_model() -> NoReturn:
     """Run ``train-model``."""
@@ -83,6 +85,7 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for a table and the curves of the rounds.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Train the mask classifier on pictures of faces with and without a mask.
 
@@ -106,26 +109,50 @@ def _train_model(  # noqa: PLR0913 - one parameter an option
         limit=limit,
     )
     train_model(
-        data=[*data, *more_data], weights=weights, output=output, recipe=chosen, teachers=teacher, report=report
+        data=[*data, *more_data],
+        weights=weights,
+        output=output,
+        recipe=chosen,
+        teachers=teacher,
+        report=report,
+        force=force,
     )
 
 
-def _train_detector(
+def _train_detector(  # noqa: PLR0913 - one parameter an option
     *,
     data: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder with boxes.jsonl, or with sub-folders of which one has it.")
+        list[Path],
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Folder with boxes.jsonl, or with with_mask/ and without_mask/, or with such folders; may be given "
+            "several times.",
+        ),
     ],
+    more_data: MoreData = [],  # noqa: B006 - as in _train_model
     weights: Annotated[Path, typer.Option(metavar="FILE", help="The published yunet_n_320_320.onnx.")],
     output: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the models.")] = Path("models"),
     epochs: Annotated[
         int | None, typer.Option(min=0, help="Rounds of training; 0 only converts the initial weights.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides the held-out part and all variation.")] = 0,
+    force: Force = False,
 ) -> None:
-    """Fine-tune the face detector on masked faces and quantize it."""
+    """Fine-tune the face detector on masked faces and quantize it.
+
+    Interrupted, the same command goes on after the last whole round.
+    """
     from converter.train_detector import EPOCHS, train_detector  # noqa: PLC0415 - as in _train_model
 
-    train_detector(data=data, weights=weights, output=output, epochs=EPOCHS if epochs is None else epochs, seed=seed)
+    train_detector(
+        data=[*data, *more_data],
+        weights=weights,
+        output=output,
+        epochs=EPOCHS if epochs is None else epochs,
+        seed=seed,
+        force=force,
+    )
 
 
 def _convert_model(  # noqa: PLR0913 - one parameter an option
@@ -160,7 +187,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
         float,
         typer.Option(metavar="SHARE", min=0, max=1, help="By which int8 may judge fewer faces rightly than float."),
     ] = USUAL.largest_drop,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what is there already.")] = False,
+    force: Force = False,
     check: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only explain this .tflite file, and where it would run.")
     ] = None,

@@ -146,12 +146,12 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
         step("compiling for the Edge TPU")
         made += _compiled(compiler, made[0], others, targets)
     step("writing")
+    for one in made:
+        write_model(one.file, one.content, one.entry)
     try:
-        for one in made:
-            write_model(one.file, one.content, one.entry)
         write_conversion_report(files.report, entry, proof.check, proof.gates, proof.verdict)
     except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+        raise OutputError(f"{files.report} cannot be written: {error.strerror}") from error
     lines = [*proof.lines(), *(f"wrote {one.file}, {len(one.content) >> 10} kB" for one in made)]
     if edgetpu and not compiler:
         lines.append(f"not compiled for the Edge TPU: {INSTALLATION}")

@@ -3,14 +3,24 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
-from converter.duplicates import copies_of, perceptual_hashes
-from converter.scene_file import BOXES, read_scene_file
+from converter.duplicates import (
+    HASHES_SHAPE,
+    ONE_CAMERA,
+    Hashes,
+    apart_where_one_camera,
+    copies_of,
+    frames_of_one_camera,
+    near_duplicate_groups,
+    perceptual_hashes,
+)
+from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face, Image
 
@@ -46,19 +56,20 @@ class BoxedPicture:
         return f"{self.path.name} {self.boxes.tolist()} {self.labels}"
 
 
-def read_scenes(folder: Path, split: Literal["train", "dev"]) -> list[BoxedPicture]:
+def read_scenes(folders: Sequence[Path], split: SceneSplit) -> list[BoxedPicture]:
     """Read the boxed pictures of one split.
 
     Args:
-        folder: Holds ``boxes.jsonl``, or sub-folders of which some do.
+        folders: Hold ``boxes.jsonl``, or sub-folders of which some do; others are of no use here.
         split: The part to read.
 
     Raises:
-        InputError: There is no such folder, no such file in it, or a line that is not as data/README says.
+        InputError: There is no such folder, no such file in any, or a line that is no scene.
     """
-    lists = sorted(path for path in _folder_and_children(folder) if (path / BOXES).is_file())
+    lists = [path for folder in folders for path in sorted(_folder_and_children(folder)) if (path / BOXES).is_file()]
     if not lists:
-        raise InputError(f"{folder} has no {BOXES}, nor has a folder in it; name a folder of boxed scenes")
+        names = ", ".join(map(str, folders))
+        raise InputError(f"{names} has no {BOXES}, nor has a folder in it; name a folder of boxed scenes")
     return [picture for path in lists for picture in _read_list(path, split)]
 
 
@@ -112,13 +123,22 @@ def box_single_faces(files: Iterable[tuple[Path, str]], find: Callable[[Image], 
     return boxed
 
 
-def without_copies(pictures: Sequence[BoxedPicture], reported: Sequence[BoxedPicture]) -> list[BoxedPicture]:
-    """The pictures that are no near-duplicates of those that are reported on."""
-    hashes, others = (
-        np.array([perceptual_hashes(read_image(picture.path)) for picture in some], np.uint8)
-        for some in (pictures, reported)
-    )
-    return [picture for picture, copy in zip(pictures, copies_of(hashes, others), strict=True) if not copy]
+def without_copies(
+    pictures: Sequence[BoxedPicture], others: Sequence[BoxedPicture], console: Console
+) -> list[BoxedPicture]:
+    """The pictures that are no near-duplicates of others, which are not trained with; the console is told how many."""
+    copies = copies_of(_hashes(pictures), _hashes(others))
+    if frames_of_one_camera(copies):
+        console.print(ONE_CAMERA.format(count=copies.sum(), all=len(copies)), highlight=False, soft_wrap=True)
+        return list(pictures)
+    if copies.any():
+        console.print(f"{copies.sum()} pictures are copies of some that are not trained with; left out")
+    return [picture for picture, copy in zip(pictures, copies, strict=True) if not copy]
+
+
+def _hashes(pictures: Sequence[BoxedPicture]) -> Hashes:
+    hashes = [perceptual_hashes(read_image(picture.path)) for picture in pictures]
+    return np.array(hashes, np.uint8).reshape(-1, *HASHES_SHAPE)
 
 
 def overlaps(box: Box, boxes: Boxes) -> NDArray[np.float32]:
@@ -133,10 +153,21 @@ def overlaps(box: Box, boxes: Boxes) -> NDArray[np.float32]:
 def cut_held_out(
     pictures: Sequence[BoxedPicture], part: float, seed: int
 ) -> tuple[list[BoxedPicture], list[BoxedPicture]]:
-    """Cut a part off at random, the same for the same seed: the pictures to train on, then the held-out ones."""
-    order = np.random.default_rng(seed).permutation(len(pictures))
-    count = round(part * len(pictures))
-    return [pictures[index] for index in sorted(order[count:])], [pictures[index] for index in sorted(order[:count])]
+    """Cut a part off at random, the same for the same seed: the pictures to train on, then the held-out ones.
+
+    Near-duplicates stand on one side.
+    """
+    groups = near_duplicate_groups(_hashes(pictures))
+    groups = apart_where_one_camera(groups, [True] * len(pictures))
+    held_out: set[int] = set()
+    for index in np.random.default_rng(seed).permutation(len(pictures)):
+        if len(held_out) >= round(part * len(pictures)):
+            break
+        held_out |= {other for other, group in enumerate(groups) if group == groups[index]}
+    sides: tuple[list[BoxedPicture], list[BoxedPicture]] = [], []
+    for index, picture in enumerate(pictures):
+        sides[index in held_out].append(picture)
+    return sides
 
 
 def read_image(path: Path) -> Image:

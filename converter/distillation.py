@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from converter.classifier_data import Split
-from converter.classifier_network import split_network
+from converter.classifier_network import SplitNetwork, split_network
 from converter.network_file import load_network
 from converter.split_file import read_split_file, split_file_of
 from converter.tensorflow_quietly import keras, tf
@@ -35,10 +35,7 @@ class Teachers:
     def __init__(self, files: Sequence[Path], lower: keras.Model) -> None:
         self._uppers = []
         for file in files:
-            try:
-                halves = split_network(load_network(file))
-            except ValueError as error:
-                raise ModelError(f"{file} is no network of train-model, and cannot teach") from error
+            halves = halves_of(file)
             pairs = zip(halves.lower.get_weights(), lower.get_weights(), strict=True)
             if not all(np.array_equal(*pair) for pair in pairs):
                 raise ModelError(f"{file} was trained from other initial weights, and cannot teach from these")
@@ -52,6 +49,18 @@ class Teachers:
         means = tf.add_n([upper(features, training=False) for upper in self._uppers]) / len(self._uppers)
         is_face = tf.reduce_max(truths, axis=-1, keepdims=True) > 0.5  # noqa: PLR2004 - no label is taught as half of both
         return tf.where(is_face, TAUGHT_SHARE * means + (1 - TAUGHT_SHARE) * truths, truths)
+
+
+def halves_of(file: Path) -> SplitNetwork:
+    """A teacher, cut in two.
+
+    Raises:
+        ModelError: The file holds no network of ``train-model``.
+    """
+    try:
+        return split_network(load_network(file))
+    except ValueError as error:
+        raise ModelError(f"{file} is no network of train-model, and cannot teach") from error
 
 
 def ensure_untaught(files: Sequence[Path], split: Split) -> None:

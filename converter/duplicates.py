@@ -18,6 +18,14 @@ FREQUENCIES = 12
 MOST_DIFFERENT_BITS = 24
 """Of 143. On the paper's data set all of 44 pairs at 19 to 23 are copies; from 25 on more and more only look alike."""
 
+MOST_COPIES, FEWEST_FRAMES = 0.5, 10
+"""Of a folder's scenes: where so many are copies, they are frames of a fixed camera; a hash sees its background."""
+
+ONE_CAMERA = (
+    "{count} of {all} scenes look like some that are not trained with, as frames of one fixed camera do: they are "
+    "trained with. Keep split dev to other days and other people, or it tells nothing"
+)
+
 _SIDE = 96
 _MARGIN = 14
 """Cut off each side: what a turned copy shows in its corners, and what a light crop lacks."""
@@ -99,6 +107,31 @@ def copies_of(hashes: Hashes, reported: Hashes) -> NDArray[np.bool_]:
         return np.zeros(len(hashes), np.bool_)
     groups = near_duplicate_groups(np.concatenate([hashes, reported]))
     return np.isin(groups[: len(hashes)], groups[len(hashes) :])
+
+
+def frames_of_one_camera(copies: NDArray[np.bool_]) -> bool:
+    """Whether so many pictures of a folder are copies that it says nothing about the people in them.
+
+    Args:
+        copies: Of each picture of the folder whether it is one.
+    """
+    return int(copies.sum()) >= max(FEWEST_FRAMES, MOST_COPIES * len(copies))
+
+
+def apart_where_one_camera(groups: Sequence[int], is_of_folder: Sequence[bool]) -> list[int]:
+    """The groups of pictures; where one holds most of a folder's scenes, each picture of it stands alone.
+
+    Args:
+        groups: Of each picture.
+        is_of_folder: Of each picture whether it is a scene of that folder.
+    """
+    numbers = np.array(groups)
+    of_folder = numbers[np.array(is_of_folder, np.bool_)]
+    values, counts = np.unique(of_folder, return_counts=True)
+    if not counts.size or not frames_of_one_camera(of_folder == values[counts.argmax()]):
+        return list(groups)
+    is_apart = numbers == values[counts.argmax()]
+    return [int(number) for number in np.where(is_apart, numbers.max() + 1 + np.arange(len(numbers)), numbers)]
 
 
 def groups_on_both_sides(groups: Sequence[int], side: Sequence[bool]) -> set[int]:

@@ -1,26 +1,19 @@
 """How right the mask classifier is on boxed scenes it never saw, by the height of the face."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from converter.augmentation import SIZE
-from converter.classifier_data import LABELS, find_pictures, is_boxed, read_picture
-from converter.classifier_network import network_input, predicted
+from converter.classifier_data import LABELS
 from converter.figures import in_words, share
-from converter.tensorflow_quietly import keras
-from facemask_edge.classifier import cut_face
-from facemask_edge.values import Box, Image, Label
+from facemask_edge.values import Label
 
 HEIGHTS = (16, 32, 64)
 """Smallest face heights, in pixels of the original picture, that figures are given for."""
 
 _NO_MASK = LABELS.index(Label.NO_MASK)
-_BATCH = 32
 
 
 class Boxed(Protocol):
@@ -33,45 +26,6 @@ class Boxed(Protocol):
     @property
     def label(self) -> int:
         """Its place in ``LABELS``."""
-
-
-@dataclass(frozen=True, slots=True)
-class DevelopmentFace:
-    """A labelled face in its scene."""
-
-    image: Image
-    box: Box
-    label: int
-    """Its place in ``LABELS``."""
-
-
-def development_faces(folders: Iterable[Path]) -> list[DevelopmentFace]:
-    """The mask and no_mask faces of split dev, of at least the smallest of ``HEIGHTS``, in all boxed folders."""
-    faces: list[DevelopmentFace] = []
-    for folder in folders:
-        if not is_boxed(folder):
-            continue
-        for picture in find_pictures(folder, split="dev"):
-            image = read_picture(picture.path)
-            if image is None:
-                continue
-            faces += [
-                DevelopmentFace(image, face.box, face.label)
-                for face in picture.faces
-                if face.box is not None and face.box.height >= HEIGHTS[0]
-            ]
-    return faces
-
-
-def judged_by_network(
-    network: keras.Model, faces: Sequence[DevelopmentFace], labels: Sequence[str] = LABELS
-) -> NDArray[np.float64]:
-    """The probability of no_mask that the float network gives each face, float64, n; ``labels`` order its outputs."""
-    probabilities = [
-        predicted(network, network_input([cut_face(face.image, face.box, SIZE) for face in faces[at : at + _BATCH]]))
-        for at in range(0, len(faces), _BATCH)
-    ]
-    return np.concatenate([np.empty((0, len(labels))), *probabilities])[:, labels.index(Label.NO_MASK)]
 
 
 def figures_by_height(faces: Sequence[Boxed], probabilities: NDArray[np.float64]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from converter.detector_augmentation import close_up
 from converter.detector_data import BoxedPicture, Boxes, overlaps, read_image
 from converter.figures import share
+from facemask_edge.config import DetectorConfig
 from facemask_edge.values import Face, Image
 
 MIN_OVERLAP = 0.4
 """A face is found when a detection's intersection over union with it is at least this."""
-MIN_SCORE = 0.6
+MIN_SCORE = DetectorConfig().min_score
 """The device's score limit, at which the figures are counted."""
 HEIGHTS = (16, 32)
 """The figures count faces of so many pixels and more, in the original picture."""
@@ -131,6 +132,8 @@ def _right_and_wrong(judged: Sequence[Judged], height: float) -> tuple[int, int]
 
 def _rate(events: int, count: int) -> dict[str, Any]:
     """Events per picture with Byar's 95 % interval of a Poisson count (Breslow and Day, 1987)."""
+    if not count:
+        return share(0, 0)
 
     def bound(of: int, sign: int) -> float:
         return of * (1 - 1 / (9 * of) + sign * 1.96 / (3 * np.sqrt(of))) ** 3 if of else 0.0

@@ -1,7 +1,8 @@
 """``evaluate-model``: what a mask classifier is worth, measured with the device's own code."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,24 @@ from converter.classifier_data import LABELS, is_boxed
 from converter.detector_data import read_scenes
 from converter.evaluate_pipeline import SIZES, judge_picture, pipeline_figures
 from converter.evaluation_report import Evaluated, Mistake, write_report
-from converter.evaluation_subjects import Subject, device_judge, judge_all, network_judge, subjects_of, versions_of
+from converter.evaluation_subjects import (
+    Chosen,
+    Judge,
+    chosen_from,
+    device_judge,
+    judge_all,
+    network_judge,
+    readable_subjects,
+    versions_of,
+)
 from converter.figures import in_words, share
 from converter.metrics import Probabilities, classifier_figures, judged_labels
+from converter.outputs import ensure_folder, ensure_names_differ
 from converter.scene_file import BOXES
 from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.config import DetectorConfig
-from facemask_edge.errors import ModelError, OutputError
+from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.faces.yunet import YuNet
 from facemask_edge.manifest import sha256_of
 from facemask_edge.values import Label
@@ -66,17 +77,26 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     known_name = int8 or network
     assert known_name is not None  # noqa: S101 - for mypy; versions_of gives at least one
     folders = [path.parent if path.name == BOXES else path for path in data]
-    evaluated = []
-    for folder in folders:
-        subjects = subjects_of(folder, known_name, console, all_pictures=all_pictures)
-        evaluated.append(_evaluated(folder.resolve().name, subjects, int8, network, console))
+    ensure_names_differ(folders)
+    # What is wrong with an option is said before the work.
+    frames = _frame_judge(detector, int8, model) if detector else None
+    for folder in filter(None, (report, json_file.parent if json_file else None)):
+        ensure_folder(folder)
+    chosen = {folder: chosen_from(folder, known_name, all_pictures=all_pictures) for folder in folders}
+    judges: dict[str, Judge] = {}
+    if int8:
+        judges["int8"] = device_judge(int8)
+    if network:
+        from converter.network_file import load_network  # noqa: PLC0415 - a .tflite alone needs no TensorFlow
+
+        judges["float"] = network_judge(load_network(network))
+    evaluated = [_evaluated(folder.resolve().name, faces, judges, console) for folder, faces in chosen.items()]
     pipeline = {
-        folder.resolve().name: _pipeline(folder, str(model), detector, console)
-        for folder in folders
-        if detector and is_boxed(folder)
+        folder.resolve().name: _pipeline(folder, frames, console) for folder in folders if frames and is_boxed(folder)
     }
     result: dict[str, Any] = {
         "models": {path.name: sha256_of(path) for path in (int8, network) if path} | _detector_files(pipeline),
+        "judged": {one.name: one.which for one in evaluated},
         "data": {one.name: one.figures for one in evaluated},
         "pipeline": pipeline,
     }
@@ -85,7 +105,6 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     _print(evaluated, pipeline, result.get("audit"), console)
     try:
         if json_file:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
             json_file.write_text(json.dumps(result, indent=2) + "\n")
         if report:
             doubtful = {one.name: _doubtful(one) for one in evaluated} if audit else {}
@@ -95,16 +114,14 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     return result
 
 
-def _evaluated(
-    name: str, subjects: Sequence[Subject], int8: Path | None, network: Path | None, console: Console
-) -> Evaluated:
+def _evaluated(name: str, chosen: Chosen, judges: Mapping[str, Judge], console: Console) -> Evaluated:
+    console.print(f"{name}: {chosen.which}", highlight=False, soft_wrap=True)
+    subjects = readable_subjects(chosen.subjects, console)
+    if not subjects:
+        raise InputError(f"{name} holds no picture that can be read")
     truth = np.array([subject.label for subject in subjects], np.int64)
     heights = np.array([subject.box.height if subject.box else np.inf for subject in subjects])
-    probabilities = {}
-    if int8:
-        probabilities["int8"] = judge_all(device_judge(int8), subjects, f"{name}, int8", console)
-    if network:
-        probabilities["float"] = judge_all(network_judge(network), subjects, f"{name}, float", console)
+    probabilities = {kind: judge_all(judge, subjects, f"{name}, {kind}", console) for kind, judge in judges.items()}
     figures: dict[str, Any] = {}
     for kind, given in probabilities.items():
         figures[kind] = {"all": _of(truth, given)}
@@ -119,7 +136,8 @@ def _evaluated(
         for subject, probability, judged in zip(subjects, first, judged_labels(first), strict=True)
         if judged != subject.label
     ]
-    return Evaluated(name, truth, probabilities, figures, sorted(mistakes, key=lambda one: -abs(one.probability - 0.5)))
+    mistakes.sort(key=lambda one: -abs(one.probability - 0.5))
+    return Evaluated(name, chosen.which, truth, probabilities, figures, mistakes)
 
 
 def _of(truth: Any, probabilities: Probabilities) -> dict[str, Any]:  # noqa: ANN401 - see metrics.Truth
@@ -135,15 +153,25 @@ def _of(truth: Any, probabilities: Probabilities) -> dict[str, Any]:  # noqa: AN
     return figures
 
 
-def _pipeline(folder: Path, model: str, detector: str, console: Console) -> dict[str, Any]:
-    if not model.endswith(".tflite"):
-        raise ModelError(f"{model} cannot be judged with a detector: that needs the .tflite file, as on the device")
-    finder = YuNet(detector, min_score=DetectorConfig().min_score)
-    classifier = MaskClassifier(str(Path(model).absolute()))
-    scenes = [scene for scene in read_scenes(folder, "dev") if scene.path.is_relative_to(folder)]
+@dataclass(frozen=True, slots=True)
+class _FrameJudge:
+    """What judges whole pictures, as on the device."""
+
+    finder: YuNet
+    classifier: MaskClassifier
+
+
+def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
+    if int8 is None:
+        raise ModelError(f"{model} cannot be judged with a detector: convert it first, as for the device")
+    return _FrameJudge(YuNet(detector, min_score=DetectorConfig().min_score), MaskClassifier(str(int8.absolute())))
+
+
+def _pipeline(folder: Path, frames: _FrameJudge, console: Console) -> dict[str, Any]:
+    scenes = [scene for scene in read_scenes([folder], "dev") if scene.path.is_relative_to(folder)]
     bar = track(scenes, "detector and classifier", console=console, transient=True, disable=not console.is_terminal)
-    figures = pipeline_figures([judge_picture(scene, finder, classifier) for scene in bar])
-    entry = finder.model.entry
+    figures = pipeline_figures([judge_picture(scene, frames.finder, frames.classifier) for scene in bar])
+    entry = frames.finder.model.entry
     return {"detector": entry.file, "detector_sha256": entry.sha256, "pictures": len(scenes)} | figures
 
 

@@ -47,6 +47,8 @@ class Evaluated:
     """One data folder's faces and what the models made of them."""
 
     name: str
+    which: str
+    """Which of its pictures were judged, in words."""
     truth: Truth
     probabilities: dict[str, Probabilities]
     """By kind of model: ``int8``, ``float``."""
@@ -77,6 +79,7 @@ def write_report(
         parts=[
             {
                 "name": one.name,
+                "which": one.which,
                 "figures": one.figures,
                 "kinds": list(one.probabilities),
                 "plots": [_embedded(figure) for figure in _plots(one)],

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from converter.augmentation import plain_crop
-from converter.classifier_data import LABELS, find_pictures, is_boxed, read_picture
+from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed, read_picture
 from converter.evaluate_pipeline import SIZES
 from converter.metrics import Probabilities
 from converter.split_file import read_split_file
@@ -22,6 +23,9 @@ Judge = Callable[[Image, Box | None], float]
 """Gives the probability that the face in a box (None: the whole picture) wears no mask."""
 
 
+ALL = "all, whether the model was trained with them or not"
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One labelled face to judge."""
@@ -32,37 +36,80 @@ class Subject:
     """Its place in ``LABELS``."""
 
 
-def subjects_of(folder: Path, model: Path, console: Console, *, all_pictures: bool) -> list[Subject]:
-    """The faces of a folder that say something about a model: what it was trained with is left out where that is known.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The faces of a folder that say something about a model."""
+
+    subjects: list[Subject]
+    which: str
+    """Which pictures these are, in words."""
+
+
+def chosen_from(folder: Path, model: Path, *, all_pictures: bool) -> Chosen:
+    """The faces of a folder to judge: what the model was trained with is left out where that is known.
+
+    Args:
+        folder: Of single faces, or of boxed scenes, of which split dev is taken.
+        model: Whose split file says what it was only tested with.
+        all_pictures: Take the others, too.
 
     Raises:
         InputError: There is none.
+        ModelError: The split file cannot be used.
     """
-    boxed = is_boxed(folder)
-    pictures = find_pictures(folder, split="dev" if boxed else "train")
-    name = folder.resolve().name
-    known = None if boxed or all_pictures else read_split_file(model)
-    if known and name in known.test:
-        tested = known.test_pictures(folder)
-        kept = [picture for picture in pictures if picture.path in tested]
-        console.print(
-            f"{name}: {len(kept)} pictures that the model was only tested with; {len(pictures) - len(kept)} that it "
-            "was trained with are left out",
-            highlight=False,
-            soft_wrap=True,
+    if is_boxed(folder):
+        pictures = find_pictures(folder, split="dev")
+        which = "split dev"
+        if all_pictures:
+            pictures += find_pictures(folder)
+            which = ALL
+    else:
+        pictures = find_pictures(folder)
+        known = None if all_pictures else read_split_file(model)
+        which = ALL
+        if known and folder.resolve().name in known.test:
+            tested = known.test_pictures(folder)
+            which = f"only tested with by the training, of {len(pictures)}"
+            pictures = [picture for picture in pictures if picture.path in tested]
+    subjects = subjects_of(pictures)
+    if not subjects:
+        raise InputError(
+            f"{folder} holds no face to evaluate with: of boxed scenes, split dev is taken, or with --all-pictures all"
         )
-        pictures = kept
-    elif not boxed:
-        console.print(f"{name}: all pictures, whether the model was trained with them or not", highlight=False)
-    subjects = [
+    return Chosen(subjects, f"{len(pictures)} pictures, {which}")
+
+
+def subjects_of(pictures: Iterable[Picture]) -> list[Subject]:
+    """The faces of pictures, but for those that are too small to say anything."""
+    return [
         Subject(picture.path, face.box, face.label)
         for picture in pictures
         for face in picture.faces
         if face.box is None or face.box.height >= SIZES[0]
     ]
-    if not subjects:
-        raise InputError(f"{folder} holds no face to evaluate with (of boxed scenes, split dev is evaluated)")
-    return subjects
+
+
+def readable_subjects(subjects: Sequence[Subject], console: Console, *, most: int | None = None) -> list[Subject]:
+    """Subjects whose picture can be read; the console is told of the others.
+
+    Args:
+        subjects: To choose from.
+        console: Told.
+        most: So many at the most, drawn at random; pictures that are not drawn are not read.
+    """
+    readable: dict[Path, bool] = {}
+    drawn: list[int] = []
+    for place in np.random.default_rng(0).permutation(len(subjects)):
+        path = subjects[place].path
+        if path not in readable:
+            readable[path] = read_picture(path) is not None
+            if not readable[path]:
+                console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
+        if readable[path]:
+            drawn.append(int(place))
+        if len(drawn) == most:
+            break
+    return [subjects[place] for place in sorted(drawn)]
 
 
 def is_unseen(folder: Path, model: Path) -> bool:
@@ -98,20 +145,19 @@ def device_judge(model: Path) -> Judge:
     return judge
 
 
-def network_judge(model: Path) -> Judge:
+def network_judge(network: Any, labels: Sequence[str] = LABELS) -> Judge:  # noqa: ANN401 - a Keras model
     """Judge by a Keras network.
 
-    Raises:
-        ModelError: The file holds no such network.
+    Args:
+        network: Takes 1 x 224 x 224 x 3, see ``network_input``.
+        labels: The order of its outputs.
     """
     # Imported here: a .tflite alone is evaluated without TensorFlow.
-    from converter.classifier_network import network_input, predicted  # noqa: PLC0415
-    from converter.network_file import load_network  # noqa: PLC0415
+    from converter.classifier_network import network_input  # noqa: PLC0415
     from converter.tensorflow_quietly import tf  # noqa: PLC0415
 
-    network = load_network(model)
-    compiled = tf.function(lambda values: predicted(network, values) if tf.executing_eagerly() else network(values))
-    no_mask = LABELS.index(Label.NO_MASK)
+    compiled = tf.function(lambda values: network(values, training=False))
+    no_mask = list(labels).index(Label.NO_MASK)
     return lambda image, box: float(np.asarray(compiled(network_input([plain_crop(image, box)])))[0, no_mask])
 
 

@@ -67,6 +67,20 @@ def ensure_absent(files: Iterable[Path], *, force: bool) -> None:
         raise OutputError(f"{there[0]} is there already; name another --output, or overwrite it with --force")
 
 
+def ensure_folder(folder: Path) -> None:
+    """Find out before the work, not after it, that nothing can be written into a folder; it is made when missing.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written to: {error.strerror}") from error
+
+
 def ensure_writable(output: Path, suffix: str) -> None:
     """Find out before the work, not after it, that a file cannot be written.
 
@@ -76,12 +90,7 @@ def ensure_writable(output: Path, suffix: str) -> None:
     """
     if output.suffix != suffix or output.is_dir():
         raise OutputError(f"{output} is no name for the model; --output names a {suffix} file")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=output.parent):
-            pass
-    except OSError as error:
-        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+    ensure_folder(output.parent)
     if (output.parent / MANIFEST).exists():
         read_manifest(output.parent)
 

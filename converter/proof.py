@@ -11,9 +11,15 @@ import numpy as np
 from rich.console import Console
 
 from converter.check_model import Check, checked
-from converter.classifier_data import read_picture
 from converter.evaluate_classifier import agreement, figures_by_height, lines_of
-from converter.evaluation_subjects import Subject, device_judge, float_judge, judge_all, subjects_of
+from converter.evaluation_subjects import (
+    Subject,
+    chosen_from,
+    device_judge,
+    float_judge,
+    judge_all,
+    readable_subjects,
+)
 from converter.gates import USUAL, Gate, Limits, ensure_passed, judgement_gates, structure_gates
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
 from converter.metrics import Probabilities
@@ -111,29 +117,14 @@ def held_out_faces(model: Path, data: Sequence[Path], used: Collection[Path], co
     held_out: list[Subject] = []
     for folder in data:
         try:
-            subjects = subjects_of(folder, model, console, all_pictures=False)
+            chosen = chosen_from(folder, model, all_pictures=False)
         except InputError:
             # Boxed scenes without a split dev.
             continue
-        held_out += _readable([one for one in subjects if one.path not in used], MOST_HELD_OUT, console)
+        console.print(f"{folder.resolve().name}: judged by {chosen.which}", highlight=False, soft_wrap=True)
+        unused = [one for one in chosen.subjects if one.path not in used]
+        held_out += readable_subjects(unused, console, most=MOST_HELD_OUT)
     return held_out
-
-
-def _readable(subjects: Sequence[Subject], most: int, console: Console) -> list[Subject]:
-    """Some of the subjects, drawn at random; pictures that are not drawn are not read."""
-    readable: dict[Path, bool] = {}
-    drawn: list[int] = []
-    for place in np.random.default_rng(0).permutation(len(subjects)):
-        path = subjects[place].path
-        if path not in readable:
-            readable[path] = read_picture(path) is not None
-            if not readable[path]:
-                console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
-        if readable[path]:
-            drawn.append(int(place))
-        if len(drawn) == most:
-            break
-    return [subjects[place] for place in sorted(drawn)]
 
 
 def _figures(held_out: Sequence[Subject], by_device: Probabilities, by_float: Probabilities) -> dict[str, Any]:

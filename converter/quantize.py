@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.tensorflow_quietly import keras, quietly, tf
-from facemask_edge.errors import ModelError
+from facemask_edge.errors import ModelError, OutputError
 from facemask_edge.manifest import MANIFEST, Manifest, ModelEntry, read_manifest
 
 Batch = NDArray[np.float32]
@@ -88,9 +88,39 @@ def _interpreter(content: bytes) -> Any:  # noqa: ANN401 - TensorFlow has no typ
 
 
 def write_model(path: Path, content: bytes, entry: ModelEntry) -> None:
-    """Write a model file and its manifest entry; the file first, so that no entry ever names a missing one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    manifest = read_manifest(path.parent) if (path.parent / MANIFEST).exists() else Manifest(models=[])
+    """Write a model file and its manifest entry; the file first, so that no entry ever names a missing one.
+
+    Raises:
+        OutputError: One of them cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    write_entry(path.parent, entry)
+
+
+def write_entry(folder: Path, entry: ModelEntry) -> None:
+    """Write what is known of a model into the manifest of its folder, which is made when missing.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    file = folder / MANIFEST
+    manifest = read_manifest(folder) if file.exists() else Manifest(models=[])
     text = manifest.replaced(entry).model_dump_json(indent=2, exclude_defaults=True)
-    (path.parent / MANIFEST).write_text(text + "\n")
+    try:
+        _replace(file, f"{text}\n".encode())
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a whole file or none: on a full disk the one before stays."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_bytes(content)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

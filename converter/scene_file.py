@@ -2,13 +2,18 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box
 
 BOXES = "boxes.jsonl"
+LABELS = ("mask", "no_mask", "incorrect")
+"""Of a face; ``incorrect`` is a mask that does not cover mouth and nose."""
+SceneSplit = Literal["train", "dev"]
 LARGEST_FILE = 200_000_000
 """Bytes."""
 
@@ -52,9 +57,18 @@ def _scene(folder: Path, line: str, where: str) -> Scene:
     # What is nested deeply or is infinite is none either.
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{where} is not a scene with image, width, height, split and faces: {error!r}") from error
+    # A slip of the pen must not make a face that counts as none, or a picture that is never looked at.
+    _ensure_known(scene.split, get_args(SceneSplit), where)
+    for _, label in scene.faces:
+        _ensure_known(label, LABELS, where)
     if name.is_absolute() or ".." in name.parts or "\0" in str(name):
         raise InputError(f"{where}: {name} does not lie in the folder")
     return scene
+
+
+def _ensure_known(value: str, known: Sequence[str], where: str) -> None:
+    if value not in known:
+        raise InputError(f"{where}: {value!r} is none of {', '.join(known)}")
 
 
 def _box(numbers: object) -> Box:

@@ -32,12 +32,13 @@ from converter.evaluate_detector import (
 )
 from converter.figures import in_words
 from converter.network_finder import network_finder
+from converter.outputs import ensure_absent, ensure_folder
 from converter.quantize import Batch, to_int8, write_model
 from converter.tensorflow_quietly import keras, quietly
 from converter.training_state import identity_of, opened_state
 from converter.unlabelled_faces import CANDIDATE_SCORE, LOOK_SIZE, LOWEST_SCORE, mark_unlabelled
 from converter.yunet import build_yunet, load_onnx_weights
-from facemask_edge.errors import InputError, OutputError
+from facemask_edge.errors import InputError
 from facemask_edge.faces.yunet import YuNet
 from facemask_edge.manifest import ModelEntry, ModelInput, Quantization
 
@@ -69,31 +70,36 @@ class Description:
     training_data: list[str]
 
 
-def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPOCHS, seed: int = 0) -> None:
+def train_detector(  # noqa: PLR0913 - one parameter an option of the command
+    *, data: Sequence[Path], weights: Path, output: Path, epochs: int = EPOCHS, seed: int = 0, force: bool = False
+) -> None:
     """Fine-tune, quantize, evaluate and write the face detectors.
 
     Interrupted, the same command goes on after the last whole epoch.
 
     Args:
-        data: Holds ``boxes.jsonl``, or sub-folders of which one does; sub-folders with ``with_mask`` and
-            ``without_mask`` are used too.
+        data: Folders that hold ``boxes.jsonl``, or ``with_mask`` and ``without_mask``, or sub-folders of which some do.
         weights: The published ``yunet_n_320_320.onnx``.
         output: Folder that gets ``face_detector.keras``, ``face_detector_<size>_int8.tflite`` and their entries in
             ``manifest.json``.
         epochs: Rounds of training; 0 only converts the initial weights.
         seed: Decides the held-out part and all variation.
+        force: Overwrite detectors that are there.
 
     Raises:
         InputError: The data or the weights cannot be read.
-        OutputError: The output folder cannot be written.
+        OutputError: The output folder cannot be written, or holds detectors already.
     """
     console = Console()
-    development = read_scenes(data, "dev")
-    train = without_copies(read_scenes(data, "train"), development)
+    development, train = read_scenes(data, "dev"), read_scenes(data, "train")
     model = build_yunet(None)
     load_onnx_weights(model, weights)
-    _make_folder(output)
-    pictures = gather(data, train, development, model, seed)
+    ensure_folder(output)
+    ensure_absent([output / name for name in (KERAS_FILE, *map(int8_file, SIZES))], force=force)
+    train = without_copies(train, development, console)
+    if not development:
+        console.print("no scene is of split dev: nothing will tell what the detectors are worth", highlight=False)
+    pictures = gather(data, train, development, model, seed, console)
     console.print(
         f"{len(pictures.scenes)} scenes and {len(pictures.singles)} single faces to train on, "
         f"{len(pictures.held_out)} scenes held out, {len(development)} only to report"
@@ -116,16 +122,24 @@ def train_detector(*, data: Path, weights: Path, output: Path, epochs: int = EPO
     state.discard()
 
 
-def gather(
-    data: Path, train: Sequence[BoxedPicture], development: Sequence[BoxedPicture], model: keras.Model, seed: int
+def gather(  # noqa: PLR0913, PLR0917 - what it is made of, and who is told
+    data: Sequence[Path],
+    train: Sequence[BoxedPicture],
+    development: Sequence[BoxedPicture],
+    model: keras.Model,
+    seed: int,
+    console: Console,
 ) -> Pictures:
     """Cut the held-out part off the scenes; let the initial model box single faces and faces left without a label."""
     scenes, held_out = cut_held_out(train, HELD_OUT, seed)
-    if not scenes:
-        raise InputError(f"{data} has no boxed pictures of the split train; name a folder of boxed scenes")
+    if not held_out:
+        raise InputError(f"there are {len(train)} boxed pictures of the split train, too few; name a folder of more")
     find, look = network_finder(model, max(SIZES), CANDIDATE_SCORE), network_finder(model, LOOK_SIZE, LOWEST_SCORE)
-    singles = box_single_faces(single_face_files(data), network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
-    return Pictures(mark_unlabelled(scenes, find, look), without_copies(singles, development), held_out)
+    files = [file for folder in data for file in single_face_files(folder)]
+    singles = box_single_faces(files, network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
+    return Pictures(
+        mark_unlabelled(scenes, find, look), without_copies(singles, [*development, *held_out], console), held_out
+    )
 
 
 def calibration_inputs(pictures: Sequence[BoxedPicture], size: int, seed: int) -> Iterator[Batch]:
@@ -165,11 +179,16 @@ def write_network(output: Path, model: keras.Model, description: Description) ->
     write_model(output / KERAS_FILE, content, entry)
 
 
+def int8_file(size: int) -> str:
+    """The name of the file for inputs of this size."""
+    return f"face_detector_{size}_int8.tflite"
+
+
 def write_detector(
     output: Path, content: bytes, size: int, description: Description, development: Sequence[BoxedPicture]
 ) -> ModelEntry:
     """Write an int8 detector, and in its manifest entry what the device's own code finds with it."""
-    path = output / f"face_detector_{size}_int8.tflite"
+    path = output / int8_file(size)
     entry = ModelEntry(
         name=path.stem,
         file=path.name,
@@ -197,10 +216,3 @@ def write_detector(
     entry = entry.model_copy(update={"figures": figures})
     write_model(path, content, entry)
     return entry
-
-
-def _make_folder(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {output} cannot be made: {error.strerror}") from error

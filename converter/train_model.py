@@ -17,6 +17,7 @@ from converter.classifier_data import (
     Split,
     describe_source,
     find_pictures,
+    is_boxed,
     readable,
     reported_hashes,
     split_pictures,
@@ -25,21 +26,27 @@ from converter.classifier_network import BACKBONE, build_network, ensure_exists,
 from converter.classifier_training import fit, held_out_figures, strategy
 from converter.crop_stream import CropStream
 from converter.device_faces import DETECTOR, with_found_boxes
-from converter.distillation import Teachers, ensure_untaught
-from converter.duplicates import copies_of, near_duplicate_groups
-from converter.evaluate_classifier import development_faces, figures_by_height, judged_by_network, lines_of
+from converter.distillation import Teachers, ensure_untaught, halves_of
+from converter.duplicates import (
+    ONE_CAMERA,
+    apart_where_one_camera,
+    copies_of,
+    frames_of_one_camera,
+    near_duplicate_groups,
+)
+from converter.evaluate_classifier import figures_by_height, lines_of
+from converter.evaluation_subjects import judge_all, network_judge, readable_subjects, subjects_of
 from converter.figures import in_words
 from converter.lower_half import QuantizedLowerHalf
-from converter.network_file import load_network
 from converter.no_faces import with_no_faces
-from converter.outputs import ensure_names_differ, ensure_writable
-from converter.quantize import write_model
+from converter.outputs import ensure_absent, ensure_folder, ensure_names_differ, ensure_writable
+from converter.quantize import write_entry, write_model
 from converter.recipes import Recipe
 from converter.split_file import SplitFile
 from converter.tensorflow_quietly import keras, quietly
 from converter.training_report import write_report
 from converter.training_state import Progress, TrainingState, identity_of, opened_state
-from facemask_edge.errors import InputError, OutputError
+from facemask_edge.errors import InputError
 from facemask_edge.manifest import ModelEntry, ModelInput, find_model, sha256_of
 
 
@@ -59,6 +66,7 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
     recipe: Recipe,
     teachers: Sequence[Path] = (),
     report: Path | None = None,
+    force: bool = False,
 ) -> None:
     """Train the classifier, write it with its manifest entry and report what it is worth.
 
@@ -71,17 +79,21 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
         recipe: How long, how varied, how repeatable.
         teachers: ``.keras`` files of earlier trainings, see ``distillation``; not with the paper's recipe.
         report: Folder for the table and the curves of the epochs; None writes neither.
+        force: Overwrite a network that is there.
 
     Raises:
         InputError: The data or the weights cannot be read, or a teacher knows what is tested with.
         ModelError: The weights or a teacher are of another network, or the packaged detector cannot be used.
-        OutputError: The output cannot be written.
+        OutputError: The output cannot be written, or is there already.
     """
     console = Console()
     ensure_writable(output, ".keras")
+    ensure_absent([output], force=force)
+    if report:
+        ensure_folder(report)
     ensure_exists(weights)
     for teacher in teachers:
-        load_network(teacher)
+        halves_of(teacher)
     keras.utils.set_random_seed(recipe.seed)
     gathered = gather(data, recipe, console)
     if recipe.name == "paper":
@@ -101,16 +113,19 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
     if test:
         figures["test"] = test
         console.print(f"test, {recipe.split} split: {in_words(test['accuracy'])}, loss {test['loss']:.4f}")
-    faces = development_faces(data)
-    if faces:
-        figures["scenes_dev_float"] = figures_by_height(faces, judged_by_network(network, faces))
-        for line in lines_of(figures["scenes_dev_float"]):
-            console.print(f"split dev, {line}", highlight=False, soft_wrap=True)
     sources = [*gathered.sources, f"initial weights: {weights.name} (MobileNetV2 of Keras, ImageNet; Apache-2.0)"]
-    write_network(network, output, sources, figures, _command(data, weights, output, recipe, teachers))
-    SplitFile.of(gathered.split, data, recipe).write(output)
+    entry = write_network(network, output, sources, figures, _command(data, weights, output, recipe, teachers))
+    SplitFile.of(gathered.split, data, recipe, network=entry.sha256).write(output)
     if report:
         write_report(report, progress.history, recipe)
+    scenes = [scene for folder in filter(is_boxed, data) for scene in find_pictures(folder, split="dev")]
+    faces = readable_subjects(subjects_of(scenes), console)
+    if faces:
+        judge = network_judge(network)
+        figures["scenes_dev_float"] = figures_by_height(faces, judge_all(judge, faces, "split dev", console))
+        for line in lines_of(figures["scenes_dev_float"]):
+            console.print(f"split dev, {line}", highlight=False, soft_wrap=True)
+        write_entry(output.parent, entry.model_copy(update={"figures": figures}))
     state.discard()
     console.print(f"wrote {output}", highlight=False, soft_wrap=True)
 
@@ -122,7 +137,6 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
         InputError: A folder holds no usable picture, two have the same name, or the pictures are too few to split.
     """
     pictures: list[Picture] = []
-    sources = []
     hashes = []
     ensure_names_differ(data)
     reported = reported_hashes(data)
@@ -136,13 +150,16 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
             raise InputError(f"{folder} holds no picture that can be read")
         # What is reported on must not be trained with, not even as a copy.
         copies = copies_of(found, reported)
+        if is_boxed(folder) and frames_of_one_camera(copies):
+            console.print(ONE_CAMERA.format(count=copies.sum(), all=len(copies)), highlight=False, soft_wrap=True)
+            copies[:] = False
         if copies.any():
             console.print(f"{copies.sum()} pictures of {folder} are copies of split dev; left out", highlight=False)
-        good = [picture for picture, copy in zip(good, copies, strict=True) if not copy]
-        pictures += good
+        pictures += [picture for picture, copy in zip(good, copies, strict=True) if not copy]
         hashes.append(found[~copies])
-        sources.append(describe_source(folder, good))
     groups = near_duplicate_groups(np.concatenate(hashes))
+    for folder in filter(is_boxed, data):
+        groups = apart_where_one_camera(groups, [picture.path.is_relative_to(folder) for picture in pictures])
     split = split_pictures(
         pictures,
         groups,
@@ -151,12 +168,15 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
         held_out_part=recipe.held_out_part,
         seed=recipe.split_seed,
     )
+    left = len(pictures) - len(split.learnt) - len(split.test)
+    if left:
+        console.print(f"{left} derived pictures whose original is not known left out", highlight=False)
     console.print(
         f"{len(split.training)} pictures to train with, {len(split.held_out)} held out, {len(split.test)} to test, "
         f"in {len(set(groups))} groups of near-duplicates",
         highlight=False,
     )
-    return Gathered(split, sources)
+    return Gathered(split, [describe_source(folder, split.learnt) for folder in data])
 
 
 def ensure_papers(split: Split) -> None:
@@ -214,7 +234,7 @@ def _trained(  # noqa: PLR0913 - what it works on, and what it tells
 
 def write_network(
     network: keras.Model, output: Path, sources: list[str], figures: dict[str, Any], command: str
-) -> None:
+) -> ModelEntry:
     """Write a trained network and its manifest entry.
 
     Raises:
@@ -236,10 +256,8 @@ def write_network(
             licence="Apache-2.0",
             command=command,
         )
-        try:
-            write_model(output, file.read_bytes(), entry)
-        except OSError as error:
-            raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+        write_model(output, file.read_bytes(), entry)
+    return entry
 
 
 def _command(data: Sequence[Path], weights: Path, output: Path, recipe: Recipe, teachers: Sequence[Path]) -> str:

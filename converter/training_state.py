@@ -3,9 +3,9 @@
 import hashlib
 import json
 import os
-import shutil
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,16 +45,23 @@ class TrainingState:
         folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, model: keras.Model, progress: Progress) -> None:
-        """Keep weights, optimizer and progress; an interrupted save leaves the one before."""
+        """Keep weights, optimizer and progress; an interrupted save leaves the one before.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
         arrays = {f"current_{number}": variable.numpy() for number, variable in enumerate(_variables(model))}
         arrays |= {f"best_{number}": weights for number, weights in enumerate(progress.best_weights)}
         told = {"identity": self._identity, "history": progress.history, "best": progress.best}
         temporary = self._file.with_suffix(".part")
-        with temporary.open("wb") as file:
-            np.savez(file, told=json.dumps(told), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._file)
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, told=json.dumps(told), **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._file)
+        except OSError as error:
+            raise OutputError(f"{self._file} cannot be written: {error.strerror}") from error
 
     def restore(self, model: keras.Model) -> Progress:
         """Give a compiled model the kept weights and optimizer; without a kept state of this training, nothing."""
@@ -75,8 +82,10 @@ class TrainingState:
         return Progress(told["history"], told["best"], best)
 
     def discard(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self._file.parent, ignore_errors=True)
+        """Delete what was kept of this training, and the folder when it holds nothing of another one."""
+        self._file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.parent.rmdir()
 
 
 def opened_state(folder: Path, identity: str) -> TrainingState:

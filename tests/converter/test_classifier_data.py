@@ -148,10 +148,12 @@ def test_the_split_repeats_by_seed() -> None:
     assert _split(pictures, groups, seed=7) != _split(pictures, groups, seed=8)
 
 
-def test_derived_pictures_without_an_origin_are_always_trained_with() -> None:
+def test_derived_pictures_without_an_origin_stand_nowhere() -> None:
     pictures = [*_pictures(40), Picture(Path("augmented_image_1.jpg"), (BoxedFace(None, 0),))]
     for seed in range(10):
-        assert pictures[-1] in _split(pictures, range(41), seed, test_part=0.4).training
+        split = _split(pictures, range(41), seed, test_part=0.4)
+        assert pictures[-1] not in [*split.learnt, *split.test]
+        assert len([*split.learnt, *split.test]) == 40
     # With its origin it goes where that goes.
     beside_origin = [*range(40), 0]
     parts = [_split(pictures, beside_origin, seed, test_part=0.4) for seed in range(10)]
@@ -159,16 +161,25 @@ def test_derived_pictures_without_an_origin_are_always_trained_with() -> None:
     assert all((pictures[-1] in part.test) == (pictures[0] in part.test) for part in parts)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_group_that_holds_half_of_all_is_trained_with(seed: int) -> None:
+    pictures = _pictures(400)
+    split = _split(pictures, [0] * 200 + list(range(1, 201)), seed)
+    assert len(split.test) == pytest.approx(400 * 0.2, abs=40)
+    assert set(map(id, pictures[:200])) <= set(map(id, split.training))
+
+
 def test_too_few_pictures_are_one_sentence() -> None:
     with pytest.raises(InputError, match="too few"):
         _split(_pictures(2), [0, 1])
+    with pytest.raises(InputError, match="that differ there are 1 of mask and 0 of no_mask"):
+        _split([Picture(Path("a"), (BoxedFace(None, 0),))] * 3, [0, 0, 0])
 
 
 def test_a_source_without_a_known_licence_says_so(tmp_path: Path) -> None:
     folder = single_faces(tmp_path / "mine", 1)
-    assert (
-        describe_source(folder, find_pictures(folder)) == "mine: 2 faces of 2 pictures; source and licence not stated"
-    )
+    learnt = [*find_pictures(folder), Picture(tmp_path / "other" / "a.jpg", (BoxedFace(None, 0),))]
+    assert describe_source(folder, learnt) == "mine: 2 faces of 2 pictures; source and licence not stated"
 
 
 @pytest.mark.shared_data

@@ -19,20 +19,20 @@ from tests.converter.drawn_scenes import draw_scenes
 
 def test_reads_only_the_wanted_split_also_from_a_folder_below(tmp_path: Path) -> None:
     draw_scenes(tmp_path / "scenes")
-    assert [picture.path.name for picture in read_scenes(tmp_path, "dev")] == ["4.png", "5.png"]
-    first = read_scenes(tmp_path / "scenes", "train")[0]
+    assert [picture.path.name for picture in read_scenes([tmp_path], "dev")] == ["4.png", "5.png"]
+    first = read_scenes([tmp_path / "scenes"], "train")[0]
     assert first.labels == ("mask", "no_mask")
     assert first.boxes.shape == (2, 4)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gone cannot be read: No such file"):
-        read_scenes(tmp_path / "gone", "train")
+        read_scenes([tmp_path / "gone"], "train")
 
 
 def test_a_folder_without_boxes_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no boxes\.jsonl"):
-        read_scenes(tmp_path, "train")
+        read_scenes([tmp_path], "train")
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"image": "a.png"}', '{"image": "a", "faces": [{}], "split": "dev"}'])
@@ -40,7 +40,7 @@ def test_a_wrong_line_is_numbered(tmp_path: Path, line: str) -> None:
     good = (draw_scenes(tmp_path) / "boxes.jsonl").read_text().splitlines()[0]
     (tmp_path / "boxes.jsonl").write_text(f"{good}\n{line}\n")
     with pytest.raises(InputError, match="line 2 is not a scene"):
-        read_scenes(tmp_path, "train")
+        read_scenes([tmp_path], "train")
 
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -49,10 +49,18 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_the_held_out_part_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
-    pictures = read_scenes(draw_scenes(tmp_path), "train")
+    pictures = read_scenes([draw_scenes(tmp_path)], "train")
     train, held_out = cut_held_out(pictures, 0.25, 0)
     assert (len(train), len(held_out)) == (3, 1)
     assert [picture.path for picture in cut_held_out(pictures, 0.25, 0)[1]] == [picture.path for picture in held_out]
+
+
+def test_no_held_out_scene_has_a_copy_among_those_that_are_trained_with(tmp_path: Path) -> None:
+    pictures = read_scenes([draw_scenes(tmp_path)], "train")
+    for seed in range(4):
+        train, held_out = cut_held_out([*pictures, *pictures], 0.25, seed)
+        assert len(held_out) == 2
+        assert not {picture.path for picture in train} & {picture.path for picture in held_out}
 
 
 def test_frames_are_scaled_down_but_never_up() -> None:

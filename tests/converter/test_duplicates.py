@@ -8,7 +8,13 @@ import pytest
 
 from converter.augmentation import compressed
 from converter.classifier_data import find_pictures, readable
-from converter.duplicates import copies_of, groups_on_both_sides, near_duplicate_groups, perceptual_hashes
+from converter.duplicates import (
+    apart_where_one_camera,
+    copies_of,
+    groups_on_both_sides,
+    near_duplicate_groups,
+    perceptual_hashes,
+)
 from facemask_edge.values import Image
 from tests.converter.pictures import face
 from tests.converter.portraits import astronaut, grace_hopper
@@ -95,3 +101,17 @@ def test_the_derived_pictures_find_their_origins(shared: Path) -> None:
     assert found >= 230
     # No chain of look-alikes runs through the set.
     assert max(Counter(groups).values()) <= 15
+
+
+def test_frames_of_a_fixed_camera_stand_alone_and_nothing_else_changes() -> None:
+    groups = [7] * 12 + [1, 1, 2] + [3] * 3
+    is_scene = [True] * 15 + [False] * 3
+    apart = apart_where_one_camera(groups, is_scene)
+    assert len(set(apart[:12])) == 12
+    assert apart[12:] == groups[12:]
+    assert not set(apart[:12]) & set(groups)
+
+
+@pytest.mark.parametrize("groups", [[7] * 9, [7] * 12 + list(range(20, 40)), []])
+def test_a_few_copies_are_no_fixed_camera(groups: list[int]) -> None:
+    assert apart_where_one_camera(groups, [True] * len(groups)) == groups

@@ -3,28 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
-
-from converter.evaluate_classifier import (
-    DevelopmentFace,
-    agreement,
-    development_faces,
-    figures_by_height,
-)
+from converter.evaluate_classifier import agreement, figures_by_height
+from converter.evaluation_subjects import Subject
 from facemask_edge.values import Box
-from tests.converter.pictures import boxed_scenes, single_faces
 
 pytestmark = pytest.mark.converter
 
 
-def _face(height: float, label: int) -> DevelopmentFace:
-    return DevelopmentFace(np.zeros((1, 1, 3), dtype=np.uint8), Box(0, 0, height, height), label)
-
-
-def test_only_split_dev_is_evaluated(tmp_path: Path) -> None:
-    scenes = boxed_scenes(tmp_path / "scenes", train=3, dev=2)
-    faces = development_faces([single_faces(tmp_path / "single", 1), scenes])
-    assert [face.label for face in faces] == [0, 1, 0, 1]
+def _face(height: float, label: int) -> Subject:
+    return Subject(Path("scene.png"), Box(0, 0, height, height), label)
 
 
 def test_figures_count_by_height_and_class() -> None:

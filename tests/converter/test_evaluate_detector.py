@@ -59,7 +59,7 @@ def test_one_label_cannot_outvote_the_other() -> None:
 
 
 def test_pictures_are_judged_from_their_files(tmp_path: Path) -> None:
-    pictures = read_scenes(draw_scenes(tmp_path), "dev")
+    pictures = read_scenes([draw_scenes(tmp_path)], "dev")
     (first, _) = judge(pictures, lambda _: [])
     assert not first.match.found.any()
     figures = close_up_recall(pictures, lambda _: [], 320)

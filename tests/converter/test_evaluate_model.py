@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 pytest.importorskip("jinja2", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
 from converter.evaluate_model import evaluate_model
-from converter.evaluation_subjects import subjects_of
-from facemask_edge.errors import InputError, ModelError
+from converter.evaluation_subjects import chosen_from
+from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.manifest import packaged_models
 from tests.converter.pictures import boxed_scenes, single_faces
 
@@ -70,10 +69,53 @@ def test_only_what_the_model_never_saw_is_counted(result: tuple[dict[str, Any], 
     assert figures["data"]["scenes"]["int8"]["height_128"] == {"count": 0}
 
 
-def test_all_pictures_can_be_asked_for(model: Path, data: list[Path]) -> None:
-    quiet = Console(quiet=True)
-    assert len(subjects_of(data[0], model, quiet, all_pictures=True)) == 8
-    assert len(subjects_of(data[0], model, quiet, all_pictures=False)) == 2
+@pytest.mark.parametrize(("folder", "few", "all_of_them"), [(0, 2, 8), (1, 6, 8)], ids=["faces", "scenes"])
+def test_all_pictures_can_be_asked_for(model: Path, data: list[Path], folder: int, few: int, all_of_them: int) -> None:
+    some = chosen_from(data[folder], model, all_pictures=False)
+    every = chosen_from(data[folder], model, all_pictures=True)
+    assert (len(some.subjects), len(every.subjects)) == (few, all_of_them)
+    assert "whether the model was trained with them or not" in every.which
+
+
+def test_it_says_what_was_judged(result: tuple[dict[str, Any], Path]) -> None:
+    figures, output = result
+    assert figures["judged"] == {
+        "faces": "2 pictures, only tested with by the training, of 8",
+        "scenes": "3 pictures, split dev",
+    }
+    page = (output / "report" / "index.html").read_text()
+    assert all(which in page for which in figures["judged"].values())
+
+
+def test_a_picture_that_is_none_is_left_out_and_named(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = single_faces(tmp_path / "mine", 2)
+    (folder / "with_mask" / "notes.txt").write_text("no picture")
+    figures = evaluate_model(model=model, data=[folder])
+    assert figures["data"]["mine"]["int8"]["all"]["count"] == 4
+    assert "notes.txt; left out" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_folders_of_the_same_name_are_refused(model: Path, tmp_path: Path) -> None:
+    data = [single_faces(tmp_path / side / "faces", 1) for side in ("left", "right")]
+    with pytest.raises(InputError, match="a name of its own"):
+        evaluate_model(model=model, data=data)
+
+
+def test_what_is_wrong_with_an_option_is_said_before_the_work(
+    model: Path, data: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("converter.evaluate_model.judge_all", lambda *_: pytest.fail("it has begun"))
+    (tmp_path / "file").write_text("")
+    for wrong, error in (
+        ({"detector": "missing.tflite"}, ModelError),
+        ({"report": tmp_path / "file"}, OutputError),
+        ({"json_file": tmp_path / "file" / "all.json"}, OutputError),
+    ):
+        arguments: dict[str, Any] = {"model": model, "data": data} | wrong
+        with pytest.raises(error):
+            evaluate_model(**arguments)
 
 
 def test_the_page_needs_nothing_else(result: tuple[dict[str, Any], Path]) -> None:
@@ -122,7 +164,7 @@ def test_an_int8_model_is_evaluated_without_tensorflow(model: Path, data: list[P
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "2 pictures that the model was only tested with; 6 that it was trained with are left out" in ended.stdout
+    assert "2 pictures, only tested with by the training, of 8" in ended.stdout
 
 
 @pytest.mark.shared_data

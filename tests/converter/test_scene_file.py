@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,21 @@ def test_a_scene_is_read(tmp_path: Path) -> None:
 def test_what_is_no_scene_is_named_with_its_line(wrong: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="line 2 is not a scene with"):
         read_scene_file(written(tmp_path, json.dumps(SCENE), wrong))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"split": "val"}, r"line 1: 'val' is none of train, dev"),
+        (
+            {"faces": [{"box": [1, 2, 3, 4], "label": "no-mask"}]},
+            r"line 1: 'no-mask' is none of mask, no_mask, incorrect",
+        ),
+    ],
+)
+def test_a_slip_of_the_pen_is_no_other_label(wrong: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        read_scene_file(written(tmp_path, json.dumps(SCENE | wrong)))
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../a.jpg", "a\0b"])

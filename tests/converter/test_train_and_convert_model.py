@@ -270,6 +270,32 @@ def test_a_copy_of_what_another_folder_reports_on_is_left_out(tmp_path: Path) ->
     assert all(picture.path.name != "copy.png" for picture in split.training)
 
 
+def test_frames_of_a_fixed_camera_are_trained_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "door"
+    folder.mkdir()
+    background = cv2.resize(np.random.default_rng(0).integers(0, 255, (12, 16, 3)).astype(np.uint8), (320, 240))
+    lines = []
+    for number in range(24):
+        scene = background.copy()
+        scene[10:74, 10 + number : 74 + number] = face(masked=number % 2 == 0, seed=number, side=64)
+        cv2.imwrite(str(folder / f"{number}.png"), scene)
+        faces = [{"box": [10 + number, 10, 64, 64], "label": "no_mask" if number % 2 else "mask"}]
+        split = "dev" if number >= 20 else "train"
+        lines.append(
+            json.dumps({"image": f"{number}.png", "width": 320, "height": 240, "split": split, "faces": faces})
+        )
+    (folder / "boxes.jsonl").write_text("\n".join(lines))
+    parts = gather([folder], replace(DEFAULT, held_out_part=0.2), Console(width=200)).split
+    assert (len(parts.training), len(parts.held_out)) == (16, 4)
+    assert "20 of 20 scenes look like some that are not trained with" in capsys.readouterr().out
+
+
+def test_a_network_that_is_there_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_text("mine")
+    with pytest.raises(OutputError, match="is there already; name another --output, or overwrite it with --force"):
+        train_model(data=[tmp_path], weights=tmp_path / "none", output=tmp_path / "model.keras", recipe=DEFAULT)
+
+
 def test_the_papers_recipe_takes_single_faces_and_tests_with_some(tmp_path: Path) -> None:
     single, scene = Picture(tmp_path, (BoxedFace(None, 0),)), Picture(tmp_path, (BoxedFace(Box(0, 0, 9, 9), 0),))
     ensure_papers(Split([single], [], [single]))

@@ -11,10 +11,11 @@ pytest.importorskip("tensorflow", reason="the converter extra (TensorFlow) is no
 from converter import detector_training, train_detector
 from converter.detector_data import read_scenes
 from converter.detector_training import Pictures, Plan, TrainingBatch, fit, training_batches
+from converter.evaluate_detector import figures_of
 from converter.tensorflow_quietly import keras
-from converter.training_state import TrainingState
+from converter.training_state import Progress, TrainingState
 from converter.yunet import build_yunet
-from facemask_edge.errors import InputError
+from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import find_model, read_manifest
 from tests.converter.drawn_scenes import draw_scenes
 
@@ -29,7 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(folder: Path) -> Pictures:
-    train = read_scenes(draw_scenes(folder), "train")
+    train = read_scenes([draw_scenes(folder)], "train")
     return Pictures(train[:3], train[3:], train[3:])
 
 
@@ -107,7 +108,7 @@ def test_calibration_holds_the_extremes_of_the_input(tmp_path: Path) -> None:
 def test_a_missing_data_folder_is_named_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gone cannot be read"):
         train_detector.train_detector(
-            data=tmp_path / "gone", weights=tmp_path / "weights.onnx", output=tmp_path / "models"
+            data=[tmp_path / "gone"], weights=tmp_path / "weights.onnx", output=tmp_path / "models"
         )
     assert not (tmp_path / "models").exists()
 
@@ -115,7 +116,7 @@ def test_a_missing_data_folder_is_named_before_any_work(tmp_path: Path) -> None:
 def test_missing_weights_are_named_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"weights\.onnx cannot be read"):
         train_detector.train_detector(
-            data=draw_scenes(tmp_path), weights=tmp_path / "weights.onnx", output=tmp_path / "models"
+            data=[draw_scenes(tmp_path)], weights=tmp_path / "weights.onnx", output=tmp_path / "models"
         )
     assert not (tmp_path / "models").exists()
 
@@ -126,7 +127,7 @@ def test_writes_models_that_the_device_loads(tmp_path: Path, shared: Path, monke
     monkeypatch.setattr(train_detector, "CALIBRATION", 2)
     data, output = draw_scenes(tmp_path / "scenes"), tmp_path / "models"
     train_detector.train_detector(
-        data=data, weights=shared / "weights" / "yunet_n_320_320.onnx", output=output, epochs=0
+        data=[data], weights=shared / "weights" / "yunet_n_320_320.onnx", output=output, epochs=0
     )
     files = {entry.file for entry in read_manifest(output).models}
     assert files == {"face_detector.keras", "face_detector_96_int8.tflite", "face_detector_128_int8.tflite"}
@@ -134,3 +135,30 @@ def test_writes_models_that_the_device_loads(tmp_path: Path, shared: Path, monke
         _, entry = find_model(str(output / file))
         assert str(tmp_path) not in entry.model_dump_json()
     assert entry.labels == ["face"]
+
+
+@pytest.mark.usefixtures("small")
+def test_a_training_that_has_ended_leaves_another_ones_state(tmp_path: Path) -> None:
+    folder = tmp_path / "face_detector.training"
+    states = [TrainingState(folder, identity) for identity in ("first", "second")]
+    model = build_yunet(None)
+    model.compile("adam")
+    for state in states:
+        state.save(model, Progress())
+    states[0].discard()
+    assert [file.name for file in folder.iterdir()] == ["second.npz"]
+    states[1].discard()
+    assert not folder.exists()
+
+
+def test_scenes_that_are_all_trained_with_still_give_figures() -> None:
+    figures = figures_of([])
+    assert {figure["value"] for name, figure in figures.items() if isinstance(figure, dict)} == {None}
+
+
+@pytest.mark.shared_data
+def test_detectors_that_are_there_are_not_overwritten(tmp_path: Path, shared: Path) -> None:
+    (tmp_path / "face_detector.keras").write_text("mine")
+    weights = shared / "weights" / "yunet_n_320_320.onnx"
+    with pytest.raises(OutputError, match="is there already"):
+        train_detector.train_detector(data=[draw_scenes(tmp_path / "scenes")], weights=weights, output=tmp_path)

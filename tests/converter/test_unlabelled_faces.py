@@ -59,7 +59,7 @@ def test_a_candidate_is_judged_by_its_own_box_and_not_by_a_neighbour() -> None:
 
 
 def test_faces_without_a_label_are_told_from_what_only_looks_like_one(tmp_path: Path) -> None:
-    picture = read_scenes(draw_scenes(tmp_path), "train")[0]
+    picture = read_scenes([draw_scenes(tmp_path)], "train")[0]
     image = np.zeros((200, 300, 3), np.uint8)
     cv2.rectangle(image, (250, 150), (279, 189), (255, 255, 255), -1)
     cv2.imwrite(str(picture.path), image)

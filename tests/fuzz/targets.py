@@ -83,7 +83,7 @@ def split_file(content: bytes, folder: Path) -> None:
 def boxes(content: bytes, folder: Path) -> None:
     (folder / "boxes.jsonl").write_bytes(content)
     with suppress(FacemaskError):
-        read_scenes(folder, "train")
+        read_scenes([folder], "train")
     with suppress(FacemaskError):
         find_pictures(folder, split="train")
 
