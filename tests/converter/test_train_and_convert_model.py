@@ -246,7 +246,8 @@ def test_a_model_that_is_none_is_one_sentence(tmp_path: Path) -> None:
 
 def test_an_output_is_checked_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for path, named in ((tmp_path / "file" / "model.keras", "file"), (tmp_path / "model.h5", "model.h5"), (tmp_path, "")):
+    wrong = ((tmp_path / "file" / "model.keras", "file"), (tmp_path / "model.h5", "model.h5"), (tmp_path, ""))
+    for path, named in wrong:
         with pytest.raises(OutputError, match=str(tmp_path / named)):
             ensure_writable(path, ".keras")
     (tmp_path / "manifest.json").write_text("")
