@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from facemask_edge.cameras import is_live, open_camera
+from facemask_edge.cameras import is_live, is_picamera, open_camera
 from facemask_edge.cameras.status import CameraState
 from facemask_edge.check.finding import Finding, ok, problem, warning
 from facemask_edge.check.picture import judged, looked_at
@@ -88,6 +88,8 @@ def _as_told(subject: str, told: object) -> Finding:
 
 
 def _advice(config: CameraConfig) -> str:
+    if is_picamera(config.source):
+        return "rpicam-hello --list-cameras tells which are connected; switch the Pi off before you look at the cable"
     if "://" in config.source:
         return "try its address in a player such as VLC; user name and password stand in the address"
     device = Path(config.source if config.source.startswith("/") else f"/dev/video{config.source}")
