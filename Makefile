@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-system bundle lint benchmark benchmarks faults fuzz generalisation recordings docs clean
+.PHONY: demo test test-system test-v4l2 bundle lint benchmark benchmarks faults fuzz generalisation recordings docs clean
 
 PYTHON ?= python3
 ROUNDS ?= 5
@@ -54,6 +54,11 @@ fuzz: $(VENV)/test.stamp
 # an hour. Needs root and, as .ci/run installs them, mmdebstrap and systemd-nspawn. The tests run a short version.
 test-system: $(VENV)/test.stamp
 	FACEMASK_SYSTEM=full $(BIN)/python -m pytest tests/system $(PYTEST_OPTIONS)
+
+# A real V4L2 camera: Debian's kernel with its driver vivid, in a virtual machine; a minute or two, part of the tests, too.
+# Needs root and, as .ci/run installs them, QEMU and busybox.
+test-v4l2: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -s tests/v4l2 $(PYTEST_OPTIONS)
 
 # Release archives that install without a network, for a Pi.
 bundle: $(VENV)/test.stamp
