@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-system test-v4l2 bundle lint benchmark benchmarks faults fuzz generalisation recordings docs clean
+.PHONY: demo test test-system test-v4l2 test-picamera bundle lint benchmark benchmarks faults fuzz generalisation recordings docs clean
 
 PYTHON ?= python3
 ROUNDS ?= 5
@@ -53,12 +53,17 @@ fuzz: $(VENV)/test.stamp
 # Installs it into booted containers of Debian Bookworm and Trixie, and does there what a technician and chance do; half
 # an hour. Needs root and, as .ci/run installs them, mmdebstrap and systemd-nspawn. The tests run a short version.
 test-system: $(VENV)/test.stamp
-	FACEMASK_SYSTEM=full $(BIN)/python -m pytest tests/system $(PYTEST_OPTIONS)
+	FACEMASK_TESTS=full $(BIN)/python -m pytest tests/system $(PYTEST_OPTIONS)
 
 # A real V4L2 camera: Debian's kernel with its driver vivid, in a virtual machine; a minute or two, part of the tests, too.
 # Needs root and, as .ci/run installs them, QEMU and busybox.
 test-v4l2: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -s tests/v4l2 $(PYTEST_OPTIONS)
+
+# The Pi's camera with the real picamera2 on the real libcamera, which plays the sample; three minutes. Needs root,
+# mmdebstrap and gcc.
+test-picamera: $(VENV)/test.stamp
+	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/picamera $(PYTEST_OPTIONS)
 
 # Release archives that install without a network, for a Pi.
 bundle: $(VENV)/test.stamp

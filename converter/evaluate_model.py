@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from converter.classifier_data import LABELS, is_boxed
@@ -28,7 +27,7 @@ from converter.evaluation_subjects import (
 )
 from converter.figures import in_words, share
 from converter.metrics import Probabilities, classifier_figures, judged_labels
-from converter.outputs import ensure_folder, ensure_names_differ
+from converter.outputs import ensure_folder, ensure_names_differ, shown
 from converter.scene_file import BOXES
 from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
@@ -169,7 +168,7 @@ def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
 
 def _pipeline(folder: Path, frames: _FrameJudge, console: Console) -> dict[str, Any]:
     scenes = [scene for scene in read_scenes([folder], "dev") if scene.path.is_relative_to(folder)]
-    bar = track(scenes, "detector and classifier", console=console, transient=True, disable=not console.is_terminal)
+    bar = shown(scenes, "detector and classifier", console)
     figures = pipeline_figures([judge_picture(scene, frames.finder, frames.classifier) for scene in bar])
     entry = frames.finder.model.entry
     return {"detector": entry.file, "detector_sha256": entry.sha256, "pictures": len(scenes)} | figures

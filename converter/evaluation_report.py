@@ -71,7 +71,7 @@ def write_report(
     Returns:
         The path of the page.
     """
-    page = page_template("report.html.j2", figure=_in_html).render(
+    page = page_template("report.html.j2", figure=_in_html, faces=_in_words).render(
         models=result["models"],
         pipeline=result["pipeline"],
         labels=LABELS,
@@ -104,6 +104,11 @@ def _in_html(figure: dict[str, Any] | None) -> markupsafe.Markup:
     return markupsafe.Markup("{:.4f}<small>{:.3f} to {:.3f}, of {}</small>").format(
         figure["value"], low, high, figure["count"]
     )
+
+
+def _in_words(part: str) -> str:
+    """Which faces a part of the figures counts."""
+    return "all" if part == "all" else f"{part.removeprefix('height_')} px and more"
 
 
 def _plots(one: Evaluated) -> list[Figure]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 
 from converter.augmentation import plain_crop
 from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed, read_picture
 from converter.evaluate_pipeline import SIZES
 from converter.metrics import Probabilities
+from converter.outputs import shown
 from converter.split_file import read_split_file
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.errors import InputError, ModelError
@@ -191,10 +191,8 @@ def judge_all(judge: Judge, subjects: Sequence[Subject], name: str, console: Con
     Raises:
         InputError: A picture cannot be read.
     """
-    bar = track(
-        _with_images(subjects), name, len(subjects), console=console, transient=True, disable=not console.is_terminal
-    )
-    return np.array([judge(image, subject.box) for subject, image in bar], np.float64)
+    judged = _with_images(shown(subjects, name, console))
+    return np.array([judge(image, subject.box) for subject, image in judged], np.float64)
 
 
 def _with_images(subjects: Iterable[Subject]) -> Iterator[tuple[Subject, Image]]:

@@ -5,12 +5,16 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
+from rich.progress import track
 
 from converter.edgetpu_compiler import SUFFIX
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import MANIFEST, read_manifest
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,11 @@ class Files:
     def compiled(self, model: Path) -> Path:
         """The model that runs on an Edge TPU, of this one or of one that shares the Edge TPU with it."""
         return self.int8.with_name(f"{model.stem}{SUFFIX}.tflite")
+
+
+def shown(items: Sequence[Item], what: str, console: Console) -> Iterable[Item]:
+    """The items, one after the other; on a terminal with a bar that says how far that is."""
+    return track(items, what, len(items), console=console, transient=True, disable=not console.is_terminal)
 
 
 class Steps:

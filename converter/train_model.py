@@ -39,7 +39,7 @@ from converter.evaluation_subjects import judge_all, network_judge, readable_sub
 from converter.figures import in_words
 from converter.lower_half import QuantizedLowerHalf
 from converter.no_faces import with_no_faces
-from converter.outputs import ensure_absent, ensure_folder, ensure_names_differ, ensure_writable
+from converter.outputs import ensure_absent, ensure_folder, ensure_names_differ, ensure_writable, shown
 from converter.quantize import write_entry, write_model
 from converter.recipes import Recipe
 from converter.split_file import SplitFile
@@ -99,10 +99,10 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
     if recipe.name == "paper":
         ensure_papers(gathered.split)
     ensure_untaught(teachers, gathered.split)
-    shown = (picture.described() for picture in gathered.split.training)
+    lines = (picture.described() for picture in gathered.split.training)
     # The packaged detector decides the crops.
     files = (weights, find_model(DETECTOR)[0], *teachers)
-    identity = identity_of(recipe, (*shown, *(sha256_of(file) for file in files)))
+    identity = identity_of(recipe, (*lines, *(sha256_of(file) for file in files)))
     state = opened_state(output.with_suffix(".training"), identity)
     with strategy().scope():
         network = build_network(weights)
@@ -141,7 +141,8 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
     ensure_names_differ(data)
     reported = reported_hashes(data)
     for folder in data:
-        good, found, bad = readable(find_pictures(folder, limit=recipe.limit))
+        pictures_there = find_pictures(folder, limit=recipe.limit)
+        good, found, bad = readable(shown(pictures_there, f"reading {folder.resolve().name}", console))
         for path in bad:
             console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
         if bad:
@@ -208,14 +209,14 @@ def _trained(  # noqa: PLR0913 - what it works on, and what it tells
         training = CropStream(split.training, recipe, None)
         progress = fit(network, training=training, held_out=test, recipe=recipe, state=state, console=console)
         return progress, held_out_figures(network, test, np.ones(len(LABELS), np.float32), copies=0)
-    pictures = with_found_boxes(split.training)
-    shown = with_no_faces(pictures)
-    count = sum(face.label == NO_FACE for picture in shown for face in picture.faces)
+    pictures = with_found_boxes(shown(split.training, "finding faces", console))
+    taught = with_no_faces(shown(pictures, "finding what is none", console))
+    count = sum(face.label == NO_FACE for picture in taught for face in picture.faces)
     if count:
         console.print(f"{count} things that only look like a face are taught as neither", highlight=False)
     halves = split_network(network)
     lower = QuantizedLowerHalf(halves.lower, calibration_batches(pictures))
-    training = CropStream(shown, recipe, lower)
+    training = CropStream(taught, recipe, lower)
     held_out = CropStream(with_found_boxes(split.held_out), recipe, lower)
     progress = fit(
         halves.upper,

@@ -23,6 +23,15 @@ from tests.subscriber import Subscriber
 
 ROOT = Path(__file__).parent.parent
 NewPublisher = Callable[..., Publisher]
+IS_FULL = os.environ.get("FACEMASK_TESTS") == "full"
+"""Whether what takes many minutes is tried, too."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only the full version does."""
+    left_out = [item for item in items if item.get_closest_marker("full") and not IS_FULL]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

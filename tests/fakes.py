@@ -212,7 +212,7 @@ class Picamera2:
         lores: dict[str, Any] | None = None,
         raw: dict[str, Any] | None = {},  # noqa: B006
         transform: Transform = Transform(),  # noqa: B008
-        colour_space: None = None,
+        colour_space: str | None = None,
         buffer_count: int = 6,
         controls: dict[str, Any] = {},  # noqa: B006
         display: str | None = "main",
@@ -222,7 +222,8 @@ class Picamera2:
         use_case: str = "video",
     ) -> dict[str, Any]:
         """As the real one; what nobody here asks for is refused."""
-        assert (raw, colour_space, display, encode, queue, sensor) == (None, None, "main", "main", True, {})
+        assert (raw, display, encode, queue, sensor) == (None, "main", "main", True, {})
+        assert colour_space == "SMPTE170M", "cvtColor knows no other"
         streams: dict[str, Any] = {"main": {"format": "XBGR8888", "size": (1280, 720), **main}, "lores": None}
         if lores is not None:
             streams["lores"] = {"format": "YUV420", "size": streams["main"]["size"], **lores}
@@ -316,6 +317,7 @@ def picamera2_modules() -> dict[str, ModuleType]:
     vars(picamera2).update(Picamera2=camera, MappedArray=MappedArray)
     vars(libcamera).update(
         Transform=Transform,
+        ColorSpace=SimpleNamespace(Smpte170m=lambda: "SMPTE170M"),
         controls=SimpleNamespace(
             AfModeEnum=SimpleNamespace(Manual=0, Auto=1, Continuous=2),
             AeExposureModeEnum=SimpleNamespace(Normal=0, Short=1, Long=2, Custom=3),

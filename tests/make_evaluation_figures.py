@@ -63,6 +63,7 @@ def rows(figures: dict[str, Any]) -> list[Row]:
         Row("classifier, scenes, faces of 32 px and more: right", middle["accuracy"], 0.997),
         Row("classifier, scenes, faces of 16 px and more: right", far["accuracy"], 0.99),
         Row("their calibration error", far["calibration_error"], 0.03, at_most=True),
+        Row("that of those judged bare", far["no_mask"]["calibration_error"], 0.03, at_most=True),
         Row("faces of 64 px and more left undetermined at one look", near["undetermined"], 0.05, at_most=True),
         Row("of those judged, right", near["right_of_judged"], 0.99),
         Row("int8 judges like float, masks4095", single["agreement"], 0.995),

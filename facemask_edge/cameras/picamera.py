@@ -8,6 +8,7 @@ never larger than the main one, on a Pi 4 always YUV, and each of its rows may b
 is a ``RuntimeError``.
 """
 
+import gc
 import importlib
 import os
 from collections import deque
@@ -51,6 +52,8 @@ class PicameraCapture:
 
     def __init__(self, config: CameraConfig, orientation: Orientation, detector_input: DetectorInput | None) -> None:
         picamera2, libcamera = _imported()
+        # Its objects refer to each other: files and memory of one that was closed stay until they are looked for.
+        gc.collect()
         self._mapped = picamera2.MappedArray
         self._returned: deque[ExitStack] = deque()
         """What nobody looks at any more. Given back by the thread that reads: picamera2's lock must not be taken
@@ -102,6 +105,8 @@ class PicameraCapture:
                 lores=lores,
                 # The sensor's own picture is of no use here, and would be held as long as the others.
                 raw=None,
+                # As cvtColor takes YUV to be, whatever the size.
+                colour_space=libcamera.ColorSpace.Smpte170m(),
                 transform=libcamera.Transform(hflip=orientation.hflip, vflip=orientation.vflip),
                 buffer_count=BUFFERS,
                 controls=_controls(config, camera.camera_controls, libcamera),

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from facemask_edge.edge_tpu import LIBRARY
+from tests.conftest import IS_FULL
 from tests.faults.process_faults import DETECTOR, stub_delegate, with_compiled_models
 from tests.subscriber import wait_until
-from tests.system.conftest import IS_FULL
 from tests.system.container import why_not
 from tests.system.release import make_other_version
 from tests.system.site import ARCHIVE, CONFIG, SUITES, UNIT, Site, built

@@ -1,0 +1,5 @@
+"""As pidng has it."""
+
+
+class PICAM2DNG:
+    """Never made here."""
