@@ -19,18 +19,8 @@ PACKAGES = "python3,python3-libcamera"
 TOOLS = {"mmdebstrap": "mmdebstrap", "gcc": "gcc", "unshare": "util-linux"}
 """Program and its Debian package."""
 # What picamera2 needs and has wheels for; the rest is in stand_ins.
-WHEELS = [
-    "av",
-    "jsonschema",
-    "libarchive-c",
-    "piexif",
-    "pillow",
-    "simplejpeg",
-    "tqdm",
-    "videodev2",
-    "pytest",
-    "pytest-timeout",
-]
+WHEELS = ["av", "jsonschema", "libarchive-c", "piexif", "pillow", "simplejpeg", "tqdm", "videodev2"]
+TESTS = ["pytest", "pytest-timeout"]
 PLATFORMS = ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64"]
 CONFIGURATION = "usr/share/libcamera/pipeline/virtual/virtual.yaml"
 EVERY = 10
