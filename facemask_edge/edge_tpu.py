@@ -35,5 +35,5 @@ def edge_tpu(load_delegate: Callable[..., Any], number: str) -> Any:  # noqa: AN
     except ValueError as error:
         which = f"Edge TPU {number}" if number else "Edge TPU"
         raise NoEdgeTpuError(
-            f"no {which} was found; is it plugged in, and is this user in the group plugdev?"
+            f"no {which} was found; is it plugged in, and is this user in the group plugdev (USB) or apex (PCIe)?"
         ) from error

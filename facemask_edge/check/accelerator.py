@@ -10,12 +10,19 @@ from typing import Any
 
 from facemask_edge.check.finding import Finding, ok, problem, warning
 from facemask_edge.config import Config
+from facemask_edge.faces import packaged_model
 from facemask_edge.inference import compiled_of, wants_edge_tpu
 from facemask_edge.manifest import model_path
 
 USB_DEVICES = Path("/sys/bus/usb/devices")
 CORAL = {("1a6e", "089a"), ("18d1", "9302")}
 """A USB accelerator before and after its first use."""
+Wanted = dict[str, tuple[str, str]]
+"""Of each kind of model its file and its accelerator, as the configuration has them."""
+CHECK_DEVICE = (
+    "is it plugged in, is libedgetpu1-std installed, and is this user in the group plugdev (USB) or apex (PCIe)? "
+    "sudo ./systemd/install.sh sees to the groups"
+)
 TRIAL = """
 import sys
 from facemask_edge.inference import Model
@@ -26,30 +33,54 @@ PATIENCE = 30.0
 
 
 def check_accelerator(config: Config, told: dict[str, Any] | None, plugged_in: int) -> Finding:
-    """Where the classifier runs, or would.
+    """Where the models run, or would.
 
     Args:
         config: The whole configuration.
         told: What the daemon, which runs, says about it on the topic ``health``; None when it does not run.
         plugged_in: How many Edge TPUs there are.
     """
-    name, wanted = config.classifier.model, config.classifier.accelerator
+    # Which detector it will be, only the first frame tells; this one the daemon tries at its start.
+    detector = config.detector.model or packaged_model(0, 0, config.compliance.min_face_height)
+    wanted = {
+        "classifier": (config.classifier.model, config.classifier.accelerator),
+        "detector": (detector, config.detector.accelerator),
+    }
     if told is not None:
-        kinds = ", ".join(f"{kind} {told[kind]}" for kind in ("classifier", "detector") if kind in told)
-        return ok("accelerator", f"the daemon says: {kinds or 'nothing so far'}")
-    if not wants_edge_tpu(model_path(name), wanted):
-        if plugged_in and wanted == "auto":
-            compiled = compiled_of(model_path(name)).name
-            advice = "compile the models with convert-model --edgetpu"
-            return warning("accelerator", f"the CPU, though an Edge TPU is plugged in: there is no {compiled}", advice)
-        return ok("accelerator", "the CPU")
-    says = _tried(name, wanted)
-    if says == "edgetpu":
-        return ok("accelerator", "the Edge TPU")
-    advice = "is it plugged in, is libedgetpu1-std installed, and is this user in the group plugdev?"
-    if wanted == "auto":
-        return warning("accelerator", f"the CPU instead of the Edge TPU: {says}", advice)
-    return problem("accelerator", says, advice)
+        return _as_told(told, wanted, plugged_in)
+    places = {}
+    for kind, (name, accelerator) in wanted.items():
+        places[kind] = _tried(name, accelerator) if wants_edge_tpu(model_path(name), accelerator) else "cpu"
+        if places[kind] in {"cpu", "edgetpu"}:
+            continue
+        if accelerator == "auto":
+            return warning("accelerator", f"the CPU instead of the Edge TPU: {places[kind]}", CHECK_DEVICE)
+        return problem("accelerator", places[kind], CHECK_DEVICE)
+    return _placed("", places, wanted, plugged_in)
+
+
+def _as_told(told: dict[str, Any], wanted: Wanted, plugged_in: int) -> Finding:
+    places = {kind: str(told[kind]) for kind in wanted if kind in told}
+    found = _placed("the daemon says: ", places, wanted, plugged_in)
+    deaths = told.get("edge_tpu_deaths")
+    if isinstance(deaths, int) and deaths > 0:
+        says = f"{found.says}; while it used the Edge TPU it died {deaths} times in a row, or the power was cut"
+        advice = "try another USB port, cable or power supply; then: sudo systemctl restart facemask-edge"
+        return warning("accelerator", says, advice)
+    return found
+
+
+def _placed(who: str, places: dict[str, str], wanted: Wanted, plugged_in: int) -> Finding:
+    """Where each kind of model runs, and whether an Edge TPU is idle that it might run on."""
+    says = who + (", ".join(f"{kind} {place}" for kind, place in places.items()) or "nothing so far")
+    idle = [wanted[kind][0] for kind, place in places.items() if place == "cpu" and wanted[kind][1] != "cpu"]
+    if not plugged_in or not idle:
+        return ok("accelerator", says)
+    says += ", though an Edge TPU is plugged in"
+    missing = [file.name for file in map(compiled_of, map(model_path, idle)) if not file.exists()]
+    if missing:
+        return warning("accelerator", f"{says}: there is no {missing[0]}", "compile it, see docs/coral.md")
+    return warning("accelerator", says, "see its log: journalctl -u facemask-edge")
 
 
 def edge_tpus(usb: Path = USB_DEVICES, devices: Path = Path("/dev")) -> int:
@@ -66,10 +97,10 @@ def edge_tpus(usb: Path = USB_DEVICES, devices: Path = Path("/dev")) -> int:
 
 def _tried(name: str, wanted: str) -> str:
     """Where the model ran, or why it did not."""
+    # -P: what lies in the current folder is not ours.
+    command = [sys.executable, "-P", "-c", TRIAL, name, wanted]
     try:
-        done = subprocess.run(  # noqa: S603 - our own code
-            [sys.executable, "-c", TRIAL, name, wanted], capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603 - our own code
     except subprocess.TimeoutExpired:
         return f"it does not answer within {PATIENCE:.0f} s"
     if done.returncode < 0:
