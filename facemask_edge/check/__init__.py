@@ -15,15 +15,9 @@ from facemask_edge.check.accelerator import check_accelerator, edge_tpus
 from facemask_edge.check.broker import check_brokers
 from facemask_edge.check.cameras import check_cameras
 from facemask_edge.check.finding import Finding, State, ok, problem, warning
-from facemask_edge.check.machine import (
-    check_clock,
-    check_outbox,
-    check_places,
-    check_secrets,
-    check_temperature,
-    is_running,
-)
+from facemask_edge.check.machine import check_clock, check_outbox, check_secrets, check_temperature
 from facemask_edge.check.models import check_models
+from facemask_edge.check.service import check_daemon, check_places, is_running
 from facemask_edge.check.told import is_current, newest, part
 from facemask_edge.config import load_config
 from facemask_edge.errors import ConfigError, ServiceError
@@ -66,7 +60,8 @@ def _examined(file: Path | None, overrides: Sequence[str]) -> list[Finding]:
     found, models = check_models(config)
     findings += [*found, *check_outbox(config), *check_clock(), *check_temperature(), *check_places(config)]
     is_used = is_running(config)
-    findings.append(ok("daemon", "runs" if is_used else "does not run now"))
+    findings.append(check_daemon(is_used=is_used))
+    brokers: list[Finding] = []
     health: dict[str, Any] | None = None
     try:
         brokers, kept = check_brokers(config)
@@ -76,13 +71,26 @@ def _examined(file: Path | None, overrides: Sequence[str]) -> list[Finding]:
         findings.append(_secret_or_configuration(error))
     told = health if is_used and health is not None and is_current(health, config.health.interval) else None
     if is_used and told is None:
-        advice = "see journalctl -u facemask-edge; without a broker nobody hears it"
-        findings.append(warning("daemon", "it has not said for a while how it is", advice))
+        findings.append(_unheard(brokers))
+    if fault := part(told or {}, "outbox").get("fault"):
+        advice = "see its log; what is in memory is lost when the power is cut"
+        findings.append(problem("outbox", f"the daemon keeps events in memory: {fault}", advice))
     if models is not None:
         accelerators = part(told or {}, "accelerator") if is_used else None
         findings.append(check_accelerator(config, accelerators, edge_tpus()))
         findings += check_cameras(config, models, part(told or {}, "cameras") if is_used else None)
     return findings
+
+
+def _unheard(brokers: Sequence[Finding]) -> Finding:
+    """The daemon runs, and no broker has anything that it said lately."""
+    answering = next((broker.subject for broker in brokers if broker.state is State.OK), None)
+    if answering is None:
+        advice = "see journalctl -u facemask-edge; without a broker nobody hears it"
+        return warning("daemon", "it has not said for a while how it is", advice)
+    # It may have been started with the password of yesterday.
+    advice = "sudo systemctl restart facemask-edge, and see its log: journalctl -u facemask-edge"
+    return problem("daemon", f"it is not connected to {answering}, which lets the doctor in", advice)
 
 
 def _secret_or_configuration(error: ConfigError) -> Finding:

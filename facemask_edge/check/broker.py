@@ -34,7 +34,7 @@ CHECK_ADDRESS = "is it running, and is its address in mqtt.servers right?"
 CHECK_TLS = "is this its port for TLS, and mqtt.ca the certificate of who signed its own?"
 CHECK_LOGIN = (
     "write user name and password into /etc/facemask-edge/mqtt_username and mqtt_password, or where mqtt.username and "
-    "mqtt.password_file say"
+    "mqtt.password_file say; then: sudo systemctl restart facemask-edge"
 )
 CHECK_RULES = "violations may be forbidden, too: see its access rules"
 

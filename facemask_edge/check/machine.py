@@ -1,7 +1,6 @@
 """The computer it runs on: disk, clock, temperature, accelerator, and who may read what."""
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +17,6 @@ from facemask_edge.redaction import address_without_password
 HOT = 80.0
 """Degrees Celsius from which on a Pi slows itself down."""
 THERMAL = Path("/sys/class/thermal")
-LOCKS = Path("/proc/locks")
-UNIT = Path("/etc/systemd/system/facemask-edge.service")
-UNSEEN = {"home", "root", "tmp"}
-"""Folders of the root in which the service sees nothing."""
 ROOMY = 2
 """Times ``outbox.min_free_bytes`` below which the disk is soon full."""
 
@@ -31,10 +26,11 @@ def check_outbox(config: Config) -> Iterator[Finding]:
     path, floor = config.outbox.path, config.outbox.min_free_bytes
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
-        free = shutil.disk_usage(folder).free
+        disk = os.statvfs(folder)
     except OSError as error:
         yield problem("disk", f"{folder}: {error.strerror}", "choose another outbox.path")
         return
+    free = disk.f_bavail * disk.f_frsize
     says = f"{free / 1e9:.1f} GB free at {folder}"
     if free < floor:
         yield problem(
@@ -44,7 +40,10 @@ def check_outbox(config: Config) -> Iterator[Finding]:
         yield warning("disk", says, f"delete what is not needed: below {floor / 1e6:.0f} MB events are dropped")
     else:
         yield ok("disk", says)
-    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
+    if disk.f_flag & os.ST_RDONLY:
+        advice = "sudo dmesg says why; a card that fails is made read-only: copy it to a new one"
+        yield problem("outbox", f"the file system of {folder} is read-only", advice)
+    elif not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.R_OK | os.W_OK)):
         yield problem("outbox", f"this user may not write {path}", "run this as the daemon's user, or with sudo")
     else:
         yield _events(path)
@@ -61,33 +60,6 @@ def _events(path: Path) -> Finding:
     if dead:
         return warning("outbox", says, "facemask-edge outbox list --dead says why")
     return ok("outbox", says)
-
-
-def is_running(config: Config, locks: Path = LOCKS) -> bool:
-    """Whether a daemon uses this configuration's outbox, as the kernel's list of locks has it.
-
-    Asking for the lock would be simpler, but a daemon that starts in that moment would be refused.
-    """
-    try:
-        inode = Path(f"{config.outbox.path}.lock").stat().st_ino
-        held = locks.read_text()
-    except OSError:
-        return False
-    # 1: FLOCK  ADVISORY  WRITE 713 fe:00:262146 0 EOF
-    return any(line.split()[1] == "FLOCK" and line.split()[5].endswith(f":{inode}") for line in held.splitlines())
-
-
-def check_places(config: Config) -> Iterator[Finding]:
-    """Whether the service sees all files: it runs without the homes, and with a /tmp of its own."""
-    if not UNIT.exists():
-        return
-    mqtt = config.mqtt
-    sources = [Path(camera.source) for camera in config.cameras if not is_live(camera.source)]
-    models = [Path(name) for name in (config.classifier.model, config.detector.model) if name]
-    files = [mqtt.username_file, mqtt.password_file, mqtt.ca, mqtt.cert, mqtt.key, *sources, *models]
-    for file in files:
-        if file is not None and file.is_absolute() and file.parts[1] in UNSEEN:
-            yield warning("permissions", f"the service does not see {file}", "move it to /etc/facemask-edge or /srv")
 
 
 def check_clock() -> Iterator[Finding]:
@@ -141,10 +113,16 @@ def check_secrets(config: Config, file: Path | None) -> Iterator[Finding]:
         held.append(file)
     for path in held:
         try:
-            mode = stat.S_IMODE(path.stat().st_mode)
+            is_open = _is_open_to_all(path)
         except OSError:
             continue
-        if mode & stat.S_IROTH:
+        if is_open:
             yield warning("permissions", f"everybody may read {path}, which holds a password", f"chmod o= {path}")
         else:
             yield ok("permissions", f"{path} is read by its owner and group only")
+
+
+def _is_open_to_all(path: Path) -> bool:
+    """Whether everybody may read a file: it, and no folder above keeps others out."""
+    folders = path.absolute().parents
+    return bool(path.stat().st_mode & stat.S_IROTH) and all(folder.stat().st_mode & stat.S_IXOTH for folder in folders)

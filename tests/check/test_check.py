@@ -55,7 +55,7 @@ def test_where_all_is_well_it_says_so(mosquitto: Mosquitto, tmp_path: Path) -> N
     assert found[f"broker {mosquitto.url}"]["says"].startswith("a message came back after ")
     assert found["camera door"]["says"].startswith("640 x 480, brightness 1")
     assert found["outbox"]["says"] == "no event so far"
-    assert found["accelerator"]["says"] == "the CPU"
+    assert found["accelerator"]["says"] == "classifier cpu, detector cpu"
     # It leaves nothing behind that the daemon would have to make.
     assert list(tmp_path.glob("outbox*")) == []
 
@@ -183,6 +183,31 @@ def test_what_a_broker_keeps_is_not_believed_blindly(
     assert found["camera door"]["says"].isprintable()
 
 
+def test_a_daemon_that_the_broker_refuses_is_a_problem_though_the_doctor_is_let_in(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    with closing(Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)):
+        # As if the daemon ran, with the password that it was started with.
+        code, found = checked(*settings(tmp_path, mosquitto.url))
+        assert (code, found["daemon"]["state"]) == (69, "problem")
+        assert found["daemon"]["says"].startswith(f"it is not connected to broker {mosquitto.url}")
+        assert "sudo systemctl restart facemask-edge" in found["daemon"]["advice"]
+        code, found = checked(*settings(tmp_path, "mqtt://127.0.0.1:1"))
+        assert found["daemon"]["state"] == "warning"
+
+
+def test_a_disk_that_fails_the_daemon_is_a_problem(
+    mosquitto: Mosquitto, subscriber: Subscriber, tmp_path: Path
+) -> None:
+    health = {"time": utc_now(), "outbox": {"kept": "memory", "fault": "Read-only file system"}}
+    subscriber.publish("facemask/pi/health", json.dumps(health), retain=True)
+    with closing(Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)):
+        # As if the daemon ran.
+        code, found = checked(*settings(tmp_path, mosquitto.url))
+    assert (code, found["outbox"]["state"]) == (69, "problem")
+    assert "Read-only file system" in found["outbox"]["says"]
+
+
 def test_a_wrong_password_is_said(new_mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> None:
     (tmp_path / "users").write_text("")
     (tmp_path / "users").chmod(0o644)
@@ -194,7 +219,7 @@ def test_a_wrong_password_is_said(new_mosquitto: Callable[..., Mosquitto], tmp_p
     assert code == 69
     assert found[f"broker {broker.url}"]["says"] == "Not authorized"
     assert "/etc/facemask-edge/mqtt_username" in found[f"broker {broker.url}"]["advice"]
-    assert found["permissions"]["state"] == "warning"
+    assert found[f"broker {broker.url}"]["advice"].endswith("then: sudo systemctl restart facemask-edge")
     assert "hidden" not in json.dumps(found)
 
 

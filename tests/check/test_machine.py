@@ -1,12 +1,13 @@
-from contextlib import closing
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from facemask_edge.check.accelerator import edge_tpus
-from facemask_edge.check.machine import check_outbox, check_places, check_temperature, cpu_temperature, is_running
+from facemask_edge.check.machine import check_outbox, check_secrets, check_temperature, cpu_temperature
 from facemask_edge.config import Config
-from facemask_edge.store import Store
+from tests.faults.small_disk import small_disk
 
 
 def outbox_config(folder: Path, **more: object) -> Config:
@@ -46,36 +47,30 @@ def test_what_the_firmware_says_is_explained(bits: int, state: str, says: str, t
     assert says in power.says
 
 
-def test_what_the_service_does_not_see_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = Config.model_validate(
-        {
-            "cameras": [
-                {"source": "/home/pi/door.mp4"},
-                {"name": "b", "source": "0"},
-                {"name": "c", "source": "a.mp4"},
-            ],
-            "mqtt": {"ca": "/etc/facemask-edge/ca.pem"},
-        }
-    )
-    assert list(check_places(config)) == []
-    monkeypatch.setattr("facemask_edge.check.machine.UNIT", tmp_path)
-    assert [finding.says for finding in check_places(config)] == ["the service does not see /home/pi/door.mp4"]
-
-
-def test_a_running_daemon_is_seen_by_its_lock(tmp_path: Path) -> None:
-    config = outbox_config(tmp_path)
-    assert not is_running(config)
-    with closing(Store(config.outbox.path, max_bytes=1_000_000)):
-        assert is_running(config)
-        # Looking does not keep another one from starting.
-    assert not is_running(config)
-    with closing(Store(config.outbox.path, max_bytes=1_000_000)):
-        assert is_running(config)
-
-
 def test_a_disk_with_too_little_room_is_a_problem(tmp_path: Path) -> None:
     states = [next(iter(check_outbox(outbox_config(tmp_path, min_free_bytes=least)))).state for least in (0, 10**15)]
     assert states == ["ok", "problem"]
+
+
+def test_a_card_that_became_read_only_is_said(tmp_path: Path) -> None:
+    with small_disk(tmp_path) as disk:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        found = list(check_outbox(outbox_config(disk, min_free_bytes=0)))[-1]
+    assert (found.subject, found.state) == ("outbox", "problem")
+    assert found.says == f"the file system of {disk} is read-only"
+
+
+def test_a_password_is_open_to_all_where_no_folder_keeps_them_out() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "password")
+        file.touch()
+        config = Config.model_validate({"mqtt": {"password_file": file}})
+        states = []
+        for folder_mode, mode in ((0o755, 0o644), (0o755, 0o640), (0o2750, 0o644)):
+            Path(folder).chmod(folder_mode)
+            file.chmod(mode)
+            states += [finding.state for finding in check_secrets(config, None)]
+    assert states == ["warning", "ok", "ok"]
 
 
 def test_edge_tpus_are_counted_before_and_after_their_first_use(tmp_path: Path) -> None:
