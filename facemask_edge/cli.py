@@ -10,7 +10,7 @@ import typer
 
 from facemask_edge import __version__
 from facemask_edge.errors import FacemaskError
-from facemask_edge.logs import error_line, set_up_logging
+from facemask_edge.logs import last_words, set_up_logging
 
 EXIT_USAGE = 64
 EXIT_FAULT = 70
@@ -240,7 +240,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except FacemaskError as error:
-        typer.echo(error_line(f"facemask-edge: {error}"), err=True)
+        typer.echo(last_words(f"facemask-edge: {error}"), err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
@@ -248,8 +248,9 @@ def main() -> NoReturn:
         if _is_usage_error(error):
             error.show()  # type: ignore[attr-defined]
             sys.exit(EXIT_USAGE)
-        traceback.print_exception(error)
-        typer.echo("facemask-edge: this is a fault of the program; please report it with the lines above", err=True)
+        lines = "".join(traceback.format_exception(error))
+        fault = "facemask-edge: this is a fault of the program; please report it with the lines above"
+        typer.echo(last_words(f"{lines}{fault}"), err=True)
         sys.exit(EXIT_FAULT)
     sys.exit(code if isinstance(code, int) else 0)
 

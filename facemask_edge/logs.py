@@ -74,9 +74,7 @@ class JournalFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """As the base class; of a traceback each line is one of its own for the journal."""
-        prefix = f"<{LEVELS.get(record.levelno, 6)}>"
-        # Not splitlines(): that splits at characters, too, that mean nothing to the journal.
-        return "\n".join(f"{prefix}{line}" for line in super().format(record).split("\n"))
+        return _with_level(super().format(record), record.levelno)
 
 
 def set_up_logging(*, is_verbose: bool, environment: Mapping[str, str] = os.environ) -> None:
@@ -98,9 +96,15 @@ def set_up_logging(*, is_verbose: bool, environment: Mapping[str, str] = os.envi
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.INFO, handlers=[handler], force=True)
 
 
-def error_line(sentence: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The line that a program ends with, for stderr."""
-    return f"<{LEVELS[logging.ERROR]}>{sentence}" if _is_journal(environment) else sentence
+def last_words(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """What a program ends with when it fails, for stderr."""
+    return _with_level(text, logging.ERROR) if _is_journal(environment) else text
+
+
+def _with_level(text: str, level: int) -> str:
+    prefix = f"<{LEVELS.get(level, 6)}>"
+    # Not splitlines(): that splits at characters, too, that mean nothing to the journal.
+    return "\n".join(f"{prefix}{line}" for line in text.split("\n"))
 
 
 def _is_journal(environment: Mapping[str, str]) -> bool:

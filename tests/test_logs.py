@@ -40,6 +40,24 @@ def test_the_journal_is_told_the_level_of_each_line(where: str, said: str) -> No
     assert done.stderr == said
 
 
+FAULT = (
+    "import os, sys; from facemask_edge import cli; stream = os.fstat(2); "
+    "os.environ['JOURNAL_STREAM'] = f'{stream.st_dev}:{stream.st_ino}' if sys.argv[1] == 'journal' else ''; "
+    "cli.app = lambda **_: [][0]; cli.main()"
+)
+
+
+@pytest.mark.parametrize(("where", "prefix"), [("journal", "<3>"), ("pipe", "")])
+def test_a_fault_of_the_program_is_an_error_in_the_journal_line_by_line(where: str, prefix: str) -> None:
+    done = subprocess.run([sys.executable, "-c", FAULT, where], capture_output=True, text=True, check=False)
+    assert done.returncode == 70
+    lines = done.stderr.splitlines()
+    assert lines[0] == f"{prefix}Traceback (most recent call last):"
+    assert lines[-2] == f"{prefix}IndexError: list index out of range"
+    assert lines[-1].startswith(f"{prefix}facemask-edge: this is a fault of the program")
+    assert all(line.startswith(prefix) for line in lines)
+
+
 def test_a_person_at_a_terminal_sees_the_time() -> None:
     terminal, program = pty.openpty()
     subprocess.run([sys.executable, "-c", PROGRAM, "terminal"], stderr=program, check=True)
