@@ -40,7 +40,8 @@ done
 name=facemask-edge-$version
 mkdir "$work/$name"
 mv "$work/wheels" "$work/$name/wheels"
-cp -r "$source_folder/systemd" "$source_folder/README.md" "$source_folder/LICENSE" "$source_folder/NOTICE" "$work/$name/"
+# The installer, and the README with what it links to.
+(cd "$source_folder" && cp -r --parents systemd docs README.md SECURITY.md models/MODEL_CARD.md LICENSE NOTICE "$work/$name/")
 (cd "$work/$name" && find . -type f -printf '%P\n' | sort | xargs sha256sum) >"$work/SHA256SUMS"
 mv "$work/SHA256SUMS" "$work/$name/SHA256SUMS"
 tar -C "$work" --owner=0 --group=0 --numeric-owner -czf "$output/$name-$architecture.tar.gz" "$name"
