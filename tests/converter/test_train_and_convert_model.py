@@ -1,6 +1,7 @@
 """The whole way on a few generated pictures and random weights: train, convert, judge with the device's code."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +28,8 @@ from converter.train_model import ensure_papers, gather, train_model
 from facemask_edge.activation_maps import ActivationMaps
 from facemask_edge.classifier import MaskClassifier, cut_face
 from facemask_edge.errors import InputError, ModelError, OutputError
-from facemask_edge.inference import Model
-from facemask_edge.manifest import ModelEntry, find_model, read_manifest, sha256_of
+from facemask_edge.inference import Model, compiled_of
+from facemask_edge.manifest import ModelEntry, find_model, packaged_models, read_manifest, sha256_of
 from facemask_edge.values import Box, Label
 from tests.converter.pictures import boxed_scenes, face, single_faces
 from tests.fakes import edgetpu_compiler
@@ -221,6 +222,20 @@ def test_models_that_share_an_edge_tpu_are_compiled_together_or_nothing_is_writt
         other.unlink()
     with pytest.raises(OutputError, match=r"face_detector_320_int8_edgetpu\.tflite is there already"):
         convert_model(model=trained.network, data=trained.data, output=output, **options)
+
+
+def test_a_copy_of_the_models_with_the_compiled_ones_is_what_a_device_wants(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(edgetpu_compiler(tmp_path / "bin", "maps").parent), prepend=":")
+    # As docs/coral.md has it.
+    folder = tmp_path / "coral-models"
+    shutil.copytree(packaged_models(), folder)
+    classifier, detector = folder / "mask_classifier_int8.tflite", folder / "face_detector_320_int8.tflite"
+    options: dict[str, Any] = {"explain": True, "force": True, "edgetpu": True, "together_with": [detector]}
+    convert_model(model=trained.network, data=trained.data, output=classifier, **options)
+    for model in (classifier, detector):
+        assert find_model(str(model))[1].labels == find_model(str(compiled_of(model)))[1].labels
 
 
 def test_a_network_without_an_entry_needs_labels(trained: Trained, tmp_path: Path) -> None:
