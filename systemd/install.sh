@@ -7,12 +7,18 @@
 # broker on this computer and at homeassistant.local. Where a folder "wheels" lies beside systemd/, as in a release
 # archive, nothing is downloaded.
 #
-# Ends with 0; 64 wrong usage; 69 this computer cannot run it; 70 it does not run; 78 the configuration is wrong.
-set -euo pipefail
+# Ends with 0; 64 wrong usage; 69 this computer cannot run it; 70 it does not run; 78 the configuration is wrong; 130
+# interrupted.
+set -Eeuo pipefail
 # The daemon's user has to read what is made here.
 umask 022
+# Who became root by su may not have them.
+PATH=$PATH:/usr/sbin:/sbin
+# Where pip unpacks; /tmp may be memory.
+export TMPDIR=/var/tmp
 
 source_folder=$(cd "$(dirname "$0")/.." && pwd)
+wheels=$source_folder/wheels
 program=/opt/facemask-edge
 settings=/etc/facemask-edge
 config=$settings/config.yaml
@@ -22,37 +28,55 @@ command=/usr/local/bin/facemask-edge
 user=facemask-edge
 # The system's own: another one first in PATH does not see what apt installs.
 python=/usr/bin/python3
-# Kilobytes that two versions take beside each other.
-least_room=1500000
+# Kilobytes: two versions beside each other, 330,000 each, what pip downloads, and what the outbox leaves free.
+least_room=900000
 # Seconds that a new version has to run before it is believed, and those at the end in which it gives a sign of life.
 probation=10
 alive_within=5
+# Seconds after which it is not waited for any more, however often it was started again.
+longest=600
 # Deaths that are no fault of a version: an Edge TPU's library may end the program, which then starts on the CPU.
 tolerated=4
 
-camera='' server='' username='' password_file='' name=''
+camera='' server='' username='' password_file='' password='' name=''
+# A version that is made and not used yet.
+pending=''
 
 main() {
+  trap '[ "$BASH_SUBSHELL" -gt 0 ] || fail 70 "This failed: $BASH_COMMAND"' ERR
+  trap 'fail 130 "Interrupted; the service was not changed."' HUP INT TERM
   read_options "$@"
   check_machine
   only_once
+  check_archive
   check_camera
   check_coral
+  if [ ! -s "$config" ]; then
+    check_name
+    find_server
+  fi
   make_user
   make_version
   make_settings
   # All of it is on the disk before it is used: a power cut leaves either version whole.
   sync
-  trap 'fall_back' HUP INT TERM
+  trap 'fall_back 130 "Interrupted." "It is installed; whether it runs: sudo facemask-edge check"' HUP INT TERM
+  pending=''
   if switch_to "$version" && comes_up; then
     trap - HUP INT TERM
     point good "$version"
+    rm -f "$settings"/mqtt_*.before
     sync
     # A card has little room.
     remove_versions_but "$version"
     report
   else
-    fall_back
+    journalctl --unit facemask-edge.service --lines 15 --no-pager --output short || true
+    local what="The new version does not run; the lines above say why."
+    case $(shown ExecMainStatus) in
+      78) fall_back 78 "$what" "It is installed; once that is mended: sudo systemctl restart facemask-edge" ;;
+      *) fall_back 70 "$what" "It is installed, and tried again and again." ;;
+    esac
   fi
 }
 
@@ -61,7 +85,9 @@ note() { printf '\033[33m•\033[0m %s\n' "$*"; }
 fail() {
   local code=$1
   shift
+  trap - ERR
   printf '\033[31m✗\033[0m %s\n' "$*" >&2
+  [ -z "$pending" ] || rm -rf "$pending" "$config.new"
   exit "$code"
 }
 
@@ -87,7 +113,9 @@ read_options() {
     esac
   done
   [ -z "$password_file" ] || [ -n "$username" ] || fail 64 "--password-file needs --username."
-  [ -z "$password_file" ] || [ -r "$password_file" ] || fail 64 "$password_file cannot be read."
+  [ -n "$password_file" ] || return 0
+  password=$(head -n 1 "$password_file" 2>/dev/null) || fail 64 "$password_file cannot be read."
+  [ -n "$password" ] || fail 64 "$password_file has no password in its first line."
 }
 
 check_machine() {
@@ -102,9 +130,7 @@ check_machine() {
     fail 69 "$("$python" --version) is too old, 3.11 is needed: install Raspberry Pi OS Bookworm or Trixie."
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     note "python3-venv is missing and is installed now."
-    # At the first start, others use apt, too.
-    local wait_for_others=-oDPkg::Lock::Timeout=120
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install "$wait_for_others" -y -qq python3-venv; } >/dev/null ||
+    install_venv ||
       fail 69 "python3-venv cannot be installed; connect to the Internet once, or: apt install python3-venv"
   fi
   local room
@@ -114,11 +140,31 @@ check_machine() {
   say "$(model), $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release), $("$python" --version), $((room / 1000000)) GB free."
 }
 
+# At the first start, others use apt, too; the option that waits for them is not for the lock of the lists.
+install_venv() {
+  for _ in {1..24}; do
+    if apt-get update -qq; then break; fi
+    sleep 5
+  done >/dev/null 2>&1
+  DEBIAN_FRONTEND=noninteractive apt-get install -oDPkg::Lock::Timeout=120 -y -qq python3-venv >/dev/null
+}
+
 model() { { tr -d '\0' </proc/device-tree/model; } 2>/dev/null || uname -m; }
 
 only_once() {
   exec 9>/run/facemask-edge-install.lock
   flock --nonblock 9 || fail 69 "This script runs already; wait until it has ended."
+}
+
+# Where it is a release archive.
+check_archive() {
+  local unlisted
+  [ -d "$wheels" ] || return 0
+  (cd "$source_folder" && sha256sum --quiet --check SHA256SUMS) ||
+    fail 69 "The archive is damaged: unpack it again, or copy it again."
+  # pip takes whatever lies there.
+  unlisted=$(cd "$source_folder" && find wheels ! -type d | grep -vxFf <(cut -c 67- SHA256SUMS) | head -n 1) || true
+  [ -z "$unlisted" ] || fail 69 "$unlisted is not in SHA256SUMS: unpack the archive again, into a new folder."
 }
 
 # Sets found_camera to the name that stays the same, where there is one.
@@ -130,7 +176,8 @@ check_camera() {
     found_camera=${found_camera:-$device}
     say "Camera: $device"
   done
-  [ -n "$found_camera$camera" ] || [ -s "$config" ] || note "No USB camera is plugged in."
+  [ -n "$found_camera$camera" ] || [ -s "$config" ] ||
+    note "No USB camera is plugged in: plug one in, or name another with --camera or, later, as source in $config."
 }
 
 check_coral() {
@@ -146,13 +193,19 @@ check_coral() {
   done
 }
 
+check_name() {
+  [ -n "$name" ] || [ "$(uname -n)" != raspberrypi ] ||
+    note "This Pi is called raspberrypi, as every new one: two of a name throw each other off the broker. Name it with" \
+      "--name or, later, as device.name in $config."
+}
+
 make_user() {
   local group
   getent group "$user" >/dev/null || groupadd --system "$user"
   getent passwd "$user" >/dev/null ||
     useradd --system --gid "$user" --home-dir "$state" --no-create-home --shell /usr/sbin/nologin "$user"
-  # Cameras, the Coral's two kinds, and what the Pi's camera needs.
-  for group in video plugdev apex render; do
+  # Cameras, and the Coral's two kinds.
+  for group in video plugdev apex; do
     ! getent group "$group" >/dev/null || usermod --append --groups "$group" "$user"
   done
 }
@@ -164,20 +217,17 @@ as_user() {
 
 # Sets version to a folder with the new version, complete but not used yet, and previous to the one that is known to run.
 make_version() {
-  local wheels=$source_folder/wheels options=(--ignore-installed) constraints wanted installed
+  local options=(--ignore-installed) constraints wanted installed
   previous=$(readlink "$program/good" || true)
   mkdir -p "$program/versions"
   remove_versions_but "$previous" "$(readlink "$program/current" || true)"
   version=$program/versions/$(date -u +%Y%m%d-%H%M%S)-$$
+  pending=$version
   # apt's picamera2 and libcamera are used where they are; all else is this version's own.
   "$python" -m venv --system-site-packages "$version"
   constraints=$source_folder/systemd/constraints-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
   [ ! -e "$constraints" ] || options+=(--constraint "$constraints")
   if [ -d "$wheels" ]; then
-    (cd "$source_folder" && sha256sum --quiet --check SHA256SUMS) || {
-      rm -rf "$version"
-      fail 69 "The archive is damaged: unpack it again, or copy it again."
-    }
     options+=(--no-index --find-links "$wheels")
     wanted=facemask-edge
   else
@@ -185,35 +235,26 @@ make_version() {
   fi
   note "Installing into $version; on a Pi this takes a few minutes."
   # -I and no user's own packages: neither what lies in this folder nor in root's home is meant.
-  PYTHONNOUSERSITE=1 "$version/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-input \
-    "${options[@]}" "$wanted" || {
-    rm -rf "$version"
+  PYTHONNOUSERSITE=1 "$version/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+    --no-input "${options[@]}" "$wanted" ||
     fail 69 "It cannot be installed; the lines above say why. Nothing was changed."
-  }
   install -m 644 "$source_folder/systemd/facemask-edge.service" "$version/facemask-edge.service"
   install -m 755 "$source_folder/systemd/facemask-edge" "$version/facemask-edge"
   install -m 755 "$source_folder/systemd/uninstall.sh" "$version/uninstall.sh"
-  installed=$(as_user --version) || {
-    rm -rf "$version"
+  installed=$(as_user --version) ||
     fail 70 "The new version does not start on this computer; the lines above say why. Nothing was changed."
-  }
   say "Version $installed is installed."
 }
 
 make_settings() {
   # What is put there later can be read by the daemon, too.
   install -d -m 2750 -o root -g "$user" "$settings"
-  if [ -n "$username" ]; then
-    make_secret mqtt_username "$username"
-    [ -z "$password_file" ] || make_secret mqtt_password "$(head -n 1 "$password_file")"
-  fi
   # One without content is what a power cut has left.
   if [ -s "$config" ]; then
     check_config "$config"
     say "$config stays as it is."
     [ -z "$camera$server$name" ] || note "--camera, --server and --name are for a new configuration; they were not used."
   else
-    find_server
     write_config
     check_config "$config.new"
     sync
@@ -221,23 +262,34 @@ make_settings() {
     # Without a password.
     say "$config is made: camera $(as_user config --config "$config" | sed -n 's/^  source: //p'), broker $server."
   fi
+  [ -z "$username" ] || make_secret mqtt_username "$username"
+  [ -z "$password" ] || make_secret mqtt_password "$password"
 }
 
 check_config() {
   local fault code=0
   fault=$(as_user config --config "$1" 2>&1 >/dev/null) || code=$?
   [ "$code" != 0 ] || return 0
-  rm -rf "$version" "$config.new"
   [ "$code" = 78 ] || fail 70 "The new version does not start on this computer. Nothing was changed. $fault"
   [ "$1" = "$config" ] || fail 64 "$fault"
   fail 78 "The configuration does not fit this version; correct it and run this again. $fault"
 }
 
+# Keeps the one before until the new version is believed; an empty one is none.
 make_secret() {
-  local new=$settings/$1.new
-  install -m 640 -o root -g "$user" /dev/null "$new"
-  printf '%s\n' "$2" >"$new"
-  mv "$new" "$settings/$1"
+  local file=$settings/$1
+  [ -e "$file" ] || install -m 640 -o root -g "$user" /dev/null "$file"
+  [ -e "$file.before" ] || ln "$file" "$file.before"
+  install -m 640 -o root -g "$user" /dev/null "$file.new"
+  printf '%s\n' "$2" >"$file.new"
+  mv "$file.new" "$file"
+}
+
+restore_secrets() {
+  local before
+  for before in "$settings"/mqtt_*.before; do
+    [ ! -e "$before" ] || mv "$before" "${before%.before}"
+  done
 }
 
 find_server() {
@@ -252,7 +304,8 @@ find_server() {
       fi
     done
     if [ -t 0 ]; then
-      read -rp "Address of the MQTT broker, such as mqtt://192.168.1.10: " server
+      # Ctrl-D takes the default, too, and leaves the line open.
+      read -rp "Address of the MQTT broker, such as mqtt://192.168.1.10 [mqtt://localhost:1883]: " server || echo
     fi
   fi
   server=${server:-mqtt://localhost:1883}
@@ -293,6 +346,7 @@ point() {
 # Lets a version be the one that runs.
 switch_to() {
   install -m 644 "$1/facemask-edge.service" "$unit.new" &&
+    sync "$unit.new" &&
     point current "$1" &&
     mv -T "$unit.new" "$unit" &&
     ln -sfn "$program/current/facemask-edge" "$command" &&
@@ -303,12 +357,14 @@ shown() { systemctl show --property "$1" --value facemask-edge.service; }
 
 # Whether the service is ready, stays so for a while, and gives signs of life at the end of it.
 comes_up() {
-  local restarts sign quiet=0
+  local restarts sign='' quiet=0 give_up=$((SECONDS + longest))
   systemctl enable --quiet facemask-edge.service || return 1
+  # Restarts are counted from now on.
+  systemctl reset-failed facemask-edge.service 2>/dev/null || true
   systemctl restart facemask-edge.service || [ -e "$state/edge-tpu-deaths" ] || return 1
   restarts=$(shown NRestarts)
-  sign=''
   while [ "$quiet" -lt "$probation" ]; do
+    [ "$SECONDS" -lt "$give_up" ] || return 1
     sleep 1
     quiet=$((quiet + 1))
     [ "$quiet" != $((probation - alive_within)) ] || sign=$(shown WatchdogTimestampMonotonic)
@@ -323,16 +379,16 @@ comes_up() {
   [ "$(shown WatchdogUSec)" = 0 ] || [ "$(shown WatchdogTimestampMonotonic)" != "$sign" ]
 }
 
+# Ends with a code and what happened: the version before runs again, or else the last sentence is true.
 fall_back() {
+  local code=$1 what=$2 without=$3
   trap '' HUP INT TERM
-  journalctl --unit facemask-edge.service --lines 15 --no-pager --output short || true
-  if [ -z "$previous" ] || [ ! -d "$previous" ]; then
-    fail 70 "The service does not run; the lines above say why. It is installed, and tried again and again."
-  fi
+  [ -d "$previous" ] || fail "$code" "$what $without"
+  restore_secrets
   switch_to "$previous"
-  comes_up || fail 70 "Neither the new version nor the one before runs; the lines above say why."
+  comes_up || fail "$code" "$what The one before does not run either."
   rm -rf "$version"
-  fail 70 "The new version does not run; the lines above say why. The one before runs again."
+  fail "$code" "$what The one before runs again."
 }
 
 remove_versions_but() {

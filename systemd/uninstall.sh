@@ -36,6 +36,10 @@ if [ "$purge" = yes ]; then
   ! getent group facemask-edge >/dev/null || groupdel facemask-edge
   echo "facemask-edge is removed, with its settings and its events."
 else
-  echo "facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events in /var/lib/facemask-edge;"
-  echo "--purge removes them, too."
+  cat <<'END'
+facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events in /var/lib/facemask-edge. These remove them, too:
+
+  sudo rm -rf /etc/facemask-edge /var/lib/facemask-edge /etc/systemd/system/facemask-edge.service.d
+  sudo userdel facemask-edge
+END
 fi
