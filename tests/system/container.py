@@ -5,14 +5,18 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.error import HTTPError
 
 MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,python3-venv,ca-certificates,procps"
 NEEDS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 """Program and its Debian package."""
+SOURCES = {"Debian's mirror": MIRROR, "PyPI": "https://pypi.org/simple/hatchling/"}
+"""Where what is installed in a container comes from."""
 BOOT_TIMEOUT = 60
 
 
@@ -25,6 +29,18 @@ def why_not() -> str | None:
         return "only root may boot a container"
     tried = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
     return None if tried.returncode == 0 else "this machine makes no namespaces"
+
+
+def unreachable() -> str | None:
+    """Which place in the Internet, of those that are needed, does not answer; None when all do."""
+    for name, url in SOURCES.items():
+        try:
+            urllib.request.urlopen(url, timeout=20).close()  # noqa: S310 - those of above
+        except HTTPError:
+            continue
+        except OSError as error:
+            return f"{name} cannot be reached: {error}"
+    return None
 
 
 def make_root(suite: str, folder: Path) -> Path:
