@@ -130,7 +130,7 @@ check_machine() {
     fail 69 "$("$python" --version) is too old, 3.11 is needed: install Raspberry Pi OS Bookworm or Trixie."
   if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     note "python3-venv is missing and is installed now."
-    install_venv ||
+    apt_install python3-venv ||
       fail 69 "python3-venv cannot be installed; connect to the Internet once, or: apt install python3-venv"
   fi
   local room
@@ -141,12 +141,12 @@ check_machine() {
 }
 
 # At the first start, others use apt, too; the option that waits for them is not for the lock of the lists.
-install_venv() {
+apt_install() {
   for _ in {1..24}; do
     if apt-get update -qq; then break; fi
     sleep 5
   done >/dev/null 2>&1
-  DEBIAN_FRONTEND=noninteractive apt-get install -oDPkg::Lock::Timeout=120 -y -qq python3-venv >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -oDPkg::Lock::Timeout=120 -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 model() { { tr -d '\0' </proc/device-tree/model; } 2>/dev/null || uname -m; }
@@ -167,17 +167,35 @@ check_archive() {
   [ -z "$unlisted" ] || fail 69 "$unlisted is not in SHA256SUMS: unpack the archive again, into a new folder."
 }
 
-# Sets found_camera to the name that stays the same, where there is one.
+# Sets found_camera: of a USB camera to the name that stays the same, where there is one.
 check_camera() {
-  local device
+  local device kind
   found_camera=''
   for device in /dev/v4l/by-id/*-video-index0; do
     [ -e "$device" ] || continue
     found_camera=${found_camera:-$device}
     say "Camera: $device"
   done
-  [ -n "$found_camera$camera" ] || [ -s "$config" ] ||
-    note "No USB camera is plugged in: plug one in, or name another with --camera or, later, as source in $config."
+  # The receivers of the Pi's own connector, up to the Pi 4 and from the Pi 5 on; there with a camera only.
+  kind=$(cat /sys/class/video4linux/video*/name 2>/dev/null | grep -m 1 -E '^(unicam|rp1-cfe)') || kind=''
+  if [ -n "$kind" ]; then
+    say "Camera: the Raspberry Pi's own"
+    found_camera=${found_camera:-picamera}
+  fi
+  case ${camera:-$found_camera} in
+    picamera*) check_picamera2 ;;
+    '')
+      [ -s "$config" ] ||
+        note "There is no camera: plug one in, or name another with --camera or, later, as source in $config."
+      ;;
+  esac
+}
+
+check_picamera2() {
+  ! "$python" -c 'import picamera2' 2>/dev/null || return 0
+  note "python3-picamera2 is missing and is installed now."
+  apt_install python3-picamera2 ||
+    note "It cannot be installed; connect to the Internet once, and: apt install python3-picamera2 --no-install-recommends"
 }
 
 check_coral() {

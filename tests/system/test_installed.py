@@ -393,6 +393,25 @@ def test_uninstalled_its_data_stay_until_they_are_purged(site: Site) -> None:
     assert is_purged(site)
 
 
+@pytest.mark.full
+def test_the_pis_own_camera_is_found(site: Site) -> None:
+    run = site.machine.run
+    receiver, package = "/root/class/video4linux/video0", "/usr/lib/python3/dist-packages/picamera2"
+    run(f"mkdir -p {receiver} {package} && echo unicam-image >{receiver}/name && touch {package}/__init__.py")
+    run("mount --bind /root/class /sys/class")
+    try:
+        done = site.install("--server", f"mqtt://127.0.0.1:{site.broker.port}", "--name", "door-pi")
+    finally:
+        run("umount /sys/class")
+    assert "Camera: the Raspberry Pi's own" in done.stdout
+    assert "source: picamera\n" in run(f"cat {CONFIG}").stdout
+    assert site.is_active()
+    # What this one does not have is said, and tried again.
+    assert wait_until(lambda: "picamera2 is not there: sudo apt install" in site.machine.log(UNIT), 20)
+    run(f"{ARCHIVE}/systemd/uninstall.sh --purge && rm -r {package} /root/class")
+    assert is_purged(site)
+
+
 def is_purged(site: Site) -> bool:
     left = f"test -e {STATE} || test -e /etc/facemask-edge || getent passwd facemask-edge || getent group facemask-edge"
     return site.machine.run(left, check=False).returncode != 0
