@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-system test-v4l2 test-picamera bundle lint benchmark benchmarks faults fuzz generalisation recordings docs clean
+.PHONY: demo test test-system test-v4l2 test-picamera bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs clean
 
 PYTHON ?= python3
 ROUNDS ?= 5
@@ -68,6 +68,10 @@ test-picamera: $(VENV)/test.stamp
 # Release archives that install without a network, for a Pi.
 bundle: $(VENV)/test.stamp
 	PIP="$(BIN)/python -m pip" systemd/bundle.sh dist aarch64
+
+# Wheel, source archive, bill of materials and SHA-256 sums; the same commit gives the same bytes.
+release: $(VENV)/test.stamp
+	$(BIN)/python -m tests.make_release dist/release
 
 # Trains on one source and tests on the other, about an hour; its figures stand in docs/evaluation.md.
 generalisation: $(VENV)/test.stamp

@@ -36,7 +36,6 @@ def make_other_version(archive: Path, version: str, *changes: Change) -> None:
         for name in SOURCES:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, source / name)
-        _replace(source / "pyproject.toml", f'version = "{__version__}"', f'version = "{version}"')
         package = source / "facemask_edge"
         _replace(package / "__init__.py", f'__version__ = "{__version__}"', f'__version__ = "{version}"')
         for file, before, after in changes:
