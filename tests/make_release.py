@@ -29,10 +29,13 @@ def make_release(folder: Path, source: Path = ROOT) -> list[Path]:
     Returns:
         The files, the sums last.
     """
+    if _git(source, "status", "--porcelain"):
+        sys.exit("there is something that is not committed; a release is that of a commit")
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         sys.exit(f"{folder} is not empty; name another folder, or empty it")
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": _time_of(source)}
+    # Files carry the time of the commit, not that of the build.
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": _git(source, "log", "-1", "--format=%ct")}
     build = [sys.executable, "-m", "build", "--outdir", str(folder), str(source)]
     subprocess.run(build, env=environment, stdout=subprocess.DEVNULL, check=True)
     (wheel,) = folder.glob("*.whl")
@@ -78,11 +81,8 @@ def _models() -> list[dict[str, object]]:
     ]
 
 
-def _time_of(source: Path) -> str:
-    """Seconds since 1970 of the commit, so that files carry its time and not the build's."""
-    return subprocess.run(
-        ["git", "log", "-1", "--format=%ct"], cwd=source, capture_output=True, text=True, check=True
-    ).stdout.strip()
+def _git(source: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=source, capture_output=True, text=True, check=True).stdout.strip()
 
 
 if __name__ == "__main__":
