@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemask_edge.edge_tpu import EdgeTpuError, NoEdgeTpuError, edge_tpu
+from facemask_edge.edge_tpu_pairing import installed_library, why_unlikely
 from facemask_edge.errors import ModelError, ServiceError
 from facemask_edge.manifest import ModelEntry, find_model
 from facemask_edge.native import native_stderr_hidden
@@ -180,6 +181,10 @@ def _placed(name: str, accelerator: str) -> tuple[Path, ModelEntry, Any]:
         raise ModelError(
             f"model {compiled} does not exist; make it with convert-model --edgetpu, or set accelerator: cpu"
         )
+    doubt = why_unlikely(runtime(), installed_library())
+    if doubt:
+        # Said before, because afterwards there may be nobody to say it.
+        logger.warning("%s", doubt)
     try:
         delegate = edge_tpu(_load_delegate(), number)
     except EdgeTpuError as error:

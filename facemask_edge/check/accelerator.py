@@ -10,8 +10,9 @@ from typing import Any
 
 from facemask_edge.check.finding import Finding, ok, problem, warning
 from facemask_edge.config import Config
+from facemask_edge.edge_tpu_pairing import installed_library, why_unlikely
 from facemask_edge.faces import packaged_model
-from facemask_edge.inference import compiled_of, wants_edge_tpu
+from facemask_edge.inference import compiled_of, runtime, wants_edge_tpu
 from facemask_edge.manifest import model_path
 
 USB_DEVICES = Path("/sys/bus/usb/devices")
@@ -53,9 +54,10 @@ def check_accelerator(config: Config, told: dict[str, Any] | None, plugged_in: i
         places[kind] = _tried(name, accelerator) if wants_edge_tpu(model_path(name), accelerator) else "cpu"
         if places[kind] in {"cpu", "edgetpu"}:
             continue
+        advice = why_unlikely(runtime(), installed_library()) or CHECK_DEVICE
         if accelerator == "auto":
-            return warning("accelerator", f"the CPU instead of the Edge TPU: {places[kind]}", CHECK_DEVICE)
-        return problem("accelerator", places[kind], CHECK_DEVICE)
+            return warning("accelerator", f"the CPU instead of the Edge TPU: {places[kind]}", advice)
+        return problem("accelerator", places[kind], advice)
     return _placed("", places, wanted, plugged_in)
 
 
@@ -65,8 +67,8 @@ def _as_told(told: dict[str, Any], wanted: Wanted, plugged_in: int) -> Finding:
     deaths = told.get("edge_tpu_deaths")
     if isinstance(deaths, int) and deaths > 0:
         says = f"{found.says}; while it used the Edge TPU it died {deaths} times in a row, or the power was cut"
-        advice = "try another USB port, cable or power supply; then: sudo systemctl restart facemask-edge"
-        return warning("accelerator", says, advice)
+        advice = why_unlikely(runtime(), installed_library()) or "try another USB port, cable or power supply"
+        return warning("accelerator", says, f"{advice}; then: sudo systemctl restart facemask-edge")
     return found
 
 
