@@ -1,7 +1,9 @@
 """The command line: parses, calls, prints one sentence for an error a user can act on, and nothing else."""
 
 import logging
+import os
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -241,18 +243,32 @@ def main() -> NoReturn:
         code = app(standalone_mode=False)
     except FacemaskError as error:
         typer.echo(last_words(f"facemask-edge: {error}"), err=True)
-        sys.exit(error.exit_code)
+        _end(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
+        _end(130)
     except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into a documented exit code
         if _is_usage_error(error):
             error.show()  # type: ignore[attr-defined]
-            sys.exit(EXIT_USAGE)
+            _end(EXIT_USAGE)
         lines = "".join(traceback.format_exception(error))
         fault = "facemask-edge: this is a fault of the program; please report it with the lines above"
         typer.echo(last_words(f"{lines}{fault}"), err=True)
-        sys.exit(EXIT_FAULT)
-    sys.exit(code if isinstance(code, int) else 0)
+        _end(EXIT_FAULT)
+    _end(code if isinstance(code, int) else 0)
+
+
+def _end(code: int) -> NoReturn:
+    """End the program, also while a camera's thread is in its driver.
+
+    Python ends a thread that comes back from there by unwinding its stack, which OpenCV catches: the process would
+    abort, after an orderly end.
+    """
+    if threading.active_count() > 1:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _is_usage_error(error: Exception) -> bool:

@@ -82,6 +82,31 @@ def test_the_version_is_printed() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{__version__}\n", "")
 
 
+WITH_A_BUSY_DRIVER = """
+import sys, threading
+import cv2, numpy as np
+from facemask_edge.cli import main
+
+def work():
+    picture = np.zeros((1500, 1500, 3), np.uint8)
+    while True:
+        cv2.GaussianBlur(picture, (31, 31), 5)
+        has_begun.set()
+
+has_begun = threading.Event()
+threading.Thread(target=work, daemon=True).start()
+has_begun.wait()
+sys.argv = ["facemask-edge", "--version"]
+main()
+"""
+
+
+def test_it_ends_in_order_while_a_thread_is_in_opencv() -> None:
+    for _ in range(5):
+        ended = subprocess.run([sys.executable, "-c", WITH_A_BUSY_DRIVER], capture_output=True, text=True, check=False)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{__version__}\n", "")
+
+
 @pytest.mark.parametrize("command", [[], ["run"], ["annotate"], ["demo"]])
 def test_every_command_has_a_help(command: list[str]) -> None:
     ended = facemask_edge(*command, "--help")
