@@ -1,5 +1,6 @@
 """``facemask-edge annotate``: draws the verdicts into pictures and videos and writes them down as JSON lines."""
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from facemask_edge import overlay
+from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.cameras.recording import PICTURE_SUFFIXES, Recording, pictures_in, read_picture
 from facemask_edge.config import Config
 from facemask_edge.errors import InputError, OutputError
@@ -70,10 +72,11 @@ class Annotator:
         self.models = Models(config)
         self._camera = config.cameras[0]
         self._zones = Zones(self._camera.zones, self._camera.ignore_zones)
+        self._orientation = Orientation.of(self._camera)
 
     def picture(self, source: Path, target: Path) -> Iterator[dict[str, Any]]:
         """Judge one picture and write its annotated copy."""
-        frame = Frame(read_picture(source), 0.0, 0)
+        frame = Frame(self._orientation.apply(read_picture(source)), 0.0, 0)
         verdicts = self.judge(frame.image)
         yield result(source, frame, verdicts)
         overlay.draw(frame.image, verdicts)
@@ -84,7 +87,8 @@ class Annotator:
         recording = Recording(source)
         pipeline = Pipeline(self._config, self._camera, self.models)
         with video_writer(target, recording.fps) as write:
-            for frame in recording:
+            for recorded in recording:
+                frame = dataclasses.replace(recorded, image=self._orientation.apply(recorded.image))
                 pipeline.process(frame)
                 verdicts = pipeline.verdicts()
                 yield result(source, frame, verdicts)

@@ -90,6 +90,12 @@ class CameraConfig(Section):
             raise ValueError("width and height belong together; set both or none")
         return self
 
+    @model_validator(mode="after")
+    def _a_frame_lasts_as_long_as_it_is_exposed(self) -> Self:
+        if self.fps is not None and self.exposure.time is not None and self.exposure.time > 1 / self.fps:
+            raise ValueError(f"exposure.time is longer than a frame lasts at {self.fps:g} fps; lower one of them")
+        return self
+
 
 Accelerator = Annotated[str, Field(pattern=r"^(auto|cpu|edgetpu(:[0-9])?)$")]
 ACCELERATOR = (

@@ -1,5 +1,6 @@
 """Stand-ins for what no machine of this project has."""
 
+import os
 import sys
 import threading
 import time
@@ -184,6 +185,10 @@ class Picamera2:
         self, camera_num: int = 0, verbose_console: None = None, tuning: None = None, allocator: None = None
     ) -> None:
         assert (verbose_console, tuning, allocator) == (None, None, None)
+        # Before it knows whether there is a camera.
+        self.notifyme_r, self.notifyme_w = os.pipe2(os.O_NONBLOCK)
+        self.notifymeread = os.fdopen(self.notifyme_r, "rb")
+        self.is_open = False
         if camera_num >= self.cameras:
             raise RuntimeError(
                 f'No camera number {camera_num} found - use "rpicam-hello --list-cameras" to check connected cameras'
@@ -191,7 +196,7 @@ class Picamera2:
         self.camera_num = camera_num
         self.camera_config: dict[str, Any] = {}
         self.free: deque[dict[str, Any]] = deque()
-        self.is_stalled = self.is_open = False
+        self.is_stalled = False
         self.starved = 0
         """Pictures for which there was no memory."""
         self._completed: CompletedRequest | None = None
@@ -284,7 +289,10 @@ class Picamera2:
         self.is_open = False
 
     def close(self) -> None:
-        """As the real one: ends the event loop first."""
+        """As the real one: ends the event loop first; and leaves the pipe of one that was never open."""
+        if self.is_open:
+            self.notifymeread.close()
+            os.close(self.notifyme_w)
         self.is_open = False
 
     def _expose(self) -> None:

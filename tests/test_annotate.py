@@ -231,3 +231,11 @@ def test_the_uncertain_band_of_a_single_look_moves_with_the_threshold(
     probability: float, threshold: float, label: Label
 ) -> None:
     assert single_look(probability, threshold) is label
+
+
+def test_a_camera_that_hangs_upside_down_is_turned(picture: Path, tmp_path: Path) -> None:
+    upright = read_picture(picture)
+    cv2.imwrite(str(picture), cv2.rotate(upright, cv2.ROTATE_180))
+    config = Config.model_validate({"cameras": [{"rotation": 180}]})
+    (line,) = lines_of(annotate([picture], tmp_path / "out", config))
+    assert len(line["faces"]) == 2

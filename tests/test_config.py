@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
-from facemask_edge.config import Config, Section, load_config
+from facemask_edge.config import CameraConfig, Config, Section, load_config
 from facemask_edge.errors import ConfigError
 from tests.conftest import ROOT
 
@@ -135,3 +136,10 @@ def test_it_is_shown_without_passwords_and_can_be_read_again(tmp_path: Path) -> 
     assert load_config(tmp_path / "config.yaml").mqtt.password_file == Path("/etc/p")
     (tmp_path / "config.yaml").write_text(Config().shown())
     assert load_config(tmp_path / "config.yaml") == Config()
+
+
+def test_a_frame_must_last_as_long_as_it_is_exposed() -> None:
+    camera = {"source": "picamera", "fps": 15, "exposure": {"time": 0.1}}
+    with pytest.raises(ValidationError, match="longer than a frame lasts at 15 fps"):
+        CameraConfig.model_validate(camera)
+    CameraConfig.model_validate(camera | {"fps": 10})

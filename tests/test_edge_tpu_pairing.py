@@ -36,6 +36,7 @@ def test_what_does_not_is_said_with_both_versions(runtime: str, library: str, bu
 
 
 def test_the_library_that_dpkg_has_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facemask_edge.edge_tpu_pairing.PACKAGES", ("no-such-package",))
     assert installed_library() is None
     monkeypatch.setattr("facemask_edge.edge_tpu_pairing.PACKAGES", ("dpkg", "no-such-package"))
     shown = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "dpkg"], capture_output=True, text=True, check=True)

@@ -45,6 +45,7 @@ def open_camera(
 
     Raises:
         InputError: It is a recording or folder that cannot be read.
+        ModelError: The face detector cannot be used, whose input a camera is to scale for.
     """
     orientation = Orientation.of(config)
     if is_live(config.source):
@@ -53,8 +54,12 @@ def open_camera(
         hangs = NETWORK_HANGS if "://" in config.source else DRIVER_HANGS
         open_capture = partial(_open_capture, config)
         if is_picamera(config.source):
+            from facemask_edge.cameras.picamera import picamera_size  # noqa: PLC0415 - as above
+
             mirrored, orientation = orientation.split()
-            open_capture = partial(_open_picamera, config, mirrored, detector_input)
+            # Asked here: what is wrong with the detector's model is no fault of the camera.
+            lores = None if detector_input is None else detector_input(*picamera_size(config))
+            open_capture = partial(_open_picamera, config, mirrored, lores)
         camera: Camera = LiveCamera(config.name, open_capture, wait=wait, hangs=hangs)
     else:
         camera = _open_recording(Path(config.source))
@@ -70,10 +75,10 @@ def _open_recording(path: Path) -> Camera:
         raise InputError(f"{path}: {error.strerror}") from error
 
 
-def _open_picamera(config: CameraConfig, mirrored: Orientation, detector_input: DetectorInput | None) -> Capture:
+def _open_picamera(config: CameraConfig, mirrored: Orientation, lores: tuple[int, int] | None) -> Capture:
     from facemask_edge.cameras.picamera import PicameraCapture  # noqa: PLC0415 - as above
 
-    return PicameraCapture(config, mirrored, detector_input)
+    return PicameraCapture(config, mirrored, lores)
 
 
 def _open_capture(config: CameraConfig) -> Capture:

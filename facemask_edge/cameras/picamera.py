@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from facemask_edge.cameras.capture import READ_TIMEOUT, CameraLostError, DetectorInput, Picture
+from facemask_edge.cameras.capture import READ_TIMEOUT, CameraLostError, Picture
 from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.config import CameraConfig
 from facemask_edge.values import Image
@@ -28,6 +28,10 @@ DEFAULT_SIZE = (1280, 720)
 BUFFERS = 6
 """One is judged, one waits for that, one is read, one is kept by picamera2, and the camera fills two."""
 MICROSECONDS = 1_000_000
+USUAL_DURATION = 33_333
+"""Of a frame, in microseconds, as picamera2 has it for videos."""
+LONGEST_AUTOMATIC = 1 / 12
+"""Seconds, as picamera2 has it for previews."""
 BGR = "RGB888"
 """picamera2 names the last byte in memory first."""
 FROM_YUV = {"YUV420": cv2.COLOR_YUV2BGR_I420, "NV12": cv2.COLOR_YUV2BGR_NV12}
@@ -44,13 +48,13 @@ class PicameraCapture:
     Args:
         config: The camera; without width and height it gives 1280 x 720.
         orientation: How the camera is to mirror its pictures; it cannot turn them.
-        detector_input: How large a picture the detector wants; None where nobody detects.
+        lores: Width and height in pixels that the picture for the detector has at the most; None where nobody detects.
 
     Raises:
         CameraLostError: It cannot be opened.
     """
 
-    def __init__(self, config: CameraConfig, orientation: Orientation, detector_input: DetectorInput | None) -> None:
+    def __init__(self, config: CameraConfig, orientation: Orientation, lores: tuple[int, int] | None) -> None:
         picamera2, libcamera = _imported()
         # Its objects refer to each other: files and memory of one that was closed stay until they are looked for.
         gc.collect()
@@ -58,16 +62,14 @@ class PicameraCapture:
         self._returned: deque[ExitStack] = deque()
         """What nobody looks at any more. Given back by the thread that reads: picamera2's lock must not be taken
         wherever the last reference to a frame happens to be dropped."""
+        self._camera = _opened(picamera2.Picamera2, camera_number(config.source))
         try:
-            self._camera = picamera2.Picamera2(camera_number(config.source))
-        # Older ones end in an IndexError where there is no such camera.
-        except (RuntimeError, IndexError, OSError) as error:
-            raise CameraLostError(f"it cannot be opened: {_cause(error)}") from error
-        try:
-            self._start(config, orientation, detector_input, libcamera)
-        except (RuntimeError, ValueError, OSError) as error:
+            self._start(config, orientation, lores, libcamera)
+        except BaseException as error:
             self._camera.close()
-            raise CameraLostError(f"it does not start: {_cause(error)}") from error
+            if isinstance(error, (RuntimeError, ValueError, OSError)):
+                raise CameraLostError(f"it does not start: {_cause(error)}") from error
+            raise
 
     def read(self) -> Picture:
         """As ``Capture``."""
@@ -93,16 +95,15 @@ class PicameraCapture:
         self,
         config: CameraConfig,
         orientation: Orientation,
-        detector_input: DetectorInput | None,
+        lores: tuple[int, int] | None,
         libcamera: ModuleType,
     ) -> None:
-        size = (config.width, config.height) if config.width and config.height else DEFAULT_SIZE
-        lores = detector_input and {"format": "YUV420", "size": _fitted(size, detector_input(*size))}
+        size = picamera_size(config)
         camera = self._camera
         camera.configure(
             camera.create_video_configuration(
                 main={"format": BGR, "size": size},
-                lores=lores,
+                lores=None if lores is None else {"format": "YUV420", "size": _fitted(size, lores)},
                 # The sensor's own picture is of no use here, and would be held as long as the others.
                 raw=None,
                 # As cvtColor takes YUV to be, whatever the size.
@@ -148,9 +149,35 @@ class _Shared:
         self._returned.append(self._held)
 
 
+def picamera_size(config: CameraConfig) -> tuple[int, int]:
+    """Width and height in pixels of the pictures that are asked for."""
+    return (config.width, config.height) if config.width and config.height else DEFAULT_SIZE
+
+
 def camera_number(source: str) -> int:
     """Which camera a source means: ``picamera`` is the first one, ``picamera:1`` the second."""
     return int(source.partition(":")[2] or 0)
+
+
+def _opened(kind: Any, number: int) -> Any:  # noqa: ANN401 - picamera2 has no type information
+    """The camera of that number.
+
+    Raises:
+        CameraLostError: It cannot be opened.
+    """
+    camera = kind.__new__(kind)
+    try:
+        camera.__init__(number)
+    # Older ones end in an IndexError where there is no such camera.
+    except (RuntimeError, IndexError, OSError) as error:
+        is_open = camera.is_open
+        camera.close()
+        # One that was never open leaves its pipe, and a camera that is away is tried again for ever.
+        if not is_open:
+            camera.notifymeread.close()
+            os.close(camera.notifyme_w)
+        raise CameraLostError(f"it cannot be opened: {_cause(error)}") from error
+    return camera
 
 
 def _imported() -> tuple[ModuleType, ModuleType]:
@@ -179,9 +206,10 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _fitted(size: tuple[int, int], limit: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of the same shape within a limit; even, as YUV has to be."""
+    """The largest even size of the same shape within a limit, as YUV has to be; never larger than the other one."""
     scale = min(limit[0] / size[0], limit[1] / size[1], 1.0)
-    return round(size[0] * scale / 2) * 2, round(size[1] * scale / 2) * 2
+    width, height = (min(round(side * scale / 2) * 2, side - side % 2) for side in size)
+    return width, height
 
 
 def _controls(config: CameraConfig, available: dict[str, Any], libcamera: ModuleType) -> dict[str, Any]:
@@ -190,6 +218,12 @@ def _controls(config: CameraConfig, available: dict[str, Any], libcamera: Module
     controls: dict[str, Any] = {}
     if config.fps is not None:
         controls["FrameDurationLimits"] = (round(MICROSECONDS / config.fps),) * 2
+    elif exposure.mode == "long" or exposure.time is not None:
+        # Else no picture is exposed for longer than a thirtieth of a second.
+        controls["FrameDurationLimits"] = (
+            USUAL_DURATION,
+            max(round((exposure.time or LONGEST_AUTOMATIC) * MICROSECONDS), USUAL_DURATION),
+        )
     if exposure.mode != "normal":
         controls["AeExposureMode"] = getattr(libcamera.controls.AeExposureModeEnum, exposure.mode.capitalize())
     if exposure.compensation:

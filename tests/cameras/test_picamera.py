@@ -20,6 +20,7 @@ from facemask_edge.cameras.recording import Recording
 from facemask_edge.cameras.status import CameraState
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.demo import SAMPLE
+from facemask_edge.errors import ModelError
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.values import Box, Frame, Image
 from tests import fakes
@@ -52,10 +53,6 @@ def quarters(_index: int) -> Image:
     return picture
 
 
-def of_320(_width: int, _height: int) -> tuple[int, int]:
-    return 320, 320
-
-
 @pytest.mark.parametrize("insists", [None, "YUV420", "NV12"])
 @pytest.mark.parametrize("size", [(1280, 720), (1000, 562)], ids=["whole rows", "padded rows"])
 def test_both_pictures_show_the_same(
@@ -64,7 +61,7 @@ def test_both_pictures_show_the_same(
     picamera2.scene = staticmethod(quarters)
     picamera2.insists = insists
     config = CONFIG.model_copy(update={"width": size[0], "height": size[1]})
-    with closing(PicameraCapture(config, AS_IT_HANGS, of_320)) as camera:
+    with closing(PicameraCapture(config, AS_IT_HANGS, (320, 320))) as camera:
         picture = camera.read()
     assert picture.lores is not None
     assert picture.image.shape == (size[1], size[0], 3)
@@ -83,7 +80,7 @@ def test_without_a_detector_there_is_no_second_picture(picamera2: type[fakes.Pic
 
 def test_a_picture_stays_as_it_is_while_somebody_holds_it(picamera2: type[fakes.Picamera2]) -> None:
     picamera2.scene = staticmethod(numbered)
-    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, of_320)) as camera:
+    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as camera:
         held = camera.read().image
         # A part of it holds it as well.
         part = camera.read().image[100:200, 100:200]
@@ -96,7 +93,7 @@ def test_a_picture_stays_as_it_is_while_somebody_holds_it(picamera2: type[fakes.
 
 
 def test_it_is_no_copy(picamera2: type[fakes.Picamera2]) -> None:
-    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, of_320)) as camera:
+    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as camera:
         image = camera.read().image
         (fake,) = picamera2.opened
         memories = [fake._completed.request] if fake._completed else []  # noqa: SLF001 - a stand-in's inside
@@ -111,7 +108,7 @@ def test_it_is_no_copy(picamera2: type[fakes.Picamera2]) -> None:
 
 
 def test_a_camera_that_gives_nothing_more_is_lost_and_opened_again(
-    picamera2: type[fakes.Picamera2], monkeypatch: pytest.MonkeyPatch
+    picamera2: type[fakes.Picamera2], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("facemask_edge.cameras.picamera.READ_TIMEOUT", 0.3)
     monkeypatch.setattr("facemask_edge.cameras.live.SHORTEST_BACKOFF", 0.1)
@@ -119,17 +116,65 @@ def test_a_camera_that_gives_nothing_more_is_lost_and_opened_again(
     with closing(open_camera(CONFIG)) as camera:
         assert next(frame for frame in camera if frame).width == 1280
         picamera2.opened[0].is_stalled = True
-        assert wait_until(lambda: camera.status is not None and camera.status.state is CameraState.LOST, 2)
+        picamera2.cameras = 0
+        assert wait_until(lambda: "it gives no picture any more; is its cable loose?" in caplog.text, 5)
         assert camera.status is not None
-        assert camera.status.reason == "it gives no picture any more; is its cable loose?"
+        assert camera.status.state is CameraState.LOST
+        picamera2.cameras = 1
         assert wait_until(lambda: camera.status is not None and camera.status.state is CameraState.OK, 2)
-    assert [one.is_open for one in picamera2.opened] == [False, False]
+    assert not any(one.is_open for one in picamera2.opened)
 
 
 def test_a_camera_that_is_not_there_says_what_to_look_at(picamera2: type[fakes.Picamera2]) -> None:
     picamera2.cameras = 1
     with pytest.raises(CameraLostError, match='No camera number 1 found - use "rpicam-hello --list-cameras"'):
         PicameraCapture(CONFIG.model_copy(update={"source": "picamera:1"}), AS_IT_HANGS, None)
+
+
+def test_one_that_is_tried_in_vain_leaves_nothing_open(picamera2: type[fakes.Picamera2]) -> None:
+    picamera2.cameras = 0
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(CameraLostError, match="cannot be opened"):
+            PicameraCapture(CONFIG, AS_IT_HANGS, None)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.usefixtures("picamera2")
+def test_a_detector_that_cannot_be_used_is_no_fault_of_the_camera() -> None:
+    def broken(_width: int, _height: int) -> tuple[int, int]:
+        raise ModelError("it is damaged")
+
+    with pytest.raises(ModelError, match="it is damaged"):
+        open_camera(CONFIG, detector_input=broken)
+
+
+@pytest.mark.parametrize("size", [(319, 240), (320, 243), (160, 123), (1280, 720)])
+def test_the_small_picture_is_never_larger_than_the_large_one(
+    picamera2: type[fakes.Picamera2], size: tuple[int, int]
+) -> None:
+    config = CONFIG.model_copy(update={"width": size[0], "height": size[1]})
+    with closing(PicameraCapture(config, AS_IT_HANGS, (320, 320))):
+        streams = picamera2.opened[0].camera_config
+    assert all(small <= large for small, large in zip(streams["lores"]["size"], streams["main"]["size"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("exposure", "limits"),
+    [
+        ({}, (33333, 33333)),
+        ({"time": 0.1}, (33333, 100000)),
+        ({"mode": "long"}, (33333, 83333)),
+        ({"time": 0.01}, (33333, 33333)),
+    ],
+    ids=str,
+)
+def test_a_frame_lasts_as_long_as_its_exposure(
+    picamera2: type[fakes.Picamera2], exposure: dict[str, object], limits: tuple[int, int]
+) -> None:
+    config = CameraConfig.model_validate({"source": "picamera", "exposure": exposure})
+    PicameraCapture(config, AS_IT_HANGS, None).close()
+    assert picamera2.opened[0].camera_config["controls"]["FrameDurationLimits"] == limits
 
 
 def test_a_control_that_a_camera_lacks_is_named_and_the_camera_let_go(picamera2: type[fakes.Picamera2]) -> None:
@@ -158,7 +203,7 @@ def test_settings_become_controls(picamera2: type[fakes.Picamera2]) -> None:
 def test_it_mirrors_by_itself_and_is_turned_after_that(picamera2: type[fakes.Picamera2]) -> None:
     picamera2.scene = staticmethod(quarters)
     config = CONFIG.model_copy(update={"rotation": 270})
-    with closing(open_camera(config, detector_input=of_320)) as camera:
+    with closing(open_camera(config, detector_input=lambda _width, _height: (320, 320))) as camera:
         frame = next(frame for frame in camera if frame)
         assert camera.status is not None
         assert camera.status.size == (720, 1280)
@@ -190,7 +235,9 @@ def test_faces_are_found_in_the_small_picture_and_judged_in_the_large_one(picame
         frames = list(islice(recording, 40, 200, 20))
     picamera2.scene = staticmethod(lambda index: frames[index % len(frames)].image)
     size = {"width": frames[0].width, "height": frames[0].height}
-    with closing(PicameraCapture(CONFIG.model_copy(update=size), AS_IT_HANGS, models.detector_input)) as camera:
+    with closing(
+        PicameraCapture(CONFIG.model_copy(update=size), AS_IT_HANGS, models.detector_input(*size.values()))
+    ) as camera:
         pictures = [camera.read() for _ in range(4)]
     found = 0
     for index, picture in enumerate(pictures):

@@ -39,10 +39,6 @@ def a_camera_without_a_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "_get_raw_modes", lambda _: [{"format": "SRGGB10", "size": (640, 480)}])
 
 
-def of_320(_width: int, _height: int) -> tuple[int, int]:
-    return 320, 320
-
-
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -60,7 +56,7 @@ def read_all(camera: PicameraCapture) -> None:
 
 def test_both_pictures_show_what_it_sees() -> None:
     played = pictures()
-    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, of_320)) as camera:
+    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as camera:
         for _ in range(20):
             picture = camera.read()
             assert picture.image.shape == (480, 640, 3)
@@ -76,22 +72,54 @@ def test_both_pictures_show_what_it_sees() -> None:
 def test_it_is_opened_again_and_again_without_leaving_anything() -> None:
     counts = []
     for _ in range(6):
-        with closing(PicameraCapture(CONFIG, AS_IT_HANGS, of_320)) as camera:
+        with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as camera:
             camera.read()
         counts.append(open_files())
     assert counts[1:] == counts[1:2] * 5
 
 
+def test_one_that_is_tried_in_vain_leaves_nothing_either() -> None:
+    counts = []
+    absent = CONFIG.model_copy(update={"source": "picamera:3"})
+    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, None)):
+        for _ in range(6):
+            for config in (CONFIG, absent):
+                with pytest.raises(CameraLostError, match="cannot be opened"):
+                    PicameraCapture(config, AS_IT_HANGS, None)
+            counts.append(open_files())
+    assert counts[1:] == counts[1:2] * 5
+
+
+def test_a_picture_that_is_not_copied_stays_also_when_the_camera_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It gives NV12 only, which has to be converted: as if that were what is wanted.
+    monkeypatch.setattr("facemask_edge.cameras.picamera.BGR", "NV12")
+    before = 0
+    for turn in range(4):
+        with closing(PicameraCapture(CONFIG, AS_IT_HANGS, None)) as camera:
+            held = [camera.read().image for _ in range(3)]
+            parts = [image[100:200, 100:200] for image in held]
+            copies = [image.copy() for image in held], [part.copy() for part in parts]
+            for _ in range(20):
+                camera.read()
+        assert all(np.array_equal(*pair) for pair in zip(held, copies[0], strict=True))
+        del held
+        assert all(np.array_equal(*pair) for pair in zip(parts, copies[1], strict=True))
+        del parts
+        if turn == 1:
+            before = open_files()
+    assert open_files() == before
+
+
 def test_one_that_gives_nothing_more_is_lost_and_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facemask_edge.cameras.picamera.READ_TIMEOUT", 1.0)
-    camera = PicameraCapture(CONFIG, AS_IT_HANGS, of_320)
+    camera = PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))
     camera.read()
     # As a loose cable: libcamera completes no request any more, and picamera2 does not know.
     camera._camera.camera.stop()  # noqa: SLF001 - nobody else can
     with pytest.raises(CameraLostError, match="is its cable loose"):
         read_all(camera)
     camera.close()
-    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, of_320)) as again:
+    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as again:
         assert again.read().image.shape == (480, 640, 3)
 
 
