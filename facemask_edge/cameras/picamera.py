@@ -73,12 +73,18 @@ class PicameraCapture:
 
     def read(self) -> Picture:
         """As ``Capture``."""
-        while self._returned:
-            self._returned.popleft().close()
         try:
-            request = self._camera.capture_request(wait=READ_TIMEOUT)
+            return self._next()
         except TimeoutError:
             raise CameraLostError("it gives no picture any more; is its cable loose?") from None
+        # A request that cannot be given back any more.
+        except RuntimeError as error:
+            raise CameraLostError(f"it fails: {error}") from error
+
+    def _next(self) -> Picture:
+        while self._returned:
+            self._returned.popleft().close()
+        request = self._camera.capture_request(wait=READ_TIMEOUT)
         with ExitStack() as held:
             held.callback(request.release)
             lores = self._converted(request, "lores") if "lores" in self._formats else None

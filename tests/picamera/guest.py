@@ -39,6 +39,19 @@ def a_camera_without_a_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(camera, "_get_raw_modes", lambda _: [{"format": "SRGGB10", "size": (640, 480)}])
 
 
+def opened(lores: tuple[int, int] | None = (320, 320)) -> PicameraCapture:
+    """A camera that gives pictures: the player may be done before picamera2 listens, and then stays still."""
+    for _ in range(5):
+        camera = PicameraCapture(CONFIG, AS_IT_HANGS, lores)
+        try:
+            camera.read()
+        except CameraLostError:
+            camera.close()
+        else:
+            return camera
+    raise AssertionError("it gave no picture five times")
+
+
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
@@ -56,7 +69,7 @@ def read_all(camera: PicameraCapture) -> None:
 
 def test_both_pictures_show_what_it_sees() -> None:
     played = pictures()
-    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as camera:
+    with closing(opened()) as camera:
         for _ in range(20):
             picture = camera.read()
             assert picture.image.shape == (480, 640, 3)
@@ -72,7 +85,7 @@ def test_both_pictures_show_what_it_sees() -> None:
 def test_it_is_opened_again_and_again_without_leaving_anything() -> None:
     counts = []
     for _ in range(6):
-        with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as camera:
+        with closing(opened()) as camera:
             camera.read()
         counts.append(open_files())
     # What the newest one left is found by the next; three files each would be fifteen more.
@@ -97,7 +110,7 @@ def test_a_picture_that_is_not_copied_outlives_its_camera(monkeypatch: pytest.Mo
     monkeypatch.setattr("facemask_edge.cameras.picamera.BGR", "NV12")
     counts = []
     for _ in range(4):
-        with closing(PicameraCapture(CONFIG, AS_IT_HANGS, None)) as camera:
+        with closing(opened(None)) as camera:
             held = camera.read().image
             part, copy = held[100:200, 100:200], held.copy()
         assert np.array_equal(held, copy)
@@ -110,14 +123,13 @@ def test_a_picture_that_is_not_copied_outlives_its_camera(monkeypatch: pytest.Mo
 
 def test_one_that_gives_nothing_more_is_lost_and_can_be_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("facemask_edge.cameras.picamera.READ_TIMEOUT", 1.0)
-    camera = PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))
-    camera.read()
+    camera = opened()
     # As a loose cable: libcamera completes no request any more, and picamera2 does not know.
     camera._camera.camera.stop()  # noqa: SLF001 - nobody else can
-    with pytest.raises(CameraLostError, match="is its cable loose"):
+    with pytest.raises(CameraLostError, match="is its cable loose|it fails: Failed to queue request"):
         read_all(camera)
     camera.close()
-    with closing(PicameraCapture(CONFIG, AS_IT_HANGS, (320, 320))) as again:
+    with closing(opened()) as again:
         assert again.read().image.shape == (480, 640, 3)
 
 
