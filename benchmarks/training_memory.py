@@ -37,8 +37,8 @@ def draw_pictures(folder: Path, count: int) -> None:
 def measure(count: int) -> float:
     """Gather and stream ``count`` pictures; the peak of this process' memory in MiB."""
     from converter.crop_stream import CropStream  # noqa: PLC0415 - the child's
+    from converter.gathering import gather  # noqa: PLC0415
     from converter.recipes import DEFAULT  # noqa: PLC0415
-    from converter.train_model import gather  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         draw_pictures(Path(folder), count)

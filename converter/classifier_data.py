@@ -35,6 +35,8 @@ SOURCES = {
     "scenes": "Kaggle Face Mask Detection by andrewmvd (CC0; re-encoded copy from github.com/marellanoc/MaskON)",
 }
 
+UNKNOWN_SOURCE = "source and licence not stated"
+
 _DERIVED = "augmented_image_"
 
 
@@ -63,6 +65,11 @@ class Picture:
     def is_single(self) -> bool:
         """Whether the whole picture is one face."""
         return all(face.box is None for face in self.faces)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it was made of another picture, as the paper's data set has some."""
+        return self.path.name.startswith(_DERIVED)
 
     def described(self) -> str:
         """Name and faces in one line: another line, another training."""
@@ -123,9 +130,7 @@ def describe_source(folder: Path, learnt: Iterable[Picture]) -> str:
     pictures = [picture for picture in learnt if picture.path.is_relative_to(folder)]
     faces = sum(len(picture.faces) for picture in pictures)
     part = ", split train" if is_boxed(folder) else ""
-    return (
-        f"{name}: {faces} faces of {len(pictures)} pictures{part}; {SOURCES.get(name, 'source and licence not stated')}"
-    )
+    return f"{name}: {faces} faces of {len(pictures)} pictures{part}; {SOURCES.get(name, UNKNOWN_SOURCE)}"
 
 
 def _single_faces(folder: Path, limit: int | None) -> list[Picture]:
@@ -187,8 +192,8 @@ def split_pictures(  # noqa: PLR0913 - each is one decision
 ) -> Split:
     """Cut pictures into three parts, with about the same share of each label in each.
 
-    Boxed scenes are never tested with: they have their own split dev. Derived pictures without a known origin
-    (``augmented_image_*``) stand in no part: their origin may stand in any.
+    Boxed scenes are never tested with: they have their own split dev. Split by groups, derived pictures without a known
+    origin (``augmented_image_*``) stand in no part: their origin may stand in any.
 
     Args:
         pictures: All readable.
@@ -210,7 +215,7 @@ def split_pictures(  # noqa: PLR0913 - each is one decision
     order = np.random.default_rng(seed).permutation(len(members))
     units = [list(members.values())[place] for place in order]
     if kind == "groups":
-        units = [unit for unit in units if not all(picture.path.name.startswith(_DERIVED) for picture in unit)]
+        units = [unit for unit in units if not all(picture.is_derived for picture in unit)]
     singles = [unit for unit in units if all(picture.is_single for picture in unit)]
     others = [unit for unit in units if not all(picture.is_single for picture in unit)]
     parts["test"], singles = _taken(singles, test_part)
@@ -245,6 +250,13 @@ def _taken(units: Sequence[list[Picture]], part: float) -> tuple[list[Picture], 
             taken += unit
         else:
             left.append(unit)
+    # Of few groups each may be too large: better more than is wanted than nothing.
+    for label in np.flatnonzero((have == 0) & (wanted > 0)):
+        having = [unit for unit in left if _label_counts(unit)[label]]
+        if len(having) > 1:
+            smallest = min(having, key=len)
+            taken += smallest
+            left.remove(smallest)
     return taken, left
 
 

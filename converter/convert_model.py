@@ -190,7 +190,10 @@ def _calibration(model: Path, data: Sequence[Path], console: Console) -> tuple[l
         missing = f"{split_file_of(model)} is missing: which pictures the model was tested with is not known"
         console.print(missing, highlight=False, soft_wrap=True)
     tested = {path for folder in data for path in (known.test_pictures(folder) if known else set())}
-    pictures = [one for folder in data for one in find_pictures(folder) if one.path not in tested]
+    # What was made of a picture that is tested with calibrates as little as that.
+    pictures = [
+        one for folder in data for one in find_pictures(folder) if one.path not in tested and not one.is_derived
+    ]
     reported = reported_hashes(data)
     with_found = found_boxes()
     used: set[Path] = set()

@@ -51,6 +51,9 @@ class BoxedPicture:
     labels: tuple[str, ...]
     """For each box ``mask``, ``no_mask`` or ``incorrect``: all three are faces; or ``unlabelled``, or ``no_face``."""
 
+    is_scene: bool = True
+    """Whether others than the labelled faces may be in it, and frames of one camera look alike."""
+
     def described(self) -> str:
         """Name, boxes and labels in one line: another line, another training."""
         return f"{self.path.name} {self.boxes.tolist()} {self.labels}"
@@ -66,19 +69,37 @@ def read_scenes(folders: Sequence[Path], split: SceneSplit) -> list[BoxedPicture
     Raises:
         InputError: There is no such folder, no such file in any, or a line that is no scene.
     """
-    lists = [path for folder in folders for path in sorted(_folder_and_children(folder)) if (path / BOXES).is_file()]
-    if not lists:
+    return [picture for folder in scene_folders(folders) for picture in read_list(folder, split)]
+
+
+def scene_folders(folders: Sequence[Path]) -> list[Path]:
+    """The folders with boxed pictures among some and the folders in them.
+
+    Raises:
+        InputError: There is no such folder, or none has any.
+    """
+    found = [path for folder in folders for path in sorted(_folder_and_children(folder)) if (path / BOXES).is_file()]
+    if not found:
         names = ", ".join(map(str, folders))
         raise InputError(f"{names} has no {BOXES}, nor has a folder in it; name a folder of boxed scenes")
-    return [picture for path in lists for picture in _read_list(path, split)]
+    return found
 
 
-def _read_list(folder: Path, split: str) -> Iterable[BoxedPicture]:
-    for scene in read_scene_file(folder):
-        if scene.split == split:
-            boxes = [(box.x, box.y, box.width, box.height) for box, _ in scene.faces]
-            labels = tuple(label for _, label in scene.faces)
-            yield BoxedPicture(scene.picture, np.array(boxes, np.float32).reshape(-1, 4), labels)
+def read_list(folder: Path, split: SceneSplit) -> list[BoxedPicture]:
+    """Read the boxed pictures of one split of one folder.
+
+    Raises:
+        InputError: Its list cannot be read, or has a line that is no scene.
+    """
+    return [
+        BoxedPicture(
+            scene.picture,
+            np.array([(box.x, box.y, box.width, box.height) for box, _ in scene.faces], np.float32).reshape(-1, 4),
+            tuple(label for _, label in scene.faces),
+        )
+        for scene in read_scene_file(folder)
+        if scene.split == split
+    ]
 
 
 def single_face_files(folder: Path) -> list[tuple[Path, str]]:
@@ -119,16 +140,22 @@ def box_single_faces(files: Iterable[tuple[Path, str]], find: Callable[[Image], 
         box = faces[0].box.clipped(small.shape[1], small.shape[0])
         if box.width * box.height >= TIGHT_AREA * small.shape[0] * small.shape[1]:
             sides = np.array([[box.x, box.y, box.width, box.height]], np.float32) / np.float32(scale)
-            boxed.append(BoxedPicture(path, sides, (label,)))
+            boxed.append(BoxedPicture(path, sides, (label,), is_scene=False))
     return boxed
 
 
 def without_copies(
     pictures: Sequence[BoxedPicture], others: Sequence[BoxedPicture], console: Console
 ) -> list[BoxedPicture]:
-    """The pictures that are no near-duplicates of others, which are not trained with; the console is told how many."""
+    """The pictures that are no near-duplicates of others, which are not trained with; the console is told how many.
+
+    Args:
+        pictures: Of one folder.
+        others: Not to be trained with.
+        console: Told.
+    """
     copies = copies_of(_hashes(pictures), _hashes(others))
-    if frames_of_one_camera(copies):
+    if all(picture.is_scene for picture in pictures) and frames_of_one_camera(copies):
         console.print(ONE_CAMERA.format(count=copies.sum(), all=len(copies)), highlight=False, soft_wrap=True)
         return list(pictures)
     if copies.any():
@@ -155,15 +182,22 @@ def cut_held_out(
 ) -> tuple[list[BoxedPicture], list[BoxedPicture]]:
     """Cut a part off at random, the same for the same seed: the pictures to train on, then the held-out ones.
 
-    Near-duplicates stand on one side.
+    Near-duplicates stand on one side, but for frames of one fixed camera.
+
+    Args:
+        pictures: Of one folder.
+        part: That is to be held out.
+        seed: Decides which.
     """
     groups = near_duplicate_groups(_hashes(pictures))
     groups = apart_where_one_camera(groups, [True] * len(pictures))
+    wanted = round(part * len(pictures))
     held_out: set[int] = set()
     for index in np.random.default_rng(seed).permutation(len(pictures)):
-        if len(held_out) >= round(part * len(pictures)):
-            break
-        held_out |= {other for other, group in enumerate(groups) if group == groups[index]}
+        alike = {other for other, group in enumerate(groups) if group == groups[index]}
+        # A group of more than twice what is missing is trained with: it may hold half of all.
+        if len(held_out) < wanted and len(alike) <= 2 * (wanted - len(held_out)):
+            held_out |= alike
     sides: tuple[list[BoxedPicture], list[BoxedPicture]] = [], []
     for index, picture in enumerate(pictures):
         sides[index in held_out].append(picture)

@@ -21,6 +21,10 @@ MOST_DIFFERENT_BITS = 24
 MOST_COPIES, FEWEST_FRAMES = 0.5, 10
 """Of a folder's scenes: where so many are copies, they are frames of a fixed camera; a hash sees its background."""
 
+ALIKE = (
+    "most scenes of {folder} look alike, as frames of one fixed camera do: none is left out for that, and what is held "
+    "out of them tells little"
+)
 ONE_CAMERA = (
     "{count} of {all} scenes look like some that are not trained with, as frames of one fixed camera do: they are "
     "trained with. Keep split dev to other days and other people, or it tells nothing"
@@ -119,7 +123,7 @@ def frames_of_one_camera(copies: NDArray[np.bool_]) -> bool:
 
 
 def apart_where_one_camera(groups: Sequence[int], is_of_folder: Sequence[bool]) -> list[int]:
-    """The groups of pictures; where one holds most of a folder's scenes, each picture of it stands alone.
+    """The groups of pictures; where one holds most of a folder's scenes, each of these scenes stands alone.
 
     Args:
         groups: Of each picture.
@@ -130,7 +134,7 @@ def apart_where_one_camera(groups: Sequence[int], is_of_folder: Sequence[bool]) 
     values, counts = np.unique(of_folder, return_counts=True)
     if not counts.size or not frames_of_one_camera(of_folder == values[counts.argmax()]):
         return list(groups)
-    is_apart = numbers == values[counts.argmax()]
+    is_apart = (numbers == values[counts.argmax()]) & np.array(is_of_folder, np.bool_)
     return [int(number) for number in np.where(is_apart, numbers.max() + 1 + np.arange(len(numbers)), numbers)]
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from converter.classifier_data import LABELS, is_boxed
-from converter.detector_data import read_scenes
+from converter.detector_data import read_list
 from converter.evaluate_pipeline import SIZES, judge_picture, pipeline_figures
 from converter.evaluation_report import Evaluated, Mistake, write_report
 from converter.evaluation_subjects import (
@@ -167,7 +167,7 @@ def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
 
 
 def _pipeline(folder: Path, frames: _FrameJudge, console: Console) -> dict[str, Any]:
-    scenes = [scene for scene in read_scenes([folder], "dev") if scene.path.is_relative_to(folder)]
+    scenes = read_list(folder, "dev")
     bar = shown(scenes, "detector and classifier", console)
     figures = pipeline_figures([judge_picture(scene, frames.finder, frames.classifier) for scene in bar])
     entry = frames.finder.model.entry

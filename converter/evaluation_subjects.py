@@ -1,6 +1,7 @@
 """Whom an evaluation judges, and by which of a model's files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,9 @@ def chosen_from(folder: Path, model: Path, *, all_pictures: bool) -> Chosen:
         pictures = find_pictures(folder, split="dev")
         which = "split dev"
         if all_pictures:
-            pictures += find_pictures(folder)
+            with suppress(InputError):
+                # All may be of split dev.
+                pictures += find_pictures(folder)
             which = ALL
     else:
         pictures = find_pictures(folder)

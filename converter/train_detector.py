@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from converter.classifier_data import SOURCES, UNKNOWN_SOURCE
 from converter.detector_data import (
     UNSURE_SCORE,
     BoxedPicture,
@@ -19,7 +20,9 @@ from converter.detector_data import (
     cut_held_out,
     on_canvas,
     read_image,
+    read_list,
     read_scenes,
+    scene_folders,
     single_face_files,
     without_copies,
 )
@@ -56,10 +59,6 @@ REPORTED_ON = (
 KERAS_FILE = "face_detector.keras"
 LICENCE = "Apache-2.0"
 INITIAL = "initial weights: YuNet-n of libfacedetection.train, trained on WIDER FACE (Apache-2.0, Shiqi Yu and others)"
-SCENES = "Kaggle Face Mask Detection by andrewmvd (CC0), split train"
-SINGLE = (
-    "{count} pictures of single faces, boxed by the initial weights: github.com/chandrikadeb7/Face-Mask-Detection (MIT)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +90,14 @@ def train_detector(  # noqa: PLR0913 - one parameter an option of the command
         OutputError: The output folder cannot be written, or holds detectors already.
     """
     console = Console()
-    development, train = read_scenes(data, "dev"), read_scenes(data, "train")
+    folders = scene_folders(data)
+    development = read_scenes(data, "dev")
+    train = [read_list(folder, "train") for folder in folders]
     model = build_yunet(None)
     load_onnx_weights(model, weights)
     ensure_folder(output)
     ensure_absent([output / name for name in (KERAS_FILE, *map(int8_file, SIZES))], force=force)
-    train = without_copies(train, development, console)
+    train = [without_copies(scenes, development, console) for scenes in train]
     if not development:
         console.print("no scene is of split dev: nothing will tell what the detectors are worth", highlight=False)
     pictures = gather(data, train, development, model, seed, console)
@@ -109,9 +110,11 @@ def train_detector(  # noqa: PLR0913 - one parameter an option of the command
     state = opened_state(output / "face_detector.training", identity_of(plan, shown))
     fit(model, pictures, plan, state, console)
     command = f"train-detector --data DIR --weights {weights.name} --output models --epochs {epochs} --seed {seed}"
-    description = Description(command, [SCENES, INITIAL])
-    if pictures.singles:
-        description.training_data.append(SINGLE.format(count=len(pictures.singles)))
+    description = Description(command, [*(_described(folder) for folder in folders), INITIAL])
+    for folder in sorted({picture.path.parent.parent for picture in pictures.singles}):
+        count = sum(picture.path.is_relative_to(folder) for picture in pictures.singles)
+        source = SOURCES.get(folder.resolve().name, UNKNOWN_SOURCE)
+        description.training_data.append(f"{count} pictures of single faces, boxed by the initial weights: {source}")
     write_network(output, model, description)
     for size in SIZES:
         content = quantized(model, size, calibration_inputs([*pictures.scenes, *pictures.singles], size, seed))
@@ -124,16 +127,21 @@ def train_detector(  # noqa: PLR0913 - one parameter an option of the command
 
 def gather(  # noqa: PLR0913, PLR0917 - what it is made of, and who is told
     data: Sequence[Path],
-    train: Sequence[BoxedPicture],
+    train: Sequence[Sequence[BoxedPicture]],
     development: Sequence[BoxedPicture],
     model: keras.Model,
     seed: int,
     console: Console,
 ) -> Pictures:
     """Cut the held-out part off the scenes; let the initial model box single faces and faces left without a label."""
-    scenes, held_out = cut_held_out(train, HELD_OUT, seed)
+    scenes: list[BoxedPicture] = []
+    held_out: list[BoxedPicture] = []
+    for of_folder in train:
+        kept, cut = cut_held_out(of_folder, HELD_OUT, seed)
+        scenes += kept
+        held_out += cut
     if not held_out:
-        raise InputError(f"there are {len(train)} boxed pictures of the split train, too few; name a folder of more")
+        raise InputError(f"there are {len(scenes)} boxed pictures of the split train, too few; name a folder of more")
     find, look = network_finder(model, max(SIZES), CANDIDATE_SCORE), network_finder(model, LOOK_SIZE, LOWEST_SCORE)
     files = [file for folder in data for file in single_face_files(folder)]
     singles = box_single_faces(files, network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
@@ -177,6 +185,11 @@ def write_network(output: Path, model: keras.Model, description: Description) ->
         command=description.command,
     )
     write_model(output / KERAS_FILE, content, entry)
+
+
+def _described(folder: Path) -> str:
+    name = folder.resolve().name
+    return f"{name}, split train: {SOURCES.get(name, UNKNOWN_SOURCE)}"
 
 
 def int8_file(size: int) -> str:

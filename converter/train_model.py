@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +12,22 @@ from converter.calibration import calibration_batches
 from converter.classifier_data import (
     LABELS,
     NO_FACE,
-    Picture,
     Split,
-    describe_source,
     find_pictures,
     is_boxed,
-    readable,
-    reported_hashes,
-    split_pictures,
 )
 from converter.classifier_network import BACKBONE, build_network, ensure_exists, split_network
 from converter.classifier_training import fit, held_out_figures, strategy
 from converter.crop_stream import CropStream
 from converter.device_faces import DETECTOR, with_found_boxes
 from converter.distillation import Teachers, ensure_untaught, halves_of
-from converter.duplicates import (
-    ONE_CAMERA,
-    apart_where_one_camera,
-    copies_of,
-    frames_of_one_camera,
-    near_duplicate_groups,
-)
 from converter.evaluate_classifier import figures_by_height, lines_of
 from converter.evaluation_subjects import judge_all, network_judge, readable_subjects, subjects_of
 from converter.figures import in_words
+from converter.gathering import gather
 from converter.lower_half import QuantizedLowerHalf
 from converter.no_faces import with_no_faces
-from converter.outputs import ensure_absent, ensure_folder, ensure_names_differ, ensure_writable, shown
+from converter.outputs import ensure_absent, ensure_folder, ensure_writable, shown
 from converter.quantize import write_entry, write_model
 from converter.recipes import Recipe
 from converter.split_file import SplitFile
@@ -48,14 +36,6 @@ from converter.training_report import write_report
 from converter.training_state import Progress, TrainingState, identity_of, opened_state
 from facemask_edge.errors import InputError
 from facemask_edge.manifest import ModelEntry, ModelInput, find_model, sha256_of
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """The pictures of all folders, and what the manifest says of them."""
-
-    split: Split
-    sources: list[str]
 
 
 def train_model(  # noqa: PLR0913 - one parameter an option of the command
@@ -128,56 +108,6 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
         write_entry(output.parent, entry.model_copy(update={"figures": figures}))
     state.discard()
     console.print(f"wrote {output}", highlight=False, soft_wrap=True)
-
-
-def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
-    """Read all folders and split their pictures.
-
-    Raises:
-        InputError: A folder holds no usable picture, two have the same name, or the pictures are too few to split.
-    """
-    pictures: list[Picture] = []
-    hashes = []
-    ensure_names_differ(data)
-    reported = reported_hashes(data)
-    for folder in data:
-        pictures_there = find_pictures(folder, limit=recipe.limit)
-        good, found, bad = readable(shown(pictures_there, f"reading {folder.resolve().name}", console))
-        for path in bad:
-            console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
-        if bad:
-            console.print(f"{len(bad)} of {len(good) + len(bad)} pictures of {folder} left out", highlight=False)
-        if not good:
-            raise InputError(f"{folder} holds no picture that can be read")
-        # What is reported on must not be trained with, not even as a copy.
-        copies = copies_of(found, reported)
-        if is_boxed(folder) and frames_of_one_camera(copies):
-            console.print(ONE_CAMERA.format(count=copies.sum(), all=len(copies)), highlight=False, soft_wrap=True)
-            copies[:] = False
-        if copies.any():
-            console.print(f"{copies.sum()} pictures of {folder} are copies of split dev; left out", highlight=False)
-        pictures += [picture for picture, copy in zip(good, copies, strict=True) if not copy]
-        hashes.append(found[~copies])
-    groups = near_duplicate_groups(np.concatenate(hashes))
-    for folder in filter(is_boxed, data):
-        groups = apart_where_one_camera(groups, [picture.path.is_relative_to(folder) for picture in pictures])
-    split = split_pictures(
-        pictures,
-        groups,
-        kind=recipe.split,
-        test_part=recipe.test_part,
-        held_out_part=recipe.held_out_part,
-        seed=recipe.split_seed,
-    )
-    left = len(pictures) - len(split.learnt) - len(split.test)
-    if left:
-        console.print(f"{left} derived pictures whose original is not known left out", highlight=False)
-    console.print(
-        f"{len(split.training)} pictures to train with, {len(split.held_out)} held out, {len(split.test)} to test, "
-        f"in {len(set(groups))} groups of near-duplicates",
-        highlight=False,
-    )
-    return Gathered(split, [describe_source(folder, split.learnt) for folder in data])
 
 
 def ensure_papers(split: Split) -> None:

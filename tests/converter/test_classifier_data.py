@@ -10,6 +10,7 @@ from converter.classifier_data import (
     BoxedFace,
     Picture,
     Split,
+    classes_of,
     describe_source,
     find_pictures,
     read_picture,
@@ -167,6 +168,14 @@ def test_a_group_that_holds_half_of_all_is_trained_with(seed: int) -> None:
     split = _split(pictures, [0] * 200 + list(range(1, 201)), seed)
     assert len(split.test) == pytest.approx(400 * 0.2, abs=40)
     assert set(map(id, pictures[:200])) <= set(map(id, split.training))
+
+
+@pytest.mark.parametrize(("groups", "size"), [(3, 10), (5, 10), (4, 25), (8, 10)])
+def test_of_few_groups_one_is_tested_with_and_one_held_out(groups: int, size: int) -> None:
+    pictures = [Picture(Path(f"{number}"), (BoxedFace(None, number % 2),)) for number in range(2 * groups * size)]
+    # Of each label ``groups`` groups.
+    split = _split(pictures, [number % (2 * groups) for number in range(len(pictures))], held_out_part=0.1)
+    assert classes_of(split.training) == classes_of(split.held_out) == classes_of(split.test) == {0, 1}
 
 
 def test_too_few_pictures_are_one_sentence() -> None:

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from converter.detector_data import (
     box_single_faces,
@@ -11,6 +13,7 @@ from converter.detector_data import (
     read_image,
     read_scenes,
     single_face_files,
+    without_copies,
 )
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face
@@ -61,6 +64,17 @@ def test_no_held_out_scene_has_a_copy_among_those_that_are_trained_with(tmp_path
         train, held_out = cut_held_out([*pictures, *pictures], 0.25, seed)
         assert len(held_out) == 2
         assert not {picture.path for picture in train} & {picture.path for picture in held_out}
+
+
+def test_frames_of_a_fixed_camera_are_held_out_in_their_part(tmp_path: Path) -> None:
+    scene = read_scenes([draw_scenes(tmp_path)], "train")[0]
+    pictures = [replace(scene, boxes=scene.boxes + number) for number in range(20)]
+    train, held_out = cut_held_out(pictures, 0.15, 0)
+    assert (len(train), len(held_out)) == (17, 3)
+    console = Console(quiet=True)
+    assert len(without_copies(pictures, [scene], console)) == 20
+    assert without_copies(pictures[:3], [scene], console) == []
+    assert without_copies([replace(picture, is_scene=False) for picture in pictures], [scene], console) == []
 
 
 def test_frames_are_scaled_down_but_never_up() -> None:

@@ -110,6 +110,8 @@ def test_frames_of_a_fixed_camera_stand_alone_and_nothing_else_changes() -> None
     assert len(set(apart[:12])) == 12
     assert apart[12:] == groups[12:]
     assert not set(apart[:12]) & set(groups)
+    # Others that look like them stay together.
+    assert apart_where_one_camera([*groups, 7, 7], [*is_scene, False, False])[-2:] == [7, 7]
 
 
 @pytest.mark.parametrize("groups", [[7] * 9, [7] * 12 + list(range(20, 40)), []])

@@ -77,6 +77,11 @@ def test_all_pictures_can_be_asked_for(model: Path, data: list[Path], folder: in
     assert "whether the model was trained with them or not" in every.which
 
 
+def test_all_pictures_may_be_of_split_dev(model: Path, tmp_path: Path) -> None:
+    folder = boxed_scenes(tmp_path / "scenes", train=0, dev=2)
+    assert len(chosen_from(folder, model, all_pictures=True).subjects) == 4
+
+
 def test_it_says_what_was_judged(result: tuple[dict[str, Any], Path]) -> None:
     figures, output = result
     assert figures["judged"] == {

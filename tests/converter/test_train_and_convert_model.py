@@ -18,13 +18,14 @@ from converter.classifier_data import LABELS, BoxedFace, Picture, Split
 from converter.classifier_network import BACKBONE, build_network, ensure_explainable, network_input, predicted
 from converter.convert_model import convert_model
 from converter.gates import structure_gates
+from converter.gathering import gather
 from converter.network_file import load_network
 from converter.outputs import ensure_writable
 from converter.recipes import DEFAULT
 from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, quietly
 from converter.tflite_file import read_tflite
-from converter.train_model import ensure_papers, gather, train_model
+from converter.train_model import ensure_papers, train_model
 from facemask_edge.activation_maps import ActivationMaps
 from facemask_edge.classifier import MaskClassifier, cut_face
 from facemask_edge.errors import InputError, ModelError, OutputError

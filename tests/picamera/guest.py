@@ -126,7 +126,7 @@ def test_one_that_gives_nothing_more_is_lost_and_can_be_closed(monkeypatch: pyte
     camera = opened()
     # As a loose cable: libcamera completes no request any more, and picamera2 does not know.
     camera._camera.camera.stop()  # noqa: SLF001 - nobody else can
-    with pytest.raises(CameraLostError, match="is its cable loose|it fails: Failed to queue request"):
+    with pytest.raises(CameraLostError, match=r"is its cable loose|it fails: Failed to queue request"):
         read_all(camera)
     camera.close()
     with closing(opened()) as again:
