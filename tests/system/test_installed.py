@@ -80,6 +80,25 @@ def test_a_wrong_option_leaves_no_configuration_behind(site: Site) -> None:
     site.machine.run(f"test ! -e {CONFIG} && test ! -e {CONFIG}.new && test ! -e /opt/facemask-edge/current")
 
 
+@pytest.mark.full
+def test_the_pis_own_camera_is_found(site: Site) -> None:
+    run = site.machine.run
+    receiver, package = "/root/class/video4linux/video0", "/usr/lib/python3/dist-packages/picamera2"
+    run(f"mkdir -p {receiver} {package} && echo unicam-image >{receiver}/name && touch {package}/__init__.py")
+    run("mount --bind /root/class /sys/class")
+    try:
+        done = site.install("--server", f"mqtt://127.0.0.1:{site.broker.port}", "--name", "door-pi")
+    finally:
+        run("umount /sys/class")
+    assert "Camera: the Raspberry Pi's own" in done.stdout
+    assert "source: picamera\n" in run(f"cat {CONFIG}").stdout
+    assert site.is_active()
+    # What this one does not have is said, and tried again.
+    assert wait_until(lambda: "picamera2 is not there: sudo apt install" in site.machine.log(UNIT), 20)
+    run(f"{ARCHIVE}/systemd/uninstall.sh --purge && rm -r {package} /root/class")
+    assert is_purged(site)
+
+
 def test_one_command_installs_it(site: Site) -> None:
     # With an address as somebody types it, by a root who keeps all to himself.
     server = site.broker.url.removeprefix("mqtt://")
@@ -390,25 +409,6 @@ def test_uninstalled_its_data_stay_until_they_are_purged(site: Site) -> None:
     run(f"useradd --system facemask-edge; mkdir {STATE} /etc/facemask-edge")
     assert not is_purged(site)
     run(f"{ARCHIVE}/systemd/uninstall.sh --purge")
-    assert is_purged(site)
-
-
-@pytest.mark.full
-def test_the_pis_own_camera_is_found(site: Site) -> None:
-    run = site.machine.run
-    receiver, package = "/root/class/video4linux/video0", "/usr/lib/python3/dist-packages/picamera2"
-    run(f"mkdir -p {receiver} {package} && echo unicam-image >{receiver}/name && touch {package}/__init__.py")
-    run("mount --bind /root/class /sys/class")
-    try:
-        done = site.install("--server", f"mqtt://127.0.0.1:{site.broker.port}", "--name", "door-pi")
-    finally:
-        run("umount /sys/class")
-    assert "Camera: the Raspberry Pi's own" in done.stdout
-    assert "source: picamera\n" in run(f"cat {CONFIG}").stdout
-    assert site.is_active()
-    # What this one does not have is said, and tried again.
-    assert wait_until(lambda: "picamera2 is not there: sudo apt install" in site.machine.log(UNIT), 20)
-    run(f"{ARCHIVE}/systemd/uninstall.sh --purge && rm -r {package} /root/class")
     assert is_purged(site)
 
 
