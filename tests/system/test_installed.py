@@ -91,7 +91,7 @@ def test_the_pis_own_camera_is_found(site: Site) -> None:
     finally:
         run("umount /sys/class")
     assert "Camera: the Raspberry Pi's own" in done.stdout
-    assert "source: picamera\n" in run(f"cat {CONFIG}").stdout
+    assert 'source: "picamera"\n' in run(f"cat {CONFIG}").stdout
     assert site.is_active()
     # What this one does not have is said, and tried again.
     assert wait_until(lambda: "picamera2 is not there: sudo apt install" in site.machine.log(UNIT), 20)
