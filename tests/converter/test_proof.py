@@ -8,7 +8,7 @@ from rich.console import Console
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter import classifier_data, proof
+from converter import classifier_data, evaluation_subjects, proof
 from converter.check_model import checked
 from converter.gates import USUAL, Gate, Limits
 from converter.proof import Proof, held_out_faces
@@ -30,7 +30,7 @@ def test_faces_are_drawn_from_all_and_only_those_are_read(tmp_path: Path, monkey
         read.append(path)
         return classifier_data.read_picture(path)
 
-    monkeypatch.setattr(proof, "read_picture", counted)
+    monkeypatch.setattr(evaluation_subjects, "read_picture", counted)
     monkeypatch.setattr(proof, "MOST_HELD_OUT", 5)
     drawn = held_out_faces(model, [folder], set(), QUIET)
     assert len(drawn) == len(read) == 5
