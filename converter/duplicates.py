@@ -129,12 +129,12 @@ def apart_where_one_camera(groups: Sequence[int], is_of_folder: Sequence[bool]) 
         groups: Of each picture.
         is_of_folder: Of each picture whether it is a scene of that folder.
     """
-    numbers = np.array(groups)
-    of_folder = numbers[np.array(is_of_folder, np.bool_)]
+    numbers, is_here = np.array(groups), np.array(is_of_folder, np.bool_)
+    of_folder = numbers[is_here]
     values, counts = np.unique(of_folder, return_counts=True)
     if not counts.size or not frames_of_one_camera(of_folder == values[counts.argmax()]):
         return list(groups)
-    is_apart = (numbers == values[counts.argmax()]) & np.array(is_of_folder, np.bool_)
+    is_apart = (numbers == values[counts.argmax()]) & is_here
     return [int(number) for number in np.where(is_apart, numbers.max() + 1 + np.arange(len(numbers)), numbers)]
 
 

@@ -148,19 +148,18 @@ def device_judge(model: Path) -> Judge:
     return judge
 
 
-def network_judge(network: Any, labels: Sequence[str] = LABELS) -> Judge:  # noqa: ANN401 - a Keras model
+def network_judge(network: Any) -> Judge:  # noqa: ANN401 - a Keras model
     """Judge by a Keras network.
 
     Args:
-        network: Takes 1 x 224 x 224 x 3, see ``network_input``.
-        labels: The order of its outputs.
+        network: Takes 1 x 224 x 224 x 3, see ``network_input``; its outputs are in the order of ``LABELS``.
     """
     # Imported here: a .tflite alone is evaluated without TensorFlow.
     from converter.classifier_network import network_input  # noqa: PLC0415
     from converter.tensorflow_quietly import tf  # noqa: PLC0415
 
     compiled = tf.function(lambda values: network(values, training=False))
-    no_mask = list(labels).index(Label.NO_MASK)
+    no_mask = LABELS.index(Label.NO_MASK)
     return lambda image, box: float(np.asarray(compiled(network_input([plain_crop(image, box)])))[0, no_mask])
 
 
