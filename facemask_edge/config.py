@@ -213,6 +213,9 @@ class HealthConfig(Section):
     """What the device says about itself."""
 
     interval: float = Field(60.0, ge=1, description="Seconds between two messages on the topic health.")
+    no_face_after: float = Field(
+        86400.0, ge=0, description="Seconds without any face after which a camera is warned of; 0: never."
+    )
 
 
 class Config(Section):

@@ -10,14 +10,16 @@ from typing import Any
 
 from facemask_edge.cameras import is_live, open_camera
 from facemask_edge.cameras.capture import WAIT_FOR_FRAME
-from facemask_edge.cameras.status import CameraStatus
+from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.health import Health
+from facemask_edge.health_message import ModelInUse
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.restarts import Restarts
 from facemask_edge.service_manager import ServiceManager
 from facemask_edge.store import Store
 from facemask_edge.values import Frame, Violation
@@ -40,7 +42,8 @@ class Watch:
         wait = WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0
         self.camera = open_camera(camera, wait=wait, detector_input=models.detector_input)
         self.frames = iter(self.camera)
-        self.pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
+        self.is_live = is_live(camera.source)
+        self.pipeline = Pipeline(config, camera, models, is_live=self.is_live)
         self.size: tuple[int, int] | None = None
         """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
         self.people = ""
@@ -48,6 +51,16 @@ class Watch:
         """Frames."""
         self.last_judged = 0.0
         """When its newest frame was judged, by the monotonic clock."""
+        self.has_ended = False
+        """Whether it is a recording of which there is no more."""
+
+    @property
+    def status(self) -> CameraStatus:
+        """How the camera is; of a recording, what was judged of it."""
+        if status := self.camera.status:
+            return status
+        state = CameraState.OPENING if self.size is None else CameraState.OK
+        return CameraStatus(CameraState.ENDED if self.has_ended else state, "", self.size, self.judged, 0)
 
 
 class Daemon:
@@ -74,9 +87,10 @@ class Daemon:
         self._classifier = self._models.classifier.model.entry
         self._watches = [Watch(config, camera, self._models) for camera in config.cameras]
         outbox = config.outbox
+        self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
         self._publisher = Publisher(config.mqtt, device=self._device, store=store)
-        self._health = Health(interval=config.health.interval)
+        self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
         self._next_note = 0.0
 
@@ -91,6 +105,7 @@ class Daemon:
         """
         # All that was made so far lives as long as the process: the garbage collector need not look at it again.
         gc.freeze()
+        self._restarts.begin()
         self._publisher.start()
         self._manager.ready()
         logger.info("%s watches %s", self._device, ", ".join(watch.name for watch in self._watches))
@@ -111,6 +126,7 @@ class Daemon:
                 watch.camera.close()
         # Not after an exception: that may have been the Edge TPU's, too.
         self._deaths.end()
+        self._restarts.end()
         if not is_all_recorded:
             raise OutputError(
                 f"outbox {self._config.outbox.path}: the disk failed until the end; what was not delivered is lost"
@@ -163,6 +179,7 @@ class Daemon:
                 except StopIteration:
                     logger.info("%s has ended", watch.name)
                     active.remove(watch)
+                    watch.has_ended = True
                     self._end_violations(watch, "stopped")
                     continue
                 if frame is not None:
@@ -192,6 +209,8 @@ class Daemon:
         watch.size = size
         watch.last_judged = time.monotonic()
         watch.judged += 1
+        latency = watch.last_judged - frame.timestamp if watch.is_live else None
+        self._health.judged(watch.name, frame, watch.pipeline, latency=latency)
         self._tell_people(watch)
 
     def _end_violations(self, watch: Watch, reason: str) -> None:
@@ -227,17 +246,15 @@ class Daemon:
                 self._publisher.still_open(self._topics.violation(watch.name), payload)
 
     def _tell_health(self) -> None:
-        payload = self._health.payload(self._publisher.delivery, self._cameras(), self._models.accelerators())
-        self._publisher.publish_latest(self._topics.health, payload, qos=1)
+        models = [
+            ModelInUse(file=model.entry.file, sha256=model.entry.sha256, runs_on=model.accelerator)
+            for model in self._models.loaded()
+        ]
+        message = self._health.message(self._publisher.delivery, self._cameras(), self._models.accelerators(), models)
+        self._publisher.publish_latest(self._topics.health, message.to_json(), qos=1)
 
     def _cameras(self) -> dict[str, CameraStatus]:
-        """How each live camera is."""
-        statuses = ((watch, watch.camera.status) for watch in self._watches)
-        return {
-            watch.name: dataclasses.replace(status, judged=watch.judged)
-            for watch, status in statuses
-            if status is not None
-        }
+        return {watch.name: watch.status for watch in self._watches}
 
     def _tell_people(self, watch: Watch) -> None:
         people = people_payload(watch.pipeline.verdicts())
