@@ -218,6 +218,18 @@ class HealthConfig(Section):
     )
 
 
+class HttpConfig(Section):
+    """The HTTP server, for Prometheus and for whoever asks whether the daemon works."""
+
+    enabled: bool = Field(default=False, description="Whether it answers GET /metrics and GET /healthz.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on: 127.0.0.1 for this computer only, 0.0.0.0 or :: for everybody who reaches "
+        "it (there is no login).",
+    )
+    port: int = Field(8020, ge=1, le=65535, description="TCP port to listen on.")
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -229,6 +241,7 @@ class Config(Section):
     mqtt: MqttConfig = MqttConfig()
     outbox: OutboxConfig = OutboxConfig()
     health: HealthConfig = HealthConfig()
+    http: HttpConfig = HttpConfig()
 
     @field_validator("cameras")
     @classmethod

@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ from facemask_edge.health_message import ModelInUse
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.pulse import Pulse
 from facemask_edge.restarts import Restarts
 from facemask_edge.service_manager import ServiceManager
 from facemask_edge.store import Store
@@ -73,7 +75,8 @@ class Daemon:
         ModelError: A model cannot be used.
         InputError: A recording cannot be read.
         OutputError: The outbox cannot be opened.
-        ConfigError: The password file cannot be read.
+        ConfigError: The password file cannot be read, or the HTTP server's address is none.
+        ServiceError: An Edge TPU is not there, or another program has the HTTP server's port.
     """
 
     def __init__(self, config: Config) -> None:
@@ -92,6 +95,12 @@ class Daemon:
         self._publisher = Publisher(config.mqtt, device=self._device, store=store)
         self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
+        self._pulse = Pulse()
+        self._http = None
+        if config.http.enabled:
+            from facemask_edge.http_server import HttpServer  # noqa: PLC0415 - most daemons need none of its libraries
+
+            self._http = HttpServer(config.http, self._pulse, lambda: self._health.newest)
         self._next_note = 0.0
 
     def run(self, *, drain_timeout: float) -> None:
@@ -107,6 +116,8 @@ class Daemon:
         gc.freeze()
         self._restarts.begin()
         self._publisher.start()
+        if self._http:
+            self._http.start()
         self._manager.ready()
         logger.info("%s watches %s", self._device, ", ".join(watch.name for watch in self._watches))
         delivered, is_in_order = False, False
@@ -121,6 +132,8 @@ class Daemon:
             delivered = self._drained(drain_timeout if is_in_order else STOP_DRAIN)
             self._tell_health()
             is_all_recorded = self._publisher.stop()
+            if self._http:
+                self._http.stop()
             # At last: a camera that hangs may take a while.
             for watch in self._watches:
                 watch.camera.close()
@@ -193,10 +206,18 @@ class Daemon:
             self._note_what_is_open()
             if self._health.is_due(self._publisher.delivery, self._cameras()):
                 self._tell_health()
-            # An absent broker or camera is no reason to be started again; what hangs or has ended is.
-            if self._publisher.is_working and all(watch.camera.is_alive for watch in active):
+            fault = self._fault(active)
+            self._pulse.turned(fault)
+            if not fault:
                 self._manager.alive()
             self._deaths.go_on()
+
+    def _fault(self, active: Sequence[Watch]) -> str:
+        """What hangs or has ended; an absent broker or camera is no reason to be started again."""
+        if not self._publisher.is_working:
+            return "delivery hangs: the disk does not answer"
+        hanging = [watch.name for watch in active if not watch.camera.is_alive]
+        return f"the driver of camera {', '.join(hanging)} hangs" if hanging else ""
 
     def _judge(self, watch: Watch, frame: Frame) -> None:
         violations = watch.pipeline.process(frame)

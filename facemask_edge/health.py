@@ -55,6 +55,8 @@ class Health:
         self._watched: dict[str, CameraWarnings] = {}
         self._throttled: list[str] | None = None
         self._warnings: list[HealthWarning] = []
+        self.newest: HealthMessage | None = None
+        """The message that was made last; may be read by any thread."""
 
     def judged(self, camera: str, frame: Frame, pipeline: Pipeline, *, latency: float | None = None) -> None:
         """Told that a frame was judged; looks at one now and then.
@@ -103,7 +105,7 @@ class Health:
         self._told = self._alarming(delivery, cameras)
         store = delivery.store
         celsius = cpu_temperature()
-        return HealthMessage(
+        self.newest = HealthMessage(
             version=__version__,
             time=utc_now(),
             clock_synchronized=clock_is_synchronized(),
@@ -124,6 +126,7 @@ class Health:
             throttled=self._throttled,
             warnings=self._warnings,
         )
+        return self.newest
 
     def _figures_of(self, camera: str) -> CameraFigures:
         if camera not in self._figures:
