@@ -266,9 +266,14 @@ class Config(Section):
             ConfigError: The host name cannot be part of a topic.
         """
         name = self.device.name or socket.gethostname()
-        if not re.fullmatch(NAME_PATTERN, name):
+        if not is_name(name):
             raise ConfigError(f"the host name {name!r} cannot be part of a topic; set device.name")
         return name
+
+
+def is_name(text: str) -> bool:
+    """Whether a device or a camera may be called so."""
+    return re.fullmatch(NAME_PATTERN, text) is not None
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
