@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import jsonschema
@@ -17,7 +17,7 @@ from facemask_edge.cameras.recording import Recording
 from facemask_edge.messages import SCHEMA_FILE
 from facemask_edge.video import video_writer
 from tests.conftest import ROOT, Mosquitto
-from tests.motion_jpeg import MotionJpeg, encoded, part
+from tests.motion_jpeg import MotionJpeg, encoded, lighter, motion_jpeg_server, part
 from tests.subscriber import Subscriber, wait_until
 
 RECORDINGS = [ROOT / "facemask_edge" / "sample" / "sample.mp4", ROOT / "tests" / "recordings" / "second.mp4"]
@@ -65,6 +65,26 @@ def test_a_subscriber_receives_exactly_what_the_ground_truth_says(
         "mask_classifier_int8.tflite",
         "face_detector_320_int8.tflite",
     }
+
+
+def test_four_recordings_at_once_each_give_their_violations(
+    mosquitto: Mosquitto, subscriber: Subscriber, tmp_path: Path
+) -> None:
+    sources = {f"camera-{number}": RECORDINGS[number % 2] for number in range(4)}
+    cameras = [{"name": name, "source": str(source)} for name, source in sources.items()]
+    command = [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
+    assert subprocess.run(command, check=False, timeout=240).returncode == 0
+    assert wait_until(lambda: "stopped" in subscriber.payloads("facemask/pi/status"))
+    for name, source in sources.items():
+        events = [event for event in subscriber.events() if event["camera"] == name]
+        starts = [event["id"] for event in events if event["event_type"] == "violation_start"]
+        assert len(set(starts)) == len(starts) == expected_violations(source), name
+        assert sorted(starts) == sorted(event["id"] for event in events if event["event_type"] == "violation_end")
+    sequence = [event["sequence"] for event in subscriber.events()]
+    assert sequence == list(range(1, len(sequence) + 1))
+    ended = subscriber.healths()[-1]["cameras"]
+    assert {name: camera["state"] for name, camera in ended.items()} == dict.fromkeys(sources, "ended")
+    subscriber.close()
 
 
 def test_a_recording_that_ends_beside_a_live_camera_leaves_nothing_open(
@@ -152,6 +172,36 @@ def test_a_camera_that_is_not_there_does_not_slow_down_another(
     subscriber.close()
 
 
+def test_a_camera_that_dies_does_not_slow_down_another(
+    mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
+) -> None:
+    dies = threading.Event()
+
+    def until_it_dies() -> Iterator[bytes]:
+        return itertools.takewhile(lambda _: not dies.is_set(), lighter())
+
+    with ExitStack() as gate:
+        url, handler = gate.enter_context(motion_jpeg_server())
+        handler.stream = staticmethod(until_it_dies)
+        cameras = [{"name": "gate", "source": url}, {"name": "door", "source": stream[0]}]
+        command = [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
+        with subprocess.Popen([*command, "--set", "health.interval=1"]) as daemon:
+            try:
+                assert wait_until(lambda: judged(subscriber, "gate") >= 5 and judged(subscriber) >= 5, 20)
+                dies.set()
+                gate.close()
+                assert wait_until(lambda: camera_state(subscriber, "gate") == "lost", 10)
+                of_gate, before, started = judged(subscriber, "gate"), judged(subscriber), time.monotonic()
+                assert wait_until(lambda: judged(subscriber) >= before + 40, 20)
+                # The stream has 20 a second.
+                assert time.monotonic() - started < 10
+                assert judged(subscriber, "gate") == of_gate
+            finally:
+                daemon.terminate()
+                daemon.wait(30)
+    subscriber.close()
+
+
 def test_a_start_after_a_kill_is_a_restart_and_one_after_a_stop_is_none(
     mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
 ) -> None:
@@ -169,14 +219,14 @@ def test_a_start_after_a_kill_is_a_restart_and_one_after_a_stop_is_none(
     subscriber.close()
 
 
-def judged(subscriber: Subscriber) -> int:
+def judged(subscriber: Subscriber, camera: str = "door") -> int:
     said = subscriber.healths()
-    return int(said[-1]["cameras"]["door"]["judged"]) if said else 0
+    return int(said[-1]["cameras"][camera]["judged"]) if said else 0
 
 
-def camera_state(subscriber: Subscriber) -> str | None:
+def camera_state(subscriber: Subscriber, camera: str = "door") -> str | None:
     said = subscriber.healths()
-    return said[-1]["cameras"]["door"]["state"] if said else None
+    return said[-1]["cameras"][camera]["state"] if said else None
 
 
 @contextmanager
