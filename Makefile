@@ -35,6 +35,7 @@ benchmarks: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.face_detectors --rounds $(ROUNDS)
 	$(BIN)/python -m benchmarks.activation_maps --rounds $(ROUNDS)
 	$(BIN)/python -m benchmarks.crowd --json benchmark-results/crowd.json
+	$(BIN)/python -m benchmarks.several_cameras --json benchmark-results/several_cameras.json
 	$(BIN)/python -m benchmarks.paper_pipeline --json benchmark-results/paper_pipeline.json
 	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
 

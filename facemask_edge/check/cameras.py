@@ -79,7 +79,7 @@ def _as_told(subject: str, told: object) -> Finding:
     if not isinstance(told, dict):
         return warning(subject, "the daemon uses it and has not said how it is", "see its log, or stop it")
     state, reason = told.get("state"), told.get("reason")
-    if state != CameraState.OK:
+    if state not in (CameraState.OK, CameraState.ENDED):
         return problem(
             subject,
             f"the daemon says: {state}{f', {reason}' if reason else ''}",
