@@ -176,6 +176,11 @@ class MqttConfig(Section):
     ca: Path | None = Field(None, description="Certificates (PEM) of who signs the brokers'; null: the system's.")
     cert: Path | None = Field(None, description="This device's certificate (PEM), where the broker asks for one.")
     key: Path | None = Field(None, description="Its private key (PEM, without a password).")
+    orders: bool = Field(
+        default=True,
+        description="Whether switches and actions are taken from the topics .../set: whoever may write there may "
+        "switch the cameras off.",
+    )
 
     @field_validator("servers")
     @classmethod
@@ -209,6 +214,17 @@ class OutboxConfig(Section):
     )
 
 
+class HomeAssistantConfig(Section):
+    """Home Assistant."""
+
+    discovery: bool = Field(
+        default=True, description="Whether this device announces itself to it, by one retained message to the broker."
+    )
+    prefix: Name = Field(
+        "homeassistant", description="First level of the topics of its discovery and of its status, as set there."
+    )
+
+
 class HealthConfig(Section):
     """What the device says about itself."""
 
@@ -225,6 +241,7 @@ class Config(Section):
     compliance: ComplianceConfig = ComplianceConfig()
     mqtt: MqttConfig = MqttConfig()
     outbox: OutboxConfig = OutboxConfig()
+    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     health: HealthConfig = HealthConfig()
 
     @field_validator("cameras")

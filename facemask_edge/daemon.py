@@ -13,13 +13,16 @@ from facemask_edge.cameras.capture import WAIT_FOR_FRAME
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
-from facemask_edge.errors import DeliveryError, OutputError
+from facemask_edge.errors import DeliveryError, FacemaskError, OutputError
 from facemask_edge.health import Health
-from facemask_edge.messages import Topics, people_payload, violation_payload
+from facemask_edge.homeassistant import ANNOUNCE, HomeAssistant
+from facemask_edge.messages import Topics, people_payload, refusal_payload, violation_payload
 from facemask_edge.mqtt import Publisher
+from facemask_edge.orders import Orders, shown
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.service_manager import ServiceManager
 from facemask_edge.store import Store
+from facemask_edge.switches import RefusedError, Switches
 from facemask_edge.values import Frame, Violation
 
 STOP_DRAIN = 1.5
@@ -68,6 +71,8 @@ class Daemon:
         self._device = config.device_name
         self._topics = Topics(config.mqtt.prefix, self._device)
         self._is_told_to_stop = False
+        self._why_it_stops = "stopped"
+        """The reason of the violations that end with it."""
         # Beside the outbox: it has to outlive this process, too.
         self._deaths = EdgeTpuDeaths(config.outbox.path.with_name("edge-tpu-deaths"))
         self._models = Models(config, self._deaths)
@@ -75,7 +80,22 @@ class Daemon:
         self._watches = [Watch(config, camera, self._models) for camera in config.cameras]
         outbox = config.outbox
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
-        self._publisher = Publisher(config.mqtt, device=self._device, store=store)
+        self._switches = Switches(config, outbox.path.with_name("overrides.json"))
+        actions = {"restart": self._restart}
+        self._orders = Orders(self._switches, actions)
+        self._is_on = True
+        self._home_assistant: HomeAssistant | None = None
+        if config.homeassistant.discovery:
+            self._home_assistant = HomeAssistant(
+                config,
+                device=self._device,
+                file=outbox.path.with_name("homeassistant.json"),
+                actions=actions,
+            )
+        listen_to = [self._topics.orders] if config.mqtt.orders else []
+        if self._home_assistant:
+            listen_to.append(self._home_assistant.birth_topic)
+        self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=listen_to)
         self._health = Health(interval=config.health.interval)
         self._manager = ServiceManager()
         self._next_note = 0.0
@@ -92,6 +112,9 @@ class Daemon:
         # All that was made so far lives as long as the process: the garbage collector need not look at it again.
         gc.freeze()
         self._publisher.start()
+        self._apply_switches()
+        if self._home_assistant:
+            self._announce(self._home_assistant)
         self._manager.ready()
         logger.info("%s watches %s", self._device, ", ".join(watch.name for watch in self._watches))
         delivered, is_in_order = False, False
@@ -101,7 +124,7 @@ class Daemon:
         finally:
             self._manager.stopping()
             for watch in self._watches:
-                self._end_violations(watch, "stopped")
+                self._end_violations(watch, self._why_it_stops)
             # After a fault, whoever starts this program again must not wait: what is not acknowledged is in the outbox.
             delivered = self._drained(drain_timeout if is_in_order else STOP_DRAIN)
             self._tell_health()
@@ -156,8 +179,8 @@ class Daemon:
             if not self._publisher.is_alive:
                 raise RuntimeError("the thread that delivers has ended")
             # One camera waits for its frame by itself.
-            is_idle = len(self._watches) > 1
-            for watch in list(active):
+            is_idle = len(self._watches) > 1 or not self._is_on
+            for watch in list(active) if self._is_on else ():
                 try:
                     frame = next(watch.frames)
                 except StopIteration:
@@ -173,13 +196,19 @@ class Daemon:
                     self._end_violations(watch, "left")
             if is_idle:
                 time.sleep(IDLE)
-            self._note_what_is_open()
-            if self._health.is_due(self._publisher.delivery, self._cameras()):
-                self._tell_health()
+            self._between_frames()
             # An absent broker or camera is no reason to be started again; what hangs or has ended is.
             if self._publisher.is_working and all(watch.camera.is_alive for watch in active):
                 self._manager.alive()
-            self._deaths.go_on()
+
+    def _between_frames(self) -> None:
+        self._note_what_is_open()
+        self._take_orders()
+        if self._home_assistant and self._home_assistant.is_due():
+            self._announce(self._home_assistant)
+        if self._health.is_due(self._publisher.delivery, self._cameras()):
+            self._tell_health()
+        self._deaths.go_on()
 
     def _judge(self, watch: Watch, frame: Frame) -> None:
         violations = watch.pipeline.process(frame)
@@ -213,6 +242,40 @@ class Daemon:
     def _payload(self, watch: Watch, violation: Violation, size: tuple[int, int]) -> dict[str, Any]:
         return violation_payload(violation, size, device=self._device, camera=watch.name, model=self._classifier)
 
+    def _take_orders(self) -> None:
+        for received in self._publisher.received():
+            if self._home_assistant and received.topic == self._home_assistant.birth_topic:
+                self._home_assistant.heard(received.payload)
+                continue
+            try:
+                self._orders.carry_out(self._topics.name_of_order(received.topic), received.payload)
+            except (RefusedError, FacemaskError) as error:
+                logger.warning("order on %s: %s", received.topic, error)
+                self._publisher.tell(
+                    self._topics.error, refusal_payload(received.topic, shown(received.payload), f"{error}")
+                )
+            self._apply_switches()
+
+    def _announce(self, home_assistant: HomeAssistant) -> None:
+        self._publisher.publish_latest(home_assistant.topic, home_assistant.announcement, extra=ANNOUNCE)
+
+    def _apply_switches(self) -> None:
+        """Make what is in force so, and say it; also what was so before, for who asked."""
+        for watch in self._watches:
+            watch.pipeline.set_threshold(self._switches.threshold)
+            if self._switches.enabled != self._is_on:
+                watch.camera.switch(on=self._switches.enabled)
+                self._end_violations(watch, "stopped")
+        self._is_on = self._switches.enabled
+        for name, value in self._switches.shown().items():
+            self._publisher.publish_latest(self._topics.switch(name), value, qos=1)
+
+    def _restart(self) -> None:
+        if not self._manager.is_there:
+            raise RefusedError("nobody would start it again: it runs under no service manager")
+        self._why_it_stops = "restart"
+        self.stop()
+
     def _note_what_is_open(self) -> None:
         """Should the power be cut, the next start ends these violations at the time known here."""
         now = time.monotonic()
@@ -240,7 +303,7 @@ class Daemon:
         }
 
     def _tell_people(self, watch: Watch) -> None:
-        people = people_payload(watch.pipeline.verdicts())
+        people = people_payload(watch.pipeline.verdicts(), watch.pipeline.open_violations)
         if people != watch.people:
             watch.people = people
             self._publisher.publish_latest(self._topics.people(watch.name), people)

@@ -140,6 +140,15 @@ class Pipeline:
         """What is thought of each face in view in the newest frame."""
         return self._compliance.verdicts()
 
+    def set_threshold(self, threshold: float) -> None:
+        """Change ``compliance.threshold`` for the looks from now on."""
+        self._compliance.threshold = threshold
+
+    @property
+    def open_violations(self) -> int:
+        """How many people without a mask are reported and not ended."""
+        return self._compliance.open_violations
+
     def ends_now(self) -> list[Violation]:
         """How the violations that are open are to be ended should this process end now."""
         return self._compliance.ends_now("restart")

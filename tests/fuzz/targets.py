@@ -178,6 +178,7 @@ def broker(content: bytes, _folder: Path) -> None:
             will_topic="status",
             listener=waiting,
             post=lambda told: told(),
+            received=lambda _: None,
         )
         accepted, _ = listening.accept()
         with accepted, suppress(OSError):
