@@ -167,6 +167,19 @@ def check(
     raise typer.Exit(examine(config, overrides, as_json=as_json))
 
 
+@app.command()
+def retire(
+    *,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Have the brokers, and with them Home Assistant, forget this device; stop it first."""
+    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.retire import retire as have_forgotten  # noqa: PLC0415 - as in run
+
+    have_forgotten(load_config(config, overrides), typer.echo)
+
+
 outbox = typer.Typer(help="Look into the outbox, and try dead letters again.", no_args_is_help=True)
 app.add_typer(outbox, name="outbox")
 OnlyDead = Annotated[bool, typer.Option("--dead", help="Only dead letters: what no broker would take.")]

@@ -31,6 +31,11 @@ class Topics:
         return f"{self._device}/health"
 
     @property
+    def everything(self) -> str:
+        """Matches all topics of this device."""
+        return f"{self._device}/#"
+
+    @property
     def orders(self) -> str:
         """Matches the topics on which orders come."""
         return self.order("+")
