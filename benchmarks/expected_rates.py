@@ -174,7 +174,7 @@ def _row(
 ) -> list[str]:
     frames = [Bounds(one.least + more.least, one.most + more.most) for one, more in zip(bare, rest, strict=True)]
     rates = [Bounds(1000 / frame.most, 1000 / frame.least) for frame in frames]
-    return [name, *map(_shown, detectors), f"{classifier:.3g}", *map(_shown, rates)]
+    return [name, *map(_shown, detectors), _shown(Bounds(classifier, classifier)), *map(_shown, rates)]
 
 
 def _shown(bounds: Bounds) -> str:

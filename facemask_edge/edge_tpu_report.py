@@ -22,7 +22,7 @@ from facemask_edge.own_process import OwnProcessError, in_own_process
 
 SCHEMA = "facemask-edge/coral-report/1"
 PATIENCE = 600.0
-"""Seconds that the sample may take; a slow Pi needs one of these minutes."""
+"""Seconds that the sample may take; by ``benchmarks.expected_rates`` the CPU of a Zero 2 W needs about 120."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ def coral_report(config: Config) -> None:
         report["comparison"] = asdict(compare(report["edge_tpu"], report["cpu"]))
     except OwnProcessError as error:
         report["error"] = str(error)
+    # With the Edge TPU as warm as it is now.
     report["hardware"] = asdict(hardware(report.get("edge_tpu", {}).get("accelerator", {})))
     bits = raspberry_pi.throttled()
     report["slowed_down"] = None if bits is None else raspberry_pi.reasons(bits)

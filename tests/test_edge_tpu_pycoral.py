@@ -47,7 +47,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pycoral(library: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    modules = pycoral_modules(load_delegate, library, DEVICES)
+    modules = pycoral_modules(load_delegate, library, list(DEVICES))
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
     return modules["pycoral.utils.edgetpu"]
