@@ -124,6 +124,19 @@ def benchmark(
     benchmark_device(source, load_config(config, overrides), seconds=seconds, json_file=json_file)
 
 
+@app.command("coral-report")
+def coral_report(
+    *,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Compare the Edge TPU with the CPU on the packaged sample, and print a report as JSON, to be sent back."""
+    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.edge_tpu_report import coral_report as report  # noqa: PLC0415 - as in run
+
+    report(load_config(config, overrides))
+
+
 @app.command()
 def demo(
     *,

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from facemask_edge import __version__
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.delivery import Delivery
+from facemask_edge.edge_tpu_devices import APEX, hottest, pcie_devices
 
 HEALTH_SCHEMA = "facemask-edge/health/1"
 SHORTEST_INTERVAL = 1.0
@@ -20,10 +22,12 @@ class Health:
 
     Args:
         interval: Seconds between two messages; what changes for the worse is said at once.
+        apex: Where the driver of PCIe Edge TPUs tells how warm they are.
     """
 
-    def __init__(self, *, interval: float) -> None:
+    def __init__(self, *, interval: float, apex: Path = APEX) -> None:
         self._interval = interval
+        self._apex = apex
         self._started = time.monotonic()
         self._next = self._next_news = 0.0
         self._told: tuple[object, ...] = ()
@@ -62,10 +66,15 @@ class Health:
             "dropped": store.dropped,
             "outbox": {"kept": store.kept, "fault": store.fault, "set_aside": store.set_aside},
             "cameras": {name: _camera(status) for name, status in cameras.items()},
-            "accelerator": dict(accelerators),
+            "accelerator": {**accelerators, **self._temperature()},
             "mqtt": {"state": delivery.state, "server": delivery.server, "reason": delivery.reason},
         }
         return json.dumps(health)
+
+    def _temperature(self) -> dict[str, float | None]:
+        """Of the hottest Edge TPU; nothing where none is measured."""
+        device = hottest(pcie_devices(self._apex))
+        return {} if device is None else {"edge_tpu_celsius": device.celsius}
 
 
 def _camera(status: CameraStatus) -> dict[str, Any]:

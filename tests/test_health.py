@@ -50,6 +50,15 @@ def test_it_says_how_delivery_stands() -> None:
     assert said["mqtt"] == {"state": "connected", "server": "mqtt://broker:1883", "reason": None}
 
 
+def test_it_says_how_warm_the_hottest_edge_tpu_is_where_its_driver_does(tmp_path: Path) -> None:
+    health = Health(interval=60, apex=tmp_path)
+    for number, millidegrees in enumerate(("54800", "62300", "-89700")):
+        (tmp_path / f"apex_{number}").mkdir()
+        (tmp_path / f"apex_{number}" / "temp").write_text(f"{millidegrees}\n")
+    said = json.loads(health.payload(GOOD, CAMERAS, ACCELERATORS))["accelerator"]
+    assert said == ACCELERATORS | {"edge_tpu_celsius": 62.3}
+
+
 def test_it_says_how_each_camera_is() -> None:
     said = json.loads(Health(interval=60).payload(GOOD, LOST, ACCELERATORS))["cameras"]
     expected = {
