@@ -70,9 +70,11 @@ class BrokerVisit:
         self.client.on_message = self._received
 
     def __enter__(self) -> Self:
+        """Not connected yet."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Say goodbye."""
         self.client.disconnect()
         self.client.loop_stop()
 

@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from paho.mqtt.reasoncodes import ReasonCode
-
 from facemask_edge.broker_address import BrokerAddress, parse_address
 from facemask_edge.broker_visit import PATIENCE, BrokerVisit, VisitError
 from facemask_edge.check.finding import Finding, ok, problem, warning
@@ -86,7 +84,7 @@ class _Visit(BrokerVisit):
     def _subscribed(self) -> Answer | None:
         """Subscribe to what comes back and what is kept; what went wrong."""
         self.client.subscribe([(self._test_topic, 1), (self._health_topic, 1)])
-        reasons: list[ReasonCode] | None = self.next("subscribed")
+        reasons = self.next("subscribed")
         if reasons is None:
             return Answer("it ended the connection, or does not answer any more", "see its log", is_let_in=True)
         if reasons[0].is_failure:
