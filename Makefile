@@ -81,10 +81,12 @@ generalisation: $(VENV)/test.stamp
 recordings: $(VENV)/test.stamp
 	$(BIN)/python -m tests.make_recordings
 
-# Writes docs/config.md from the descriptions in facemask_edge/config.py, the model card's figures from the manifest, and
-# those of docs/evaluation.md and the README from docs/evaluation.json.
+# Writes docs/config.md from the descriptions in facemask_edge/config.py, health-1.json from its model and the tables of
+# docs/mqtt.md from the schemas, the model card's figures from the manifest, and those of docs/evaluation.md and the README
+# from docs/evaluation.json.
 docs: $(VENV)/test.stamp
 	$(BIN)/python -m tests.make_config_reference
+	$(BIN)/python -m tests.make_mqtt_reference
 	$(BIN)/python -m tests.make_model_figures
 	$(BIN)/python -m tests.make_evaluation_figures
 

@@ -193,6 +193,24 @@ def retire(
     have_forgotten(load_config(config, overrides), typer.echo)
 
 
+@app.command()
+def top(
+    *,
+    device: Annotated[str | None, typer.Argument(metavar="DEVICE", help="Only this one; otherwise all.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print what the broker keeps, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As --once, as JSON.")] = False,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - as in run
+) -> None:
+    """Show live how devices are, from what they say over MQTT, until interrupted."""
+    from facemask_edge.config import is_name, load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.top import top as show_top  # noqa: PLC0415 - as in run
+
+    if device is not None and not is_name(device):
+        raise typer.BadParameter("no device has such a name")
+    show_top(device, load_config(config, overrides), once=once, as_json=as_json)
+
+
 outbox = typer.Typer(help="Look into the outbox, and try dead letters again.", no_args_is_help=True)
 app.add_typer(outbox, name="outbox")
 OnlyDead = Annotated[bool, typer.Option("--dead", help="Only dead letters: what no broker would take.")]

@@ -229,6 +229,21 @@ class HealthConfig(Section):
     """What the device says about itself."""
 
     interval: float = Field(60.0, ge=1, description="Seconds between two messages on the topic health.")
+    no_face_after: float = Field(
+        86400.0, ge=0, description="Seconds without any face after which a camera is warned of; 0: never."
+    )
+
+
+class HttpConfig(Section):
+    """The HTTP server, for Prometheus and for whoever asks whether the daemon works."""
+
+    enabled: bool = Field(default=False, description="Whether it answers GET /metrics and GET /healthz.")
+    host: str = Field(
+        "127.0.0.1",
+        description="Address to listen on: 127.0.0.1 for this computer only, 0.0.0.0 or :: for everybody who reaches "
+        "it (there is no login).",
+    )
+    port: int = Field(8020, ge=1, le=65535, description="TCP port to listen on.")
 
 
 class Config(Section):
@@ -243,6 +258,7 @@ class Config(Section):
     outbox: OutboxConfig = OutboxConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     health: HealthConfig = HealthConfig()
+    http: HttpConfig = HttpConfig()
 
     @field_validator("cameras")
     @classmethod
@@ -267,9 +283,14 @@ class Config(Section):
             ConfigError: The host name cannot be part of a topic.
         """
         name = self.device.name or socket.gethostname()
-        if not re.fullmatch(NAME_PATTERN, name):
+        if not is_name(name):
             raise ConfigError(f"the host name {name!r} cannot be part of a topic; set device.name")
         return name
+
+
+def is_name(text: str) -> bool:
+    """Whether a device or a camera may be called so."""
+    return re.fullmatch(NAME_PATTERN, text) is not None
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:

@@ -5,25 +5,27 @@ import gc
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from facemask_edge.cameras import is_live, open_camera
-from facemask_edge.cameras.capture import WAIT_FOR_FRAME
 from facemask_edge.cameras.status import CameraStatus
-from facemask_edge.config import CameraConfig, Config
+from facemask_edge.config import Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
-from facemask_edge.errors import DeliveryError, FacemaskError, OutputError
+from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.health import Health
-from facemask_edge.homeassistant import ANNOUNCE, HomeAssistant
-from facemask_edge.messages import Topics, people_payload, refusal_payload, violation_payload
+from facemask_edge.health_message import ModelInUse
+from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
-from facemask_edge.orders import Orders, shown
-from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.pipeline import Models
+from facemask_edge.pulse import Pulse
+from facemask_edge.remote_control import RemoteControl
+from facemask_edge.restarts import Restarts
 from facemask_edge.service_manager import ServiceManager
 from facemask_edge.store import Store
-from facemask_edge.switches import RefusedError, Switches
+from facemask_edge.switches import RefusedError
 from facemask_edge.values import Frame, Violation
+from facemask_edge.watch import Watch
 
 STOP_DRAIN = 1.5
 """Seconds that a daemon that is told to stop waits for the broker; what is not acknowledged stays in the outbox."""
@@ -32,25 +34,6 @@ IDLE = 0.005
 OPEN_INTERVAL = 10.0
 """Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
-
-
-class Watch:
-    """One camera on its way through the loop: where its frames come from and who judges them."""
-
-    def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
-        self.name = camera.name
-        # One of several must not let the others wait.
-        wait = WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0
-        self.camera = open_camera(camera, wait=wait, detector_input=models.detector_input)
-        self.frames = iter(self.camera)
-        self.pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
-        self.size: tuple[int, int] | None = None
-        """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
-        self.people = ""
-        self.judged = 0
-        """Frames."""
-        self.last_judged = 0.0
-        """When its newest frame was judged, by the monotonic clock."""
 
 
 class Daemon:
@@ -63,7 +46,8 @@ class Daemon:
         ModelError: A model cannot be used.
         InputError: A recording cannot be read.
         OutputError: The outbox cannot be opened.
-        ConfigError: The password file cannot be read.
+        ConfigError: The password file cannot be read, or the HTTP server's address is none.
+        ServiceError: An Edge TPU is not there, or another program has the HTTP server's port.
     """
 
     def __init__(self, config: Config) -> None:
@@ -79,25 +63,19 @@ class Daemon:
         self._classifier = self._models.classifier.model.entry
         self._watches = [Watch(config, camera, self._models) for camera in config.cameras]
         outbox = config.outbox
+        self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
-        self._switches = Switches(config, outbox.path.with_name("overrides.json"))
-        actions = {"restart": self._restart}
-        self._orders = Orders(self._switches, actions)
+        self._remote = RemoteControl(config, device=self._device, actions={"restart": self._restart})
         self._is_on = True
-        self._home_assistant: HomeAssistant | None = None
-        if config.homeassistant.discovery:
-            self._home_assistant = HomeAssistant(
-                config,
-                device=self._device,
-                file=outbox.path.with_name("homeassistant.json"),
-                actions=actions,
-            )
-        listen_to = [self._topics.orders] if config.mqtt.orders else []
-        if self._home_assistant:
-            listen_to.append(self._home_assistant.birth_topic)
-        self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=listen_to)
-        self._health = Health(interval=config.health.interval)
+        self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=self._remote.listen_to)
+        self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
+        self._pulse = Pulse()
+        self._http = None
+        if config.http.enabled:
+            from facemask_edge.http_server import HttpServer  # noqa: PLC0415 - most daemons need none of its libraries
+
+            self._http = HttpServer(config.http, self._pulse, lambda: self._health.newest)
         self._next_note = 0.0
 
     def run(self, *, drain_timeout: float) -> None:
@@ -111,10 +89,12 @@ class Daemon:
         """
         # All that was made so far lives as long as the process: the garbage collector need not look at it again.
         gc.freeze()
+        self._restarts.begin()
         self._publisher.start()
+        self._remote.begin(self._publisher)
         self._apply_switches()
-        if self._home_assistant:
-            self._announce(self._home_assistant)
+        if self._http:
+            self._http.start()
         self._manager.ready()
         logger.info("%s watches %s", self._device, ", ".join(watch.name for watch in self._watches))
         delivered, is_in_order = False, False
@@ -129,11 +109,14 @@ class Daemon:
             delivered = self._drained(drain_timeout if is_in_order else STOP_DRAIN)
             self._tell_health()
             is_all_recorded = self._publisher.stop()
+            if self._http:
+                self._http.stop()
             # At last: a camera that hangs may take a while.
             for watch in self._watches:
                 watch.camera.close()
         # Not after an exception: that may have been the Edge TPU's, too.
         self._deaths.end()
+        self._restarts.end()
         if not is_all_recorded:
             raise OutputError(
                 f"outbox {self._config.outbox.path}: the disk failed until the end; what was not delivered is lost"
@@ -186,6 +169,7 @@ class Daemon:
                 except StopIteration:
                     logger.info("%s has ended", watch.name)
                     active.remove(watch)
+                    watch.has_ended = True
                     self._end_violations(watch, "stopped")
                     continue
                 if frame is not None:
@@ -197,18 +181,25 @@ class Daemon:
             if is_idle:
                 time.sleep(IDLE)
             self._between_frames()
-            # An absent broker or camera is no reason to be started again; what hangs or has ended is.
-            if self._publisher.is_working and all(watch.camera.is_alive for watch in active):
+            fault = self._fault(active)
+            self._pulse.turned(fault)
+            if not fault:
                 self._manager.alive()
 
     def _between_frames(self) -> None:
         self._note_what_is_open()
-        self._take_orders()
-        if self._home_assistant and self._home_assistant.is_due():
-            self._announce(self._home_assistant)
+        if self._remote.take_orders(self._publisher):
+            self._apply_switches()
         if self._health.is_due(self._publisher.delivery, self._cameras()):
             self._tell_health()
         self._deaths.go_on()
+
+    def _fault(self, active: Sequence[Watch]) -> str:
+        """What hangs or has ended; an absent broker or camera is no reason to be started again."""
+        if not self._publisher.is_working:
+            return "delivery hangs: the disk does not answer"
+        hanging = [watch.name for watch in active if not watch.camera.is_alive]
+        return f"the driver of camera {', '.join(hanging)} hangs" if hanging else ""
 
     def _judge(self, watch: Watch, frame: Frame) -> None:
         violations = watch.pipeline.process(frame)
@@ -221,6 +212,8 @@ class Daemon:
         watch.size = size
         watch.last_judged = time.monotonic()
         watch.judged += 1
+        latency = watch.last_judged - frame.timestamp if watch.is_live else None
+        self._health.judged(watch.name, frame, watch.pipeline, latency=latency)
         self._tell_people(watch)
 
     def _end_violations(self, watch: Watch, reason: str) -> None:
@@ -242,33 +235,14 @@ class Daemon:
     def _payload(self, watch: Watch, violation: Violation, size: tuple[int, int]) -> dict[str, Any]:
         return violation_payload(violation, size, device=self._device, camera=watch.name, model=self._classifier)
 
-    def _take_orders(self) -> None:
-        for received in self._publisher.received():
-            if self._home_assistant and received.topic == self._home_assistant.birth_topic:
-                self._home_assistant.heard(received.payload)
-                continue
-            try:
-                self._orders.carry_out(self._topics.name_of_order(received.topic), received.payload)
-            except (RefusedError, FacemaskError) as error:
-                logger.warning("order on %s: %s", received.topic, error)
-                self._publisher.tell(
-                    self._topics.error, refusal_payload(received.topic, shown(received.payload), f"{error}")
-                )
-            self._apply_switches()
-
-    def _announce(self, home_assistant: HomeAssistant) -> None:
-        self._publisher.publish_latest(home_assistant.topic, home_assistant.announcement, extra=ANNOUNCE)
-
     def _apply_switches(self) -> None:
-        """Make what is in force so, and say it; also what was so before, for who asked."""
+        switches = self._remote.switches
         for watch in self._watches:
-            watch.pipeline.set_threshold(self._switches.threshold)
-            if self._switches.enabled != self._is_on:
-                watch.camera.switch(on=self._switches.enabled)
+            watch.pipeline.set_threshold(switches.threshold)
+            if switches.enabled != self._is_on:
+                watch.switch(on=switches.enabled)
                 self._end_violations(watch, "stopped")
-        self._is_on = self._switches.enabled
-        for name, value in self._switches.shown().items():
-            self._publisher.publish_latest(self._topics.switch(name), value, qos=1)
+        self._is_on = switches.enabled
 
     def _restart(self) -> None:
         if not self._manager.is_there:
@@ -290,17 +264,15 @@ class Daemon:
                 self._publisher.still_open(self._topics.violation(watch.name), payload)
 
     def _tell_health(self) -> None:
-        payload = self._health.payload(self._publisher.delivery, self._cameras(), self._models.accelerators())
-        self._publisher.publish_latest(self._topics.health, payload, qos=1)
+        models = [
+            ModelInUse(file=model.entry.file, sha256=model.entry.sha256, runs_on=model.accelerator)
+            for model in self._models.loaded()
+        ]
+        message = self._health.message(self._publisher.delivery, self._cameras(), self._models.accelerators(), models)
+        self._publisher.publish_latest(self._topics.health, message.to_json(), qos=1)
 
     def _cameras(self) -> dict[str, CameraStatus]:
-        """How each live camera is."""
-        statuses = ((watch, watch.camera.status) for watch in self._watches)
-        return {
-            watch.name: dataclasses.replace(status, judged=watch.judged)
-            for watch, status in statuses
-            if status is not None
-        }
+        return {watch.name: watch.status for watch in self._watches}
 
     def _tell_people(self, watch: Watch) -> None:
         people = people_payload(watch.pipeline.verdicts(), watch.pipeline.open_violations)

@@ -113,7 +113,10 @@ class Pipeline:
         self._tracker = self._new_tracker()
         self._cuts = SceneCuts()
         self._size: tuple[int, int] | None = None
+        self._min_score = config.detector.min_score
         self.times = StageTimes()
+        self.faces = self.tracks = 0
+        """In the newest frame: those that the detector is sure of and that count; those that are followed."""
 
     def process(self, frame: Frame) -> list[Violation]:
         """Take in a frame and return the violations that start or end with it."""
@@ -122,12 +125,13 @@ class Pipeline:
             # A camera that comes back with another size shows the same places elsewhere.
             is_new = self._cuts.is_cut(frame.image, frame.timestamp) or size != (self._size or size)
         with self.times.measured("detection"):
-            faces = self._faces(frame)
+            faces = self._zones.counting(self._faces(frame), *size)
         # Only now: what goes wrong before loses no end of a violation.
         ended = self._new_scene() if is_new else []
         self._size = size
         with self.times.measured("tracking"):
-            tracks = self._tracker.update(self._zones.counting(faces, *size), frame.timestamp, size)
+            tracks = self._tracker.update(faces, frame.timestamp, size)
+        self.faces, self.tracks = sum(face.score >= self._min_score for face in faces), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
         # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind.
         budget = 0 if frame.is_repeat else self._budget(frame)

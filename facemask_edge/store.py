@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from facemask_edge import outbox_requests
 from facemask_edge.errors import OutputError
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 class StoreState:
     """How the store is, for ``health``."""
 
-    kept: str
+    kept: Literal["disk", "memory"]
     """``disk`` or ``memory``: where new events are kept."""
     fault: str | None
     """What is wrong with the disk; None on disk."""

@@ -114,7 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = {clip: reported(options.folder / clip) for clip in EXPECTED}
     if options.write:
-        PAGE.write_text(filled(PAGE, BEGIN, table(rows)))
+        PAGE.write_text(filled(PAGE.read_text(), BEGIN, table(rows)))
     else:
         print(table(rows))
     sys.exit(not all(row.is_as_expected for found in rows.values() for row in found))

@@ -128,7 +128,7 @@ def shipped() -> dict[str, str]:
 
 
 def _filled(path: Path, lines: list[str]) -> str:
-    return filled(path, BEGIN, "\n" + "\n".join(lines) + "\n\n")
+    return filled(path.read_text(), BEGIN, "\n" + "\n".join(lines) + "\n\n")
 
 
 if __name__ == "__main__":

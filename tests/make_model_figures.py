@@ -1,7 +1,6 @@
 """Writes the figures of models/manifest.json into models/MODEL_CARD.md: ``python -m tests.make_model_figures``."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from facemask_edge.manifest import packaged_models, read_manifest
@@ -10,15 +9,15 @@ CARD = packaged_models() / "MODEL_CARD.md"
 BEGIN, END = "<!-- figures from manifest.json: make docs -->\n", "<!-- end of the figures -->\n"
 
 
-def filled(page: Path, begin: str, figures: str) -> str:
+def filled(page: str, begin: str, figures: str) -> str:
     """A page's text with figures between the line ``begin`` and ``END``."""
-    before, _, rest = page.read_text().partition(begin)
+    before, _, rest = page.partition(begin)
     return before + begin + figures + END + rest.partition(END)[2]
 
 
 def card() -> str:
     """The card with the figures of the manifest."""
-    return filled(CARD, BEGIN, "".join(_tables()))
+    return filled(CARD.read_text(), BEGIN, "".join(_tables()))
 
 
 def _tables() -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facemask_edge.check.picture import HEIGHT, looked_at
+from facemask_edge.picture_quality import HEIGHT, looked_at
 
 MOST_PICTURES = 250
 BLURS = (0.0, 0.005, 0.01, 0.02, 0.04)
@@ -30,7 +30,7 @@ def main() -> None:
         found = []
         for image in images:
             blurred = cv2.GaussianBlur(image, (0, 0), blur * image.shape[0]) if blur else image
-            found.append(looked_at(blurred.astype(np.uint8), faces=0).sharpness)
+            found.append(looked_at(blurred.astype(np.uint8)).sharpness)
         shares = ", ".join(f"{value:.3f}" for value in np.percentile(found, [0, 5, 50, 90, 100]))
         print(f"blur {blur:.3f}, {len(images)} pictures: {shares}")
 

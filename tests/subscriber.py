@@ -7,10 +7,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import jsonschema
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+
+from facemask_edge.health_message import SCHEMA_FILE
+
+HEALTH = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text()))
 
 
 class Subscriber:
@@ -23,6 +28,7 @@ class Subscriber:
 
     def __init__(self, port: int, topic: str = "#", *, persistent: bool = False, qos: int = 1) -> None:
         self.messages: list[paho.MQTTMessage] = []
+        self._validated = 0
         subscribed = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, f"subscriber-{port}-{qos}", protocol=paho.MQTTv5)
         self._client.on_message = lambda _client, _data, message: self.messages.append(message)
@@ -43,6 +49,14 @@ class Subscriber:
     def payloads(self, topic: str) -> list[str]:
         """What was received on one topic so far."""
         return [bytes(message.payload).decode() for message in self.messages if message.topic == topic]
+
+    def healths(self) -> list[dict[str, Any]]:
+        """What devices said of themselves so far, each as the JSON Schema that is shipped has it."""
+        said = [json.loads(message.payload) for message in self.messages if message.topic.endswith("/health")]
+        for message in said[self._validated :]:
+            HEALTH.validate(message)
+        self._validated = len(said)
+        return said
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
         """Say something; it has arrived when this returns."""

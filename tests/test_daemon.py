@@ -58,6 +58,13 @@ def test_a_subscriber_receives_exactly_what_the_ground_truth_says(
     assert len(starts) == len(set(starts)) == expected
     assert sorted(starts) == sorted(ends)
     assert [event["sequence"] for event in events] == list(range(1, 2 * expected + 1))
+    health = subscriber.healths()[-1]
+    assert (health["cameras"]["door"]["state"], health["restarts"]) == ("ended", 0)
+    assert health["cameras"]["door"]["judged"] == health["cameras"]["door"]["frames"] > 300
+    assert {model["file"] for model in health["models"]} == {
+        "mask_classifier_int8.tflite",
+        "face_detector_320_int8.tflite",
+    }
 
 
 def test_a_recording_that_ends_beside_a_live_camera_leaves_nothing_open(
@@ -145,14 +152,31 @@ def test_a_camera_that_is_not_there_does_not_slow_down_another(
     subscriber.close()
 
 
+def test_a_start_after_a_kill_is_a_restart_and_one_after_a_stop_is_none(
+    mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
+) -> None:
+    cameras = [{"name": "door", "source": stream[0]}]
+    command = [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
+    counts = []
+    for end in (subprocess.Popen.kill, subprocess.Popen.terminate, subprocess.Popen.terminate):
+        before = len(subscriber.healths())
+        with subprocess.Popen(command) as daemon:
+            assert wait_until(lambda before=before: len(subscriber.healths()) > before + 1, 20)  # type: ignore[misc]
+            counts.append(subscriber.healths()[-1]["restarts"])
+            end(daemon)
+            daemon.wait(30)
+    assert counts == [0, 1, 1]
+    subscriber.close()
+
+
 def judged(subscriber: Subscriber) -> int:
-    said = subscriber.payloads("facemask/pi/health")
-    return int(json.loads(said[-1])["cameras"]["door"]["judged"]) if said else 0
+    said = subscriber.healths()
+    return int(said[-1]["cameras"]["door"]["judged"]) if said else 0
 
 
 def camera_state(subscriber: Subscriber) -> str | None:
-    said = subscriber.payloads("facemask/pi/health")
-    return json.loads(said[-1])["cameras"]["door"]["state"] if said else None
+    said = subscriber.healths()
+    return said[-1]["cameras"]["door"]["state"] if said else None
 
 
 @contextmanager

@@ -2,7 +2,7 @@ import re
 
 from benchmarks import expected_rates
 from facemask_edge import __version__, errors
-from tests import make_evaluation_figures
+from tests import make_evaluation_figures, make_mqtt_reference
 from tests.conftest import ROOT
 from tests.make_config_reference import REFERENCE, reference
 from tests.make_model_figures import CARD, card
@@ -10,6 +10,14 @@ from tests.make_model_figures import CARD, card
 
 def test_the_configuration_reference_is_generated_from_the_code() -> None:
     assert REFERENCE.read_text() == reference(), "run: make docs"
+
+
+def test_the_form_of_health_is_generated_from_its_model() -> None:
+    assert make_mqtt_reference.HEALTH.read_text() == make_mqtt_reference.health_schema(), "run: make docs"
+
+
+def test_the_mqtt_reference_is_generated_from_the_schemas() -> None:
+    assert make_mqtt_reference.PAGE.read_text() == make_mqtt_reference.page(), "run: make docs"
 
 
 def test_the_model_card_holds_the_figures_of_the_manifest() -> None:

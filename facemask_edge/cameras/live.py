@@ -61,6 +61,7 @@ class LiveCamera:
         self._state, self._reason = CameraState.OPENING, ""
         self._size: tuple[int, int] | None = None
         self._frames = 0
+        self._busy = self._stale = 0
         self._losses = 0
         self._last_frame = 0.0
         self._watch = PictureWatch()
@@ -78,6 +79,7 @@ class LiveCamera:
                 self._fresh.wait_for(lambda: self._newest is not None or self._closing.is_set(), self._wait)
                 newest, self._newest = self._newest, None
             is_stale = newest is not None and time.monotonic() - newest.timestamp > MOST_AGE
+            self._stale += is_stale
             yield None if is_stale else newest
 
     @property
@@ -91,7 +93,7 @@ class LiveCamera:
             state, reason = CameraState.LOST, f"no picture for {silence:.0f} s"
         elif state is not CameraState.LOST and waits >= OPEN_TIMEOUT:
             state, reason = CameraState.LOST, f"no answer for {waits:.0f} s"
-        return CameraStatus(state, reason, self._size, self._frames, self._losses)
+        return CameraStatus(state, reason, self._size, self._frames, self._losses, self._busy, self._stale)
 
     @property
     def is_alive(self) -> bool:
@@ -192,6 +194,7 @@ class LiveCamera:
         with self._fresh:
             # Of pictures that nobody took, one that is new makes the newest one new.
             is_repeat = self._watch.is_repeat and (self._newest is None or self._newest.is_repeat)
+            self._busy += self._newest is not None
             self._newest = dataclasses.replace(frame, is_repeat=is_repeat)
             self._fresh.notify()
 

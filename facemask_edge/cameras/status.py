@@ -16,6 +16,8 @@ class CameraState(StrEnum):
     BLACK = "black"
     OFF = "off"
     """It was let go of on purpose."""
+    ENDED = "ended"
+    """A recording, of which there is no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +33,7 @@ class CameraStatus:
     """Pictures that came, judged or not."""
     losses: int
     """How often it was lost since the start."""
-    judged: int = 0
-    """Pictures that were judged, as the daemon counts them."""
+    busy: int = 0
+    """Pictures that a newer one replaced before anybody took them."""
+    stale: int = 0
+    """Pictures that were too old when somebody took them."""

@@ -10,9 +10,10 @@ from typing import Any
 from facemask_edge.cameras import is_live, is_picamera, open_camera
 from facemask_edge.cameras.status import CameraState
 from facemask_edge.check.finding import Finding, ok, problem, warning
-from facemask_edge.check.picture import judged, looked_at
+from facemask_edge.check.picture import judged
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.errors import InputError
+from facemask_edge.picture_quality import looked_at
 from facemask_edge.pipeline import Models
 from facemask_edge.values import Image
 
@@ -48,7 +49,7 @@ def check_cameras(config: Config, models: Models, told: dict[str, Any] | None) -
         height, width = image.shape[:2]
         score = config.detector.min_score
         faces = [face for face in models.detector(width, height).detect(image) if face.score >= score]
-        yield judged(subject, looked_at(image, len(faces)))
+        yield judged(subject, looked_at(image), len(faces))
 
 
 def _picture(config: CameraConfig) -> tuple[Image | None, str]:

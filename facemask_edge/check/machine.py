@@ -13,10 +13,10 @@ from facemask_edge.config import Config
 from facemask_edge.errors import InputError
 from facemask_edge.outbox_view import counts
 from facemask_edge.redaction import address_without_password
+from facemask_edge.temperature import THERMAL, cpu_temperature
 
 HOT = 80.0
 """Degrees Celsius from which on a Pi slows itself down."""
-THERMAL = Path("/sys/class/thermal")
 ROOMY = 2
 """Times ``outbox.min_free_bytes`` below which the disk is soon full."""
 
@@ -91,18 +91,6 @@ def check_temperature(thermal: Path = THERMAL, bits: int | None = None) -> Itera
         yield warning("power", f"since the start there was a time when {', '.join(before)}", advice)
     else:
         yield ok("power", "never slowed down since the start")
-
-
-def cpu_temperature(thermal: Path = THERMAL) -> float | None:
-    """The processor's temperature in degrees Celsius; None where nothing measures it."""
-    for zone in sorted(thermal.glob("thermal_zone*")):
-        try:
-            kind = (zone / "type").read_text().strip().lower()
-            if "cpu" in kind or "x86_pkg" in kind or "soc" in kind:
-                return int((zone / "temp").read_text()) / 1000
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 def check_secrets(config: Config, file: Path | None) -> Iterator[Finding]:

@@ -53,6 +53,10 @@ def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: Stream) -> No
                 time.sleep(0.3)  # slower than the stream
             if len(frames) == 5:
                 break
+        status = camera.status
+    assert status.busy >= sum(after.index - before.index - 1 for before, after in pairwise(frames))
+    # One may be on its way.
+    assert status.frames - len(frames) - 1 <= status.busy + status.stale <= status.frames - len(frames)
     gaps = [after.index - before.index for before, after in pairwise(frames)]
     assert all(gap >= 3 for gap in gaps)
     assert [frame.timestamp for frame in frames] == sorted(frame.timestamp for frame in frames)
@@ -92,6 +96,19 @@ def test_a_camera_that_is_off_can_be_closed(stream: Stream) -> None:
     assert state_within(camera, CameraState.OFF)
     camera.close()
     assert wait_until(lambda: not camera.is_alive)
+
+
+def test_a_frame_that_nobody_took_in_time_is_too_old_and_counted(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("facemask_edge.cameras.live.MOST_AGE", 0.1)
+    url, handler = stream
+    handler.stream = staticmethod(partial(lighter, 1))
+    with closing(camera_of(url)) as camera:
+        assert wait_until(lambda: camera.status.frames == 1)
+        time.sleep(0.2)
+        assert next(iter(camera)) is None
+        assert (camera.status.busy, camera.status.stale) == (0, 1)
 
 
 @pytest.mark.usefixtures("soon")

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from facemask_edge.check.machine import check_outbox, check_secrets, check_temperature, cpu_temperature
+from facemask_edge.check.machine import check_outbox, check_secrets, check_temperature
 from facemask_edge.config import Config
+from facemask_edge.temperature import cpu_temperature
 from tests.faults.small_disk import small_disk
 
 

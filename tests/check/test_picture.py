@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from facemask_edge.cameras.recording import Recording
-from facemask_edge.check.picture import judged, looked_at
+from facemask_edge.check.picture import judged
 from facemask_edge.demo import SAMPLE
+from facemask_edge.picture_quality import looked_at
 from facemask_edge.values import Image
 
 
@@ -15,7 +16,7 @@ def scene() -> Image:
 
 
 def said(image: Image) -> str:
-    finding = judged("camera", looked_at(image.astype(np.uint8), faces=1))
+    finding = judged("camera", looked_at(image.astype(np.uint8)), faces=1)
     assert (finding.state == "ok") is (finding.advice == "")
     return f"{finding.state}: {finding.says}"
 
@@ -35,4 +36,4 @@ def test_a_picture_says_what_is_wrong_with_it(scene: Image) -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (2, 500, 3), (3000, 2, 3)])
 def test_a_picture_of_any_size_is_looked_at(shape: tuple[int, int, int]) -> None:
-    assert looked_at(np.zeros(shape, np.uint8), faces=0).sharpness == 0.0
+    assert looked_at(np.zeros(shape, np.uint8)).sharpness == 0.0

@@ -76,8 +76,8 @@ class Door:
         self.witness.close()
 
     def _health(self) -> dict[str, object]:
-        said = self.witness.payloads("facemask/pi/health")
-        found: dict[str, object] = json.loads(said[-1])["cameras"]["door"] if said else {}
+        said = self.witness.healths()
+        found: dict[str, object] = said[-1]["cameras"]["door"] if said else {}
         return found
 
     def _is(self, states: Sequence[str], size: tuple[int, int] | None) -> bool:

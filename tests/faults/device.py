@@ -29,6 +29,7 @@ from facemask_edge.store import Store
 from facemask_edge.values import Box, Track, Violation
 
 SIZE = 640, 480
+ON_CPU = {"classifier": "cpu", "detector": "cpu", "edge_tpu_deaths": 0}
 LONGEST_VIOLATION = 1.0
 """Seconds."""
 
@@ -41,7 +42,7 @@ class Device:
         outbox = config.outbox
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
         self.publisher = Publisher(config.mqtt, device=config.device_name, store=store)
-        self.health = Health(interval=config.health.interval)
+        self.health = Health(config.health)
         self._topics = Topics(config.mqtt.prefix, config.device_name)
         self._device = config.device_name
         self._model: ModelEntry = find_model(config.classifier.model)[1]
@@ -68,9 +69,8 @@ class Device:
 
     def tell_health(self) -> None:
         if self.health.is_due(self.publisher.delivery, {}):
-            self.publisher.publish_latest(
-                self._topics.health, self.health.payload(self.publisher.delivery, {}, {}), qos=1
-            )
+            message = self.health.message(self.publisher.delivery, {}, ON_CPU, [])
+            self.publisher.publish_latest(self._topics.health, message.to_json(), qos=1)
 
     def _ended(self, started: Violation, reason: str) -> Violation:
         duration = time.monotonic() - started.timestamp

@@ -23,7 +23,6 @@ from tests.faults.small_disk import fill, small_disk
 from tests.subscriber import Subscriber, wait_until
 
 OUTBOX = "outbox.sqlite3"
-HEALTH = "facemask/pi/health"
 NEW_DISK = 0.2
 """Share of the power cuts after which a new, empty disk is put in."""
 DEVICE_ROUNDS = 40
@@ -387,11 +386,11 @@ def _wait_for_health(witness: Subscriber, kept: str) -> None:
     """Until the device says where it keeps events; in memory only with a reason."""
 
     def says_so() -> bool:
-        said = witness.payloads(HEALTH)
-        outbox = json.loads(said[-1])["outbox"] if said else {}
+        said = witness.healths()
+        outbox = said[-1]["outbox"] if said else {}
         return bool(outbox) and (outbox["kept"], outbox["fault"] is None) == (kept, kept == "disk")
 
-    assert wait_until(says_so, PATIENCE), witness.payloads(HEALTH)[-3:]
+    assert wait_until(says_so, PATIENCE), witness.healths()[-3:]
 
 
 @contextmanager

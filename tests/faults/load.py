@@ -83,8 +83,7 @@ def _fill(folder: Path, count: int) -> None:
 
 
 def _largest_queue(witness: Subscriber) -> int:
-    healths = [json.loads(payload) for payload in witness.payloads("facemask/pi/health")]
-    return max((health["queued"] for health in healths), default=0)
+    return max((health["queued"] for health in witness.healths()), default=0)
 
 
 class Counter:

@@ -1,6 +1,5 @@
 """The daemon itself is killed, or told to stop; here it is the real one, with a recording in front of its camera."""
 
-import json
 import random
 import shutil
 import signal
@@ -135,7 +134,7 @@ def _dies_until_it_is_left(folder: Path, fault: str, invocations: int) -> Outcom
         assert codes == [-signal.SIGABRT] * MOST + [0], (codes, manager.runs[-1].log[-20:])
         recorded = [happening for run in manager.runs for happening in run.recorded]
         wait_until(lambda: arrived(witness.events()) >= set(recorded), 10)
-        said = json.loads(witness.payloads("facemask/pi/health")[-1])["accelerator"]
+        said = witness.healths()[-1]["accelerator"]
         assert said == {"classifier": "cpu", "detector": "cpu", "edge_tpu_deaths": MOST}, said
         outcome = compare(fault, witness.events(), recorded=recorded)
     broker.stop()
