@@ -20,9 +20,9 @@ from rich.progress import track
 from rich.table import Table
 
 from facemask_edge.config import Config
-from facemask_edge.daemon import Watch
 from facemask_edge.pipeline import Models
 from facemask_edge.values import Violation
+from facemask_edge.watch import Watch
 from tests.judge_recordings import as_in_the_ground_truth
 from tests.make_recordings import RECORDINGS
 

@@ -20,6 +20,7 @@ from facemask_edge import __version__
 from facemask_edge.cameras import is_live, open_camera
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.demo import SAMPLE
+from facemask_edge.edge_tpu_devices import EdgeTpuDevice, edge_tpu_devices
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.inference import runtime
 from facemask_edge.pipeline import Models, Pipeline
@@ -52,7 +53,10 @@ class Hardware:
     cores: int
     python: str
     runtime: str
-    accelerator: str
+    accelerator: dict[str, str]
+    """Where each kind of model ran."""
+    edge_tpus: list[EdgeTpuDevice]
+    """Those that are plugged in, as warm as they were after the measurement."""
     numpy: str
     opencv: str
 
@@ -137,7 +141,7 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
     return Measured(
         schema=SCHEMA,
         version=__version__,
-        hardware=hardware(),
+        hardware=hardware(models.places()),
         models={model.entry.file: model.entry.sha256 for model in models.loaded()},
         # No path and no password: the result is made to be shared.
         source="live camera" if live else Path(source).name,
@@ -185,15 +189,20 @@ def _sample(pipeline: Pipeline, frame: Frame, models: Models, asked: float) -> _
     return _Sample(stages, judged, looks, time.monotonic() - frame.timestamp)
 
 
-def hardware() -> Hardware:
-    """What this is running on."""
+def hardware(places: dict[str, str]) -> Hardware:
+    """What this is running on.
+
+    Args:
+        places: Where each kind of model runs, as ``Models.places`` says.
+    """
     return Hardware(
         model=_computer(),
         machine=platform.machine(),
         cores=os.cpu_count() or 1,
         python=platform.python_version(),
         runtime=runtime(),
-        accelerator="none",
+        accelerator=places,
+        edge_tpus=edge_tpu_devices(),
         numpy=np.__version__,
         opencv=cv2.__version__,
     )
@@ -217,9 +226,9 @@ def _percentiles(durations: Sequence[float], frame: float) -> Milliseconds:
 
 def _print(measured: Measured, console: Console) -> None:
     on = measured.hardware
-    console.print(
-        f"{on.model}, {on.cores} cores, {on.machine}; accelerator: {on.accelerator}; {on.runtime}", soft_wrap=True
-    )
+    places = ", ".join(f"{kind} {place}" for kind, place in on.accelerator.items())
+    plugged_in = "".join(f"; Edge TPU: {device}" for device in on.edge_tpus)
+    console.print(f"{on.model}, {on.cores} cores, {on.machine}; {places}{plugged_in}; {on.runtime}", soft_wrap=True)
     table = Table(
         "stage", Column("p50 ms", justify="right"), Column("p95 ms", justify="right"), Column("share", justify="right")
     )

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -20,6 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from facemask_edge.broker_address import BrokerAddress
 from facemask_edge.config import MqttConfig
@@ -31,6 +32,10 @@ CONNECT_TIMEOUT = 10.0
 """Seconds that each of reaching the broker, its certificate and its WebSocket may take."""
 MOST_RECEIVED = 65_536
 """Bytes of the largest packet that the broker may send."""
+LONGEST_ORDER = 1_000
+"""Bytes of a payload that are looked at."""
+QOS_2 = 0x04
+"""Of a PUBLISH packet's first byte."""
 INFLIGHT = 20
 """Sent but not acknowledged at the most, as in paho; a broker's Receive Maximum may lower it."""
 STATES = 4
@@ -73,6 +78,15 @@ class Ending:
     """Whether the broker ended a connection that it had accepted, or acknowledged nothing on it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What came on a topic that was listened to."""
+
+    topic: str
+    payload: bytes
+    """Cut off after ``LONGEST_ORDER``."""
+
+
 class Listener(Protocol):
     """Is told what happens to a connection, each time in the thread that ``post`` brings it to."""
 
@@ -80,7 +94,7 @@ class Listener(Protocol):
         """The broker answered."""
 
     def acknowledged(self, connection: "BrokerConnection", message: int, reason: ReasonCode) -> None:
-        """The broker answered to the event of that number."""
+        """The broker answered to the event, the state or the wish to listen of that number."""
 
     def closed(self, connection: "BrokerConnection", ending: Ending) -> None:
         """The connection has ended, or never was; told once or more often."""
@@ -97,6 +111,7 @@ class BrokerConnection:
         will_topic: Gets ``offline``, retained, when the connection is lost.
         listener: Told what happens.
         post: Runs a function in the listener's thread.
+        received: Called, in the connection's own thread, with what comes on the topics that are listened to.
 
     Raises:
         ConfigError: A file with a password or certificate cannot be used.
@@ -111,10 +126,12 @@ class BrokerConnection:
         will_topic: str,
         listener: Listener,
         post: Callable[[Callable[[], None]], None],
+        received: Callable[[Received], None],
     ) -> None:
         self.address = address
         self._listener = listener
         self._post = post
+        self._received = received
         self._is_version_5 = config.protocol == "5"
         self._leave_until = math.inf
         self._is_reached = False
@@ -132,9 +149,22 @@ class BrokerConnection:
             properties.PayloadFormatIndicator = 1
         return self._client.publish(topic, payload, qos=1, properties=properties).mid
 
-    def publish_state(self, topic: str, payload: str, *, qos: int = 0) -> paho.MQTTMessageInfo:
-        """Send a retained state."""
-        return self._client.publish(topic, payload, qos=qos, retain=True)
+    def publish_state(self, topic: str, payload: str, *, qos: int = 0, retain: bool = True) -> paho.MQTTMessageInfo:
+        """Send what only its newest value matters of."""
+        return self._client.publish(topic, payload, qos=qos, retain=retain)
+
+    def listen(self, topics: Sequence[str]) -> int | None:
+        """Listen to what is sent from now on; the number by which it is acknowledged, None when all is over already.
+
+        What a broker retains is left out: an order of long ago is none.
+        """
+        self._client.is_listening = True
+        if self._is_version_5:
+            now = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            _, number = self._client.subscribe([(topic, now) for topic in topics])
+        else:
+            _, number = self._client.subscribe([(topic, 1) for topic in topics])
+        return number
 
     def leave(self) -> None:
         """Disconnect politely: the broker does not publish the last will."""
@@ -198,6 +228,7 @@ class BrokerConnection:
         client = self._client
         # These hold this object, which holds the client: its sockets would stay open until somebody collects garbage.
         client.on_connect = client.on_publish = client.on_disconnect = None
+        client.on_subscribe = client.on_message = None
         left_open = client.socket()
         if left_open is not None:
             left_open.close()
@@ -223,9 +254,20 @@ class BrokerConnection:
             ending = self._lost(reason, said_so=flags.is_disconnect_packet_from_server)
             self._post(lambda: self._listener.closed(self, ending))
 
+        def on_subscribe(_c: object, _u: object, mid: int, reasons: list[ReasonCode], _p: object) -> None:
+            # One answer: it may listen to all of them, or not.
+            worst = max(reasons, key=lambda reason: reason.value)
+            self._post(lambda: self._listener.acknowledged(self, mid, worst))
+
+        def on_message(_c: object, _u: object, message: paho.MQTTMessage) -> None:
+            if not message.retain:
+                self._received(Received(message.topic, bytes(message.payload[:LONGEST_ORDER])))
+
         client.on_connect = on_connect
         client.on_publish = on_publish
         client.on_disconnect = on_disconnect
+        client.on_subscribe = on_subscribe
+        client.on_message = on_message
         # That there is one keeps paho from writing in the thread that publishes; see _converse.
         client.on_socket_register_write = lambda _c, _u, _s: None
         return client
@@ -263,6 +305,7 @@ class _Client(BoundedClient):
     _line: socket.socket | None = None
     """A second handle of the TCP connection: the first one belongs to whatever is shaking hands on it."""
     _is_cut = False
+    is_listening = False
 
     def cut(self) -> None:
         """End the TCP connection, now or as soon as there is one; called in any thread."""
@@ -303,8 +346,12 @@ class _Client(BoundedClient):
         self._max_inflight_messages = min(INFLIGHT, number)
 
     def _handle_publish(self) -> MQTTErrorCode:
-        # paho would keep those of QoS 2, as many as a broker sends.
-        raise ValueError("an event, and nothing was subscribed to")
+        if not self.is_listening:
+            raise ValueError("an event, and nothing was subscribed to")
+        # Nothing was subscribed to with this: paho would keep as many as a broker sends.
+        if self._in_packet["command"] & QOS_2:
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        return super()._handle_publish()
 
     def _sock_recv(self, bufsize: int) -> bytes:
         try:

@@ -124,6 +124,19 @@ def benchmark(
     benchmark_device(source, load_config(config, overrides), seconds=seconds, json_file=json_file)
 
 
+@app.command("coral-report")
+def coral_report(
+    *,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Compare the Edge TPU with the CPU on the packaged sample, and print a report as JSON, to be sent back."""
+    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.edge_tpu_report import coral_report as report  # noqa: PLC0415 - as in run
+
+    report(load_config(config, overrides))
+
+
 @app.command()
 def demo(
     *,
@@ -165,6 +178,19 @@ def check(
     # Its table says all.
     logging.disable()
     raise typer.Exit(examine(config, overrides, as_json=as_json))
+
+
+@app.command()
+def retire(
+    *,
+    config: Configuration = None,
+    overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+) -> None:
+    """Have the brokers, and with them Home Assistant, forget this device; stop it first."""
+    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.retire import retire as have_forgotten  # noqa: PLC0415 - as in run
+
+    have_forgotten(load_config(config, overrides), typer.echo)
 
 
 @app.command()

@@ -81,6 +81,8 @@ class Compliance:
     def __init__(self, config: ComplianceConfig, *, new_id: Callable[[], str] = uuid7) -> None:
         self._config = config
         self._new_id = new_id
+        self.threshold = config.threshold
+        """As in the configuration; may be changed, and holds for the looks from then on."""
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
         self._people: dict[str, _Person] = {}
         self._in_view: list[_Person] = []
@@ -154,6 +156,11 @@ class Compliance:
         """What is thought of each track that is in view in the newest frame."""
         return [person.verdict() for person in self._in_view]
 
+    @property
+    def open_violations(self) -> int:
+        """How many violations have started and not ended."""
+        return sum(person.violation is not None for person in self._people.values())
+
     def ends_now(self, reason: str) -> list[Violation]:
         """How the violations that are open would end now; they stay open."""
         return [
@@ -182,7 +189,7 @@ class Compliance:
         # The plain mean at first, so that the first observation does not weigh more than the ones after it.
         newest = max(SMOOTHING, 1 / person.observations)
         person.probability = previous + newest * (look.probability - previous)
-        log_odds = _log_odds(look.probability) - _log_odds(self._config.threshold)
+        log_odds = _log_odds(look.probability) - _log_odds(self.threshold)
         certainty = max(-CERTAIN_LOG_ODDS, min(CERTAIN_LOG_ODDS, log_odds))
         cap = EVIDENCE_CAP * self._decision
         told = self._weight(person.track, look) * certainty

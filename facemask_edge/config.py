@@ -176,6 +176,11 @@ class MqttConfig(Section):
     ca: Path | None = Field(None, description="Certificates (PEM) of who signs the brokers'; null: the system's.")
     cert: Path | None = Field(None, description="This device's certificate (PEM), where the broker asks for one.")
     key: Path | None = Field(None, description="Its private key (PEM, without a password).")
+    orders: bool = Field(
+        default=True,
+        description="Whether switches and actions are taken from the topics .../set: whoever may write there may "
+        "switch the cameras off.",
+    )
 
     @field_validator("servers")
     @classmethod
@@ -206,6 +211,17 @@ class OutboxConfig(Section):
         100_000_000,
         ge=0,
         description="Bytes of the disk that stay free: where less is, events are dropped, too.",
+    )
+
+
+class HomeAssistantConfig(Section):
+    """Home Assistant."""
+
+    discovery: bool = Field(
+        default=True, description="Whether this device announces itself to it, by one retained message to the broker."
+    )
+    prefix: Name = Field(
+        "homeassistant", description="First level of the topics of its discovery and of its status, as set there."
     )
 
 
@@ -240,6 +256,7 @@ class Config(Section):
     compliance: ComplianceConfig = ComplianceConfig()
     mqtt: MqttConfig = MqttConfig()
     outbox: OutboxConfig = OutboxConfig()
+    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     health: HealthConfig = HealthConfig()
     http: HttpConfig = HttpConfig()
 

@@ -9,22 +9,23 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
-from facemask_edge.cameras import is_live, open_camera
-from facemask_edge.cameras.capture import WAIT_FOR_FRAME
-from facemask_edge.cameras.status import CameraState, CameraStatus
-from facemask_edge.config import CameraConfig, Config
+from facemask_edge.cameras.status import CameraStatus
+from facemask_edge.config import Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.health import Health
 from facemask_edge.health_message import ModelInUse
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
-from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.pipeline import Models
 from facemask_edge.pulse import Pulse
+from facemask_edge.remote_control import RemoteControl
 from facemask_edge.restarts import Restarts
 from facemask_edge.service_manager import ServiceManager
 from facemask_edge.store import Store
+from facemask_edge.switches import RefusedError
 from facemask_edge.values import Frame, Violation
+from facemask_edge.watch import Watch
 
 STOP_DRAIN = 1.5
 """Seconds that a daemon that is told to stop waits for the broker; what is not acknowledged stays in the outbox."""
@@ -33,36 +34,6 @@ IDLE = 0.005
 OPEN_INTERVAL = 10.0
 """Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
-
-
-class Watch:
-    """One camera on its way through the loop: where its frames come from and who judges them."""
-
-    def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
-        self.name = camera.name
-        # One of several must not let the others wait.
-        wait = WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0
-        self.camera = open_camera(camera, wait=wait, detector_input=models.detector_input)
-        self.frames = iter(self.camera)
-        self.is_live = is_live(camera.source)
-        self.pipeline = Pipeline(config, camera, models, is_live=self.is_live)
-        self.size: tuple[int, int] | None = None
-        """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
-        self.people = ""
-        self.judged = 0
-        """Frames."""
-        self.last_judged = 0.0
-        """When its newest frame was judged, by the monotonic clock."""
-        self.has_ended = False
-        """Whether it is a recording of which there is no more."""
-
-    @property
-    def status(self) -> CameraStatus:
-        """How the camera is; of a recording, what was judged of it."""
-        if status := self.camera.status:
-            return status
-        state = CameraState.OPENING if self.size is None else CameraState.OK
-        return CameraStatus(CameraState.ENDED if self.has_ended else state, "", self.size, self.judged, 0)
 
 
 class Daemon:
@@ -84,6 +55,8 @@ class Daemon:
         self._device = config.device_name
         self._topics = Topics(config.mqtt.prefix, self._device)
         self._is_told_to_stop = False
+        self._why_it_stops = "stopped"
+        """The reason of the violations that end with it."""
         # Beside the outbox: it has to outlive this process, too.
         self._deaths = EdgeTpuDeaths(config.outbox.path.with_name("edge-tpu-deaths"))
         self._models = Models(config, self._deaths)
@@ -92,7 +65,9 @@ class Daemon:
         outbox = config.outbox
         self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
-        self._publisher = Publisher(config.mqtt, device=self._device, store=store)
+        self._remote = RemoteControl(config, device=self._device, actions={"restart": self._restart})
+        self._is_on = True
+        self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=self._remote.listen_to)
         self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
         self._pulse = Pulse()
@@ -116,6 +91,8 @@ class Daemon:
         gc.freeze()
         self._restarts.begin()
         self._publisher.start()
+        self._remote.begin(self._publisher)
+        self._apply_switches()
         if self._http:
             self._http.start()
         self._manager.ready()
@@ -127,7 +104,7 @@ class Daemon:
         finally:
             self._manager.stopping()
             for watch in self._watches:
-                self._end_violations(watch, "stopped")
+                self._end_violations(watch, self._why_it_stops)
             # After a fault, whoever starts this program again must not wait: what is not acknowledged is in the outbox.
             delivered = self._drained(drain_timeout if is_in_order else STOP_DRAIN)
             self._tell_health()
@@ -185,8 +162,8 @@ class Daemon:
             if not self._publisher.is_alive:
                 raise RuntimeError("the thread that delivers has ended")
             # One camera waits for its frame by itself.
-            is_idle = len(self._watches) > 1
-            for watch in list(active):
+            is_idle = len(self._watches) > 1 or not self._is_on
+            for watch in list(active) if self._is_on else ():
                 try:
                     frame = next(watch.frames)
                 except StopIteration:
@@ -203,14 +180,19 @@ class Daemon:
                     self._end_violations(watch, "left")
             if is_idle:
                 time.sleep(IDLE)
-            self._note_what_is_open()
-            if self._health.is_due(self._publisher.delivery, self._cameras()):
-                self._tell_health()
+            self._between_frames()
             fault = self._fault(active)
             self._pulse.turned(fault)
             if not fault:
                 self._manager.alive()
-            self._deaths.go_on()
+
+    def _between_frames(self) -> None:
+        self._note_what_is_open()
+        if self._remote.take_orders(self._publisher):
+            self._apply_switches()
+        if self._health.is_due(self._publisher.delivery, self._cameras()):
+            self._tell_health()
+        self._deaths.go_on()
 
     def _fault(self, active: Sequence[Watch]) -> str:
         """What hangs or has ended; an absent broker or camera is no reason to be started again."""
@@ -253,6 +235,21 @@ class Daemon:
     def _payload(self, watch: Watch, violation: Violation, size: tuple[int, int]) -> dict[str, Any]:
         return violation_payload(violation, size, device=self._device, camera=watch.name, model=self._classifier)
 
+    def _apply_switches(self) -> None:
+        switches = self._remote.switches
+        for watch in self._watches:
+            watch.pipeline.set_threshold(switches.threshold)
+            if switches.enabled != self._is_on:
+                watch.switch(on=switches.enabled)
+                self._end_violations(watch, "stopped")
+        self._is_on = switches.enabled
+
+    def _restart(self) -> None:
+        if not self._manager.is_there:
+            raise RefusedError("nobody would start it again: it runs under no service manager")
+        self._why_it_stops = "restart"
+        self.stop()
+
     def _note_what_is_open(self) -> None:
         """Should the power be cut, the next start ends these violations at the time known here."""
         now = time.monotonic()
@@ -278,7 +275,7 @@ class Daemon:
         return {watch.name: watch.status for watch in self._watches}
 
     def _tell_people(self, watch: Watch) -> None:
-        people = people_payload(watch.pipeline.verdicts())
+        people = people_payload(watch.pipeline.verdicts(), watch.pipeline.open_violations)
         if people != watch.people:
             watch.people = people
             self._publisher.publish_latest(self._topics.people(watch.name), people)

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from facemask_edge import __version__, raspberry_pi
@@ -11,6 +12,7 @@ from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.config import HealthConfig
 from facemask_edge.delivery import Delivery
+from facemask_edge.edge_tpu_devices import APEX, hottest, pcie_devices
 from facemask_edge.health_message import (
     AcceleratorHealth,
     HealthMessage,
@@ -36,6 +38,7 @@ class Health:
         config: The section ``health``; what changes for the worse is said at once.
         restarts: Starts so far after an end that was not orderly.
         throttled: Asks the firmware whether it slows the processor down, see ``raspberry_pi.throttled``.
+        apex: Where the driver of PCIe Edge TPUs tells how warm they are.
     """
 
     def __init__(
@@ -44,10 +47,12 @@ class Health:
         *,
         restarts: int = 0,
         throttled: Callable[[], int | None] = raspberry_pi.throttled,
+        apex: Path = APEX,
     ) -> None:
         self._config = config
         self._restarts = restarts
         self._ask_firmware = throttled
+        self._apex = apex
         self._started = time.monotonic()
         self._next = self._next_news = self._next_question = 0.0
         self._told: tuple[object, ...] = ()
@@ -119,7 +124,7 @@ class Health:
             dropped=store.dropped,
             outbox=OutboxHealth(kept=store.kept, fault=store.fault, set_aside=store.set_aside),
             cameras={name: self._figures_of(name).health(status, now) for name, status in cameras.items()},
-            accelerator=AcceleratorHealth.model_validate(accelerators),
+            accelerator=AcceleratorHealth(**accelerators, edge_tpu_celsius=self._edge_tpu_celsius()),
             models=list(models),
             mqtt=MqttHealth(state=delivery.state, server=delivery.server, reason=delivery.reason),
             cpu_temperature_c=None if celsius is None else round(celsius, 1),
@@ -156,6 +161,10 @@ class Health:
         warnings = tuple(_by_subject(self._warnings))
         # What is retained of a time without a connection says so until the next one.
         return store.kept, store.set_aside, store.dead_letters > 0, pictures, delivery.state, warnings
+
+    def _edge_tpu_celsius(self) -> float | None:
+        device = hottest(pcie_devices(self._apex))
+        return None if device is None else device.celsius
 
 
 def _by_subject(warnings: Iterable[HealthWarning]) -> dict[tuple[str, str | None], HealthWarning]:

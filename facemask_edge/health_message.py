@@ -40,8 +40,8 @@ class CameraHealth(Part):
     """How a camera is."""
 
     state: CameraState = Field(
-        description="`opening`, `ok`, `lost`, `frozen` (the same picture over and over) or `black`; of a recording "
-        "`opening`, `ok` or `ended`."
+        description="`opening`, `ok`, `lost`, `frozen` (the same picture over and over), `black`, or `off` while it is "
+        "switched off; of a recording `opening`, `ok`, `off` or `ended`."
     )
     reason: str | None = Field(description="Why it is not ok; null when it is.")
     width: int | None = Field(description="Of its newest picture, in pixels; null before the first one.")
@@ -86,6 +86,11 @@ class AcceleratorHealth(Part):
     detector: str = Field(description="Where the face detectors run; `not loaded` before the first frame.")
     edge_tpu_deaths: int = Field(
         description="How often in a row the Edge TPU's library had ended the daemon before this start."
+    )
+
+    edge_tpu_celsius: float | None = Field(
+        description="Of the Edge TPU, of several the hottest, in degrees Celsius; null where no driver measures it: "
+        "that of PCIe does, USB has none."
     )
 
 

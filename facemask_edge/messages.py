@@ -31,16 +31,43 @@ class Topics:
         return f"{self._device}/health"
 
     @property
+    def everything(self) -> str:
+        """Matches all topics of this device."""
+        return f"{self._device}/#"
+
+    @property
+    def orders(self) -> str:
+        """Matches the topics on which orders come."""
+        return self.order("+")
+
+    @property
+    def error(self) -> str:
+        """Which order was refused, and why."""
+        return f"{self._device}/error"
+
+    @property
     def check(self) -> str:
         """Where ``facemask-edge check`` sends a message to itself."""
         return f"{self._device}/check"
+
+    def order(self, name: str) -> str:
+        """Where a switch is changed, or an action ordered."""
+        return f"{self._device}/{name}/set"
+
+    def name_of_order(self, topic: str) -> str:
+        """Of the switch or action."""
+        return topic.removeprefix(f"{self._device}/").removesuffix("/set")
+
+    def switch(self, name: str) -> str:
+        """What a switch is now; retained."""
+        return f"{self._device}/{name}/state"
 
     def violation(self, camera: str) -> str:
         """One JSON object for each start and each end."""
         return f"{self._device}/{camera}/violation"
 
     def people(self, camera: str) -> str:
-        """Counts of the faces in view, on change; retained."""
+        """Counts of the faces in view and of open violations, on change; retained."""
         return f"{self._device}/{camera}/people"
 
 
@@ -75,7 +102,12 @@ def violation_payload(
     }
 
 
-def people_payload(verdicts: Iterable[Verdict]) -> str:
-    """The counts of the faces in view by label, as JSON."""
+def people_payload(verdicts: Iterable[Verdict], violations: int) -> str:
+    """The counts of the faces in view by label, and of the violations that are open, as JSON."""
     counts = Counter(verdict.label for verdict in verdicts)
-    return json.dumps({label.value: counts[label] for label in Label})
+    return json.dumps({label.value: counts[label] for label in Label} | {"violations": violations})
+
+
+def refusal_payload(topic: str, payload: str, reason: str) -> str:
+    """The answer to an order that was not carried out, as JSON."""
+    return json.dumps({"time": utc_now(), "topic": topic, "payload": payload, "reason": reason})

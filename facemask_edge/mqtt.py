@@ -10,8 +10,9 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.reasoncodes import ReasonCode
@@ -19,11 +20,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from facemask_edge import holds
 from facemask_edge.broker_address import BrokerAddress, parse_address
 from facemask_edge.broker_check import check_brokers
-from facemask_edge.broker_connection import BrokerConnection, Ending, Welcome
+from facemask_edge.broker_connection import BrokerConnection, Ending, Received, Welcome
 from facemask_edge.config import MqttConfig
 from facemask_edge.delivery import BrokerState, Delivery
 from facemask_edge.errors import ConfigError
 from facemask_edge.events import Changes, Event, Key, Message
+from facemask_edge.extras import Extras
 from facemask_edge.holds import Holds
 from facemask_edge.inflight import Inflight
 from facemask_edge.messages import Topics
@@ -45,6 +47,9 @@ HANGS = 30.0
 """Seconds in one turn after which the thread will not come back by itself."""
 FIGURES_INTERVAL = 0.5
 """Seconds between two pictures of the state for others to read."""
+MOST_RECEIVED = 100
+"""Orders that wait to be carried out; more are not taken."""
+LISTEN = "listen to orders"
 
 SUCCESS = 0x00
 NO_MATCHING_SUBSCRIBERS = 0x10
@@ -55,6 +60,16 @@ broker's state, and the queue waits."""
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The newest payload of a topic."""
+
+    payload: str
+    qos: int
+    extra: str | None
+    """What a broker need not let this device do by it."""
+
+
 class Publisher:
     """Delivers the store to the first broker that lets us.
 
@@ -62,18 +77,22 @@ class Publisher:
         config: The section ``mqtt``.
         device: Name of this device.
         store: Used by this object's thread alone once it is started.
+        listen_to: Topics on which orders come.
 
     Raises:
         ConfigError: A file with a password or a certificate cannot be used.
     """
 
-    def __init__(self, config: MqttConfig, *, device: str, store: Store) -> None:
+    def __init__(self, config: MqttConfig, *, device: str, store: Store, listen_to: Sequence[str] = ()) -> None:
         self._config = config
         self._client_id = f"{config.prefix}-{device}"
         self._status_topic = Topics(config.prefix, device).status
         self._servers = [parse_address(server) for server in config.servers]
         check_brokers(config, self._servers)
         self._store = store
+        self._listen_to = listen_to
+        self._received: queue.Queue[Received] = queue.Queue(MOST_RECEIVED)
+        self._extras = Extras()
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._changes = Changes()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -95,7 +114,7 @@ class Publisher:
         self._stepped_aside: list[Message] = []
         """Suspects that are sent when they are due."""
         self._holds = Holds()
-        self._latest: dict[str, tuple[str, int]] = {}
+        self._latest: dict[str, _State] = {}
         self._waiting_for_empty: list[threading.Event] = []
         self._unheard = 0
         self._state = BrokerState.CONNECTING
@@ -138,15 +157,37 @@ class Publisher:
         """Say how a violation that is open would end now, should this process end."""
         self._posted.put(lambda: self._changes.still_open.update({str(ending["id"]): Event(topic, ending)}))
 
-    def publish_latest(self, topic: str, payload: str, *, qos: int = 0) -> None:
-        """Publish a retained state: only its newest value matters, and it is sent again on connecting."""
+    def publish_latest(self, topic: str, payload: str, *, qos: int = 0, extra: str | None = None) -> None:
+        """Publish a retained state: only its newest value matters, and it is sent again on connecting.
+
+        Args:
+            topic: Where to.
+            payload: The state.
+            qos: 0 or 1.
+            extra: What this does, to a broker that may forbid it; see ``extras.py``.
+        """
 
         def publish() -> None:
-            self._latest[topic] = payload, qos
+            self._latest[topic] = _State(payload, 1 if extra else qos, extra)
             if self._is_connected and self._connection:
                 self._publish_state(self._connection, topic)
 
         self._posted.put(publish)
+
+    def tell(self, topic: str, payload: str) -> None:
+        """Publish something that is of use now or not at all."""
+
+        def publish() -> None:
+            if self._is_connected and self._connection:
+                self._connection.publish_state(topic, payload, qos=1, retain=False)
+
+        self._posted.put(publish)
+
+    def received(self) -> Iterator[Received]:
+        """What came on the topics that are listened to, since this was asked last."""
+        with suppress(queue.Empty):
+            while True:
+                yield self._received.get_nowait()
 
     def drain(self, timeout: float) -> bool:
         """Wait until every event submitted so far is acknowledged; False when ``timeout`` seconds were not enough."""
@@ -235,7 +276,13 @@ class Publisher:
             will_topic=self._status_topic,
             listener=self,
             post=self._posted.put,
+            received=self._take_order,
         )
+
+    def _take_order(self, received: Received) -> None:
+        # Called in the connection's thread, which must not wait for whoever reads them.
+        with suppress(queue.Full):
+            self._received.put_nowait(received)
 
     def _connect_when_due(self) -> None:
         now = time.monotonic()
@@ -299,6 +346,10 @@ class Publisher:
         self._inflight.open(online.mid, widest_window=welcome.window)
         for topic in self._latest:
             self._publish_state(connection, topic)
+        if self._listen_to and self._extras.may_ask(LISTEN):
+            number = connection.listen(self._listen_to)
+            if number is not None:
+                self._extras.asked(number, LISTEN)
 
     def closed(self, connection: BrokerConnection, ending: Ending) -> None:
         """The connection has ended, or never was."""
@@ -309,8 +360,13 @@ class Publisher:
             self._close(connection, ending)
 
     def acknowledged(self, connection: BrokerConnection, number: int, reason: ReasonCode) -> None:
-        """The broker answered to an event or to the status."""
-        if connection is not self._connection or number not in self._inflight:
+        """The broker answered to an event, to a state or to the wish to listen."""
+        if connection is not self._connection:
+            return
+        extra = self._extras.answered(number)
+        if extra is not None and reason.is_failure:
+            logger.warning("%s does not let this device %s: %s", connection.address, extra, reason)
+        if number not in self._inflight:
             return
         message = self._inflight.acknowledged(number)
         if message is None:
@@ -348,7 +404,7 @@ class Publisher:
         was_connected, self._is_connected = self._is_connected, False
         if was_connected and time.monotonic() - self._connected_at >= LONGEST_BACKOFF:
             self._backoff = SHORTEST_BACKOFF
-        if ending.by_broker:
+        if not self._extras.ended(by_broker=ending.by_broker) and ending.by_broker:
             self._look_for_a_reason()
         self._inflight.clear()
         connection.leave()
@@ -419,11 +475,13 @@ class Publisher:
         self._inflight.add(connection.publish_event(message.topic, message.payload), message)
 
     def _publish_state(self, connection: BrokerConnection, topic: str) -> None:
-        payload, qos = self._latest[topic]
-        if self._is_too_large(topic, payload.encode()):
+        state = self._latest[topic]
+        if self._is_too_large(topic, state.payload.encode()):
             logger.debug("%s is larger than %s takes", topic, connection.address)
-        else:
-            connection.publish_state(topic, payload, qos=qos)
+        elif state.extra is None:
+            connection.publish_state(topic, state.payload, qos=state.qos)
+        elif self._extras.may_ask(state.extra):
+            self._extras.asked(connection.publish_state(topic, state.payload, qos=state.qos).mid, state.extra)
 
     def _is_too_large(self, topic: str, payload: bytes) -> bool:
         size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD

@@ -74,14 +74,17 @@ class Models:
         self._deaths.begin()
         return wanted
 
-    def accelerators(self) -> dict[str, str | int]:
-        """Where each kind of model runs, and how often in a row the Edge TPU had ended this program before."""
+    def places(self) -> dict[str, str]:
+        """Where each kind of model runs."""
         detectors = {detector.model.accelerator for detector in self._detectors.values()}
         return {
             "classifier": self.classifier.model.accelerator,
             "detector": ", ".join(sorted(detectors)) or "not loaded",
-            "edge_tpu_deaths": self._deaths.count if self._deaths else 0,
         }
+
+    def accelerators(self) -> dict[str, str | int]:
+        """Where each kind of model runs, and how often in a row the Edge TPU had ended this program before."""
+        return {**self.places(), "edge_tpu_deaths": self._deaths.count if self._deaths else 0}
 
     def loaded(self) -> list[Model]:
         """The models in use so far."""
@@ -143,6 +146,15 @@ class Pipeline:
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""
         return self._compliance.verdicts()
+
+    def set_threshold(self, threshold: float) -> None:
+        """Change ``compliance.threshold`` for the looks from now on."""
+        self._compliance.threshold = threshold
+
+    @property
+    def open_violations(self) -> int:
+        """How many people without a mask are reported and not ended."""
+        return self._compliance.open_violations
 
     def ends_now(self) -> list[Violation]:
         """How the violations that are open are to be ended should this process end now."""

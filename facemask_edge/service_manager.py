@@ -25,6 +25,11 @@ class ServiceManager:
         self._interval = _watchdog_interval(environment)
         self._next = 0.0
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is one."""
+        return bool(self._address)
+
     def ready(self) -> None:
         """This service has started."""
         self._tell("READY=1")

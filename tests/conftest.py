@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -163,10 +163,10 @@ def new_publisher(tmp_path: Path) -> Iterator[NewPublisher]:
     """Starts publishers on the test's own outbox; they are stopped at the test's end."""
     made: list[Publisher] = []
 
-    def new(*servers: str, **settings: Any) -> Publisher:
+    def new(*servers: str, listen_to: Sequence[str] = (), **settings: Any) -> Publisher:
         store = Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
         config = MqttConfig.model_validate({"servers": list(servers), **settings})
-        made.append(Publisher(config, device="pi", store=store))
+        made.append(Publisher(config, device="pi", store=store, listen_to=listen_to))
         made[-1].start()
         return made[-1]
 

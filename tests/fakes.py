@@ -368,3 +368,27 @@ def _fill(memory: Image, picture: Image, stream: dict[str, Any]) -> None:
 
 def _mirrored(picture: Image, transform: Transform) -> Image:
     return picture[:: -1 if transform.vflip else 1, :: -1 if transform.hflip else 1]
+
+
+def pycoral_modules(load_delegate: Callable[..., Any], library: Path, devices: list[dict[str, str]]) -> dict[str, Any]:
+    """For ``sys.modules``: pycoral as far as it is used, with another library; what it loads stands in ``loaded``.
+
+    Args:
+        load_delegate: Of the runtime.
+        library: Instead of ``libedgetpu.so.1``, which the real one always takes.
+        devices: What is plugged in, as the real one lists it.
+    """
+    loaded: list[dict[str, str]] = []
+
+    def list_edge_tpus() -> list[dict[str, str]]:
+        return devices
+
+    def load_edgetpu_delegate(options: dict[str, str] | None = None) -> Any:
+        loaded.append(options or {})
+        return load_delegate(str(library), options or {})
+
+    pycoral, utils, edgetpu = (ModuleType(name) for name in ("pycoral", "pycoral.utils", "pycoral.utils.edgetpu"))
+    vars(edgetpu).update(list_edge_tpus=list_edge_tpus, load_edgetpu_delegate=load_edgetpu_delegate, loaded=loaded)
+    vars(pycoral).update(utils=utils)
+    vars(utils).update(edgetpu=edgetpu)
+    return {module.__name__: module for module in (pycoral, utils, edgetpu)}

@@ -35,9 +35,10 @@ def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
     assert result["latency"] is None
     assert {file: sha256_of(packaged_models() / file) for file in result["models"]} == result["models"]
     assert len(result["models"]) == 2
+    assert result["hardware"]["accelerator"] == {"classifier": "cpu", "detector": "cpu"}
     assert result["source"] == "sample.mp4"
     told = capsys.readouterr().out
-    for wanted in (*STAGES, "whole frame", "frames a second of sample.mp4", "accelerator: none"):
+    for wanted in (*STAGES, "whole frame", "frames a second of sample.mp4", "classifier cpu, detector cpu"):
         assert wanted in told
 
 

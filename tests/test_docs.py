@@ -1,5 +1,6 @@
 import re
 
+from benchmarks import expected_rates
 from facemask_edge import __version__, errors
 from tests import make_evaluation_figures, make_mqtt_reference
 from tests.conftest import ROOT
@@ -30,6 +31,11 @@ def test_the_evaluation_is_of_the_shipped_models_and_stands_in_the_documents() -
     assert evaluated == {name: shipped[name] for name in evaluated}, "run evaluate-model as docs/evaluation.md says"
     assert make_evaluation_figures.PAGE.read_text() == make_evaluation_figures.page(), "run: make docs"
     assert make_evaluation_figures.README.read_text() == make_evaluation_figures.readme(), "run: make docs"
+
+
+def test_the_expected_rates_are_computed_from_the_shipped_models() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    assert expected_rates.table() in page, "run: python -m benchmarks.expected_rates"
 
 
 def test_every_exit_code_is_documented() -> None:

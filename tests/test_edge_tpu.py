@@ -5,8 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from facemask_edge.benchmark import measure
 from facemask_edge.config import Config
+from facemask_edge.demo import SAMPLE
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import FacemaskError, ModelError
 from facemask_edge.inference import Model
@@ -71,6 +74,15 @@ def test_a_detector_that_is_to_run_on_the_edge_tpu_and_cannot_is_said_at_the_sta
     config = Config.model_validate({"detector": {"accelerator": "edgetpu"}})
     with pytest.raises(ModelError, match=r"face_detector_320_int8_edgetpu\.tflite does not exist; make it with"):
         Models(config)
+
+
+def test_the_benchmark_says_that_it_ran_there(models: Path) -> None:
+    config = Config.model_validate(
+        {"classifier": {"model": str(models / CLASSIFIER)}, "detector": {"model": str(models / DETECTOR)}}
+    )
+    measured = measure(str(SAMPLE), config, 2, Console(quiet=True))
+    assert measured.hardware.accelerator == {"classifier": "edgetpu", "detector": "edgetpu"}
+    assert all(file.endswith("_edgetpu.tflite") for file in measured.models)
 
 
 def test_after_too_many_deaths_all_models_run_on_the_cpu(models: Path, tmp_path: Path) -> None:

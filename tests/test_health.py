@@ -70,10 +70,19 @@ def test_it_says_how_delivery_stands() -> None:
     assert (said["queued"], said["unheard"], said["dead_letters"], said["dropped"]) == (3, 2, 1, 4)
     assert 60 <= said["oldest_age_s"] < 70
     assert said["outbox"] == {"kept": "disk", "fault": None, "set_aside": None}
-    assert said["accelerator"] == ACCELERATORS
+    assert said["accelerator"] == ACCELERATORS | {"edge_tpu_celsius": None}
     assert said["mqtt"] == {"state": "connected", "server": "mqtt://broker:1883", "reason": None}
     assert said["restarts"] == 5
     assert said["models"] == [{"file": "mask_classifier_int8.tflite", "sha256": "0" * 64, "runs_on": "cpu"}]
+
+
+def test_it_says_how_warm_the_hottest_edge_tpu_is_where_its_driver_does(tmp_path: Path) -> None:
+    health = Health(HealthConfig(), apex=tmp_path)
+    for number, millidegrees in enumerate(("54800", "62300", "-89700")):
+        (tmp_path / f"apex_{number}").mkdir()
+        (tmp_path / f"apex_{number}" / "temp").write_text(f"{millidegrees}\n")
+    said = json.loads(message(health).to_json())["accelerator"]
+    assert said == ACCELERATORS | {"edge_tpu_celsius": 62.3}
 
 
 def test_it_says_how_each_camera_is() -> None:

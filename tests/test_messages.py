@@ -62,11 +62,15 @@ def test_topics_are_those_of_the_contract() -> None:
     assert topics.status == "facemask/pi/status"
     assert topics.violation("door") == "facemask/pi/door/violation"
     assert topics.people("door") == "facemask/pi/door/people"
+    assert topics.order("enabled") == "facemask/pi/enabled/set"
+    assert topics.name_of_order("facemask/pi/enabled/set") == "enabled"
+    assert topics.switch("enabled") == "facemask/pi/enabled/state"
+    assert topics.error == "facemask/pi/error"
 
 
 def test_people_are_counted_by_label() -> None:
     verdicts = [Verdict(TRACK, label, 0.5, 1) for label in (Label.MASK, Label.NO_MASK, Label.MASK)]
-    assert json.loads(people_payload(verdicts)) == {"mask": 2, "no_mask": 1, "undetermined": 0}
+    assert json.loads(people_payload(verdicts, 3)) == {"mask": 2, "no_mask": 1, "undetermined": 0, "violations": 3}
 
 
 def test_uuid7_sorts_by_time_and_never_repeats() -> None:

@@ -29,6 +29,10 @@ class Camera(Protocol):
         """Whether frames can come: False when what reads them has ended, or hangs."""
         ...
 
+    def switch(self, *, on: bool) -> None:
+        """Let go of the device for a while, or take it again; nothing of a recording, which waits to be read."""
+        ...
+
     def close(self) -> None:
         """Let go of the device; iterating ends."""
         ...

@@ -6,6 +6,7 @@ for ever, nothing in this process can help, and ``is_alive`` says so.
 
 import dataclasses
 import logging
+import math
 import random
 import threading
 import time
@@ -55,6 +56,8 @@ class LiveCamera:
         self._newest: Frame | None = None
         self._fresh = threading.Condition()
         self._closing = threading.Event()
+        self._is_on = threading.Event()
+        self._is_on.set()
         self._state, self._reason = CameraState.OPENING, ""
         self._size: tuple[int, int] | None = None
         self._frames = 0
@@ -97,9 +100,17 @@ class LiveCamera:
         """Whether the thread runs and comes back from its calls of the driver."""
         return self._thread.is_alive() and time.monotonic() - self._called < self._hangs
 
+    def switch(self, *, on: bool) -> None:
+        """Let go of the camera after the picture that is being read, or open it again."""
+        if on:
+            self._is_on.set()
+        else:
+            self._is_on.clear()
+
     def close(self) -> None:
         """Stop the thread; a read that hangs in the driver ends with the process."""
         self._closing.set()
+        self._is_on.set()
         with self._fresh:
             self._fresh.notify_all()
         self._thread.join(CLOSE_TIMEOUT)
@@ -107,9 +118,10 @@ class LiveCamera:
     def _capture(self) -> None:
         backoff = SHORTEST_BACKOFF
         while not self._closing.is_set():
+            self._rest_while_off()
             started = time.monotonic()
             try:
-                if self._read_until_lost():
+                if self._read_until_lost() or not self._is_on.is_set():
                     continue
             except CameraLostError as error:
                 self._lost(CameraState.LOST, str(error))
@@ -125,6 +137,17 @@ class LiveCamera:
             backoff = min(2 * backoff, LONGEST_BACKOFF)
             self._log(pause)
             self._pause(pause)
+
+    def _rest_while_off(self) -> None:
+        if self._is_on.is_set():
+            return
+        self._state, self._reason = CameraState.OFF, ""
+        with self._fresh:
+            self._newest = None
+        # However long it is off, no driver hangs.
+        self._called = math.inf
+        self._is_on.wait()
+        self._state = CameraState.OPENING
 
     def _log(self, pause: float) -> None:
         now = time.monotonic()
@@ -143,7 +166,7 @@ class LiveCamera:
         capture = self._open_capture()
         try:
             self._watch.opened(time.monotonic())
-            while not self._closing.is_set():
+            while self._is_on.is_set() and not self._closing.is_set():
                 self._called = time.monotonic()
                 picture = capture.read()
                 fault = self._watch.fault(picture.image, time.monotonic())

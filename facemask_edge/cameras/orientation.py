@@ -93,6 +93,10 @@ class TurnedCamera:
         """As ``Camera``."""
         return self._camera.is_alive
 
+    def switch(self, *, on: bool) -> None:
+        """As ``Camera``."""
+        self._camera.switch(on=on)
+
     def close(self) -> None:
         """As ``Camera``."""
         self._camera.close()

@@ -73,6 +73,9 @@ class Recording:
         """Reading a file comes back."""
         return True
 
+    def switch(self, *, on: bool) -> None:
+        """As ``Camera``."""
+
     def close(self) -> None:
         """Let go of the file."""
         self._decoder.submit(self._capture.release)
@@ -113,6 +116,9 @@ class PictureFolder:
     def is_alive(self) -> bool:
         """Reading a file comes back."""
         return True
+
+    def switch(self, *, on: bool) -> None:
+        """As ``Camera``."""
 
     def close(self) -> None:
         """Nothing is held open."""

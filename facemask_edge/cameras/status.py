@@ -14,6 +14,8 @@ class CameraState(StrEnum):
     FROZEN = "frozen"
     """It sends the same picture over and over."""
     BLACK = "black"
+    OFF = "off"
+    """It was let go of on purpose."""
     ENDED = "ended"
     """A recording, of which there is no more."""
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from facemask_edge import __version__
-from facemask_edge.check.accelerator import check_accelerator, edge_tpus
+from facemask_edge.check.accelerator import check_accelerator
 from facemask_edge.check.broker import check_brokers
 from facemask_edge.check.cameras import check_cameras
 from facemask_edge.check.finding import Finding, State, ok, problem, warning
@@ -20,6 +20,7 @@ from facemask_edge.check.models import check_models
 from facemask_edge.check.service import check_daemon, check_places, is_running
 from facemask_edge.check.told import is_current, newest, part
 from facemask_edge.config import load_config
+from facemask_edge.edge_tpu_devices import edge_tpu_devices
 from facemask_edge.errors import ConfigError, ServiceError
 
 SCHEMA = "facemask-edge/check/1"
@@ -77,7 +78,7 @@ def _examined(file: Path | None, overrides: Sequence[str]) -> list[Finding]:
         findings.append(problem("outbox", f"the daemon keeps events in memory: {fault}", advice))
     if models is not None:
         accelerators = part(told or {}, "accelerator") if is_used else None
-        findings.append(check_accelerator(config, accelerators, edge_tpus()))
+        findings.append(check_accelerator(config, accelerators, edge_tpu_devices()))
         findings += check_cameras(config, models, part(told or {}, "cameras") if is_used else None)
     return findings
 

@@ -63,6 +63,41 @@ def test_a_stream_gives_the_newest_frame_and_never_a_queue(stream: Stream) -> No
     assert frames[-1].image.mean() > frames[0].image.mean()
 
 
+def test_a_camera_that_is_switched_off_is_let_go_of_and_opened_again(stream: Stream) -> None:
+    url, handler = stream
+    watched: list[str] = []
+
+    def counted() -> Iterator[bytes]:
+        watched.append("opened")
+        try:
+            yield from noisy()
+        finally:
+            watched.append("let go")
+
+    handler.stream = staticmethod(counted)
+    with closing(camera_of(url)) as camera:
+        assert state_within(camera, CameraState.OK)
+        camera.switch(on=False)
+        assert state_within(camera, CameraState.OFF)
+        assert wait_until(lambda: watched == ["opened", "let go"])
+        # Nothing of before is judged later.
+        assert next(iter(camera)) is None
+        assert camera.is_alive
+        frames, losses = camera.status.frames, camera.status.losses
+        camera.switch(on=True)
+        assert state_within(camera, CameraState.OK)
+        assert wait_until(lambda: camera.status.frames > frames)
+        assert camera.status.losses == losses == 0
+
+
+def test_a_camera_that_is_off_can_be_closed(stream: Stream) -> None:
+    camera = camera_of(stream[0])
+    camera.switch(on=False)
+    assert state_within(camera, CameraState.OFF)
+    camera.close()
+    assert wait_until(lambda: not camera.is_alive)
+
+
 def test_a_frame_that_nobody_took_in_time_is_too_old_and_counted(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

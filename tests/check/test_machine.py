@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from facemask_edge.check.accelerator import edge_tpus
 from facemask_edge.check.machine import check_outbox, check_secrets, check_temperature
 from facemask_edge.config import Config
 from facemask_edge.temperature import cpu_temperature
@@ -72,18 +71,3 @@ def test_a_password_is_open_to_all_where_no_folder_keeps_them_out() -> None:
             file.chmod(mode)
             states += [finding.state for finding in check_secrets(config, None)]
     assert states == ["warning", "ok", "ok"]
-
-
-def test_edge_tpus_are_counted_before_and_after_their_first_use(tmp_path: Path) -> None:
-    devices = tmp_path / "dev"
-    devices.mkdir()
-    identities = {"1-1": ("1a6e", "089a"), "1-2": ("18d1", "9302"), "1-3": ("046d", "082d")}
-    for name, (vendor, product) in identities.items():
-        device = tmp_path / "usb" / name
-        device.mkdir(parents=True)
-        (device / "idVendor").write_text(f"{vendor}\n")
-        (device / "idProduct").write_text(f"{product}\n")
-    (tmp_path / "usb" / "1-0:1.0").mkdir()
-    assert edge_tpus(tmp_path / "usb", devices) == 2
-    (devices / "apex_0").touch()
-    assert edge_tpus(tmp_path / "usb", devices) == 3

@@ -11,13 +11,15 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
-CONNECT, CONNACK, PUBLISH, PUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x10, 0x20, 0x30, 0x40, 0xC0, 0xD0, 0xE0
+from paho.mqtt.enums import MessageType as Packet
+
 REFUSALS_5 = range(0x80, 0xA0)
 REFUSALS_3 = range(1, 6)
 HUGE = 200_000_000
 HANDSHAKE = bytes([0x16, 3, 3, 0x40, 0])
 """Begin of a record of TLS, of 16 kB; to a WebSocket it is a line without an end."""
 VERSION_5 = 5
+NOT_AUTHORIZED = 0x87
 
 
 class Manner(Enum):
@@ -29,6 +31,14 @@ class Manner(Enum):
     """It ends the connection at the first PUBLISH of any kind."""
     DROPS_EVENTS = auto()
     """It takes the states, and ends the connection at the first event."""
+    DROPS_SUBSCRIBERS = auto()
+    """It ends the connection when somebody wants to listen, and takes all else."""
+    DENIES_SUBSCRIBERS = auto()
+    """It lets nobody listen, and takes all else."""
+    FLOODS = auto()
+    """It lets listen, and sends one order after the other."""
+    QOS_2 = auto()
+    """It lets listen, and sends an order as nobody asked for."""
     DROPS_ACKNOWLEDGED = auto()
     """It acknowledges an event, and then ends the connection."""
     NEVER_ACKNOWLEDGES = auto()
@@ -51,6 +61,16 @@ class Manner(Enum):
     """A PUBLISH of 200 MB, sent as fast as it is taken."""
     REFUSES = auto()
     """It answers with one reason code after the other, of the version that it is asked in."""
+
+
+TAKE_EVENTS = {
+    Manner.IGNORES_POISON,
+    Manner.DROPS_SUBSCRIBERS,
+    Manner.DENIES_SUBSCRIBERS,
+    Manner.FLOODS,
+    Manner.QOS_2,
+}
+"""Of these, the connection outlives an event that it acknowledged."""
 
 
 class ScriptedBroker:
@@ -123,7 +143,7 @@ class ScriptedBroker:
             except (OSError, EOFError):
                 self.ended += 1
                 raise
-            self.goodbyes += command & 0xF0 == DISCONNECT
+            self.goodbyes += command & 0xF0 == Packet.DISCONNECT
             self._answer(connection, command, body)
 
     def _welcomes(self, connection: socket.socket, turn: int, *, is_version_5: bool) -> bool:
@@ -132,7 +152,7 @@ class ScriptedBroker:
             case Manner.SILENT:
                 return False
             case Manner.HALF_A_CONNACK:
-                connection.sendall(bytes([CONNACK, 3, 0]))
+                connection.sendall(bytes([Packet.CONNACK, 3, 0]))
                 return False
             case Manner.GARBAGE:
                 connection.sendall(self._chance.randbytes(self._chance.randint(1, 5000)))
@@ -145,16 +165,21 @@ class ScriptedBroker:
         while self._manner is Manner.CONNACK_FLOOD:
             connection.sendall(100 * _connack(0, is_version_5=is_version_5))
         if self._manner is Manner.HUGE_PACKET:
-            connection.sendall(bytes([PUBLISH]) + _length(HUGE) + struct.pack("!H", 1) + b"t")
+            connection.sendall(bytes([Packet.PUBLISH]) + _length(HUGE) + struct.pack("!H", 1) + b"t")
             for _ in range(HUGE // 65_536):
                 connection.sendall(bytes(65_536))
         return True
 
     def _answer(self, connection: socket.socket, command: int, body: bytes) -> None:
-        if command & 0xF0 == PINGREQ:
-            connection.sendall(bytes([PINGRESP, 0]))
-        if command & 0xF0 != PUBLISH:
-            return
+        match command & 0xF0:
+            case Packet.PINGREQ:
+                connection.sendall(bytes([Packet.PINGRESP, 0]))
+            case Packet.SUBSCRIBE:
+                self._subscribed(connection, body)
+            case Packet.PUBLISH:
+                self._published(connection, command, body)
+
+    def _published(self, connection: socket.socket, command: int, body: bytes) -> None:
         (size,) = struct.unpack("!H", body[:2])
         topic = body[2 : 2 + size].decode()
         self.topics.append(topic)
@@ -168,22 +193,40 @@ class ScriptedBroker:
             case Manner.NEVER_ACKNOWLEDGES | Manner.IGNORES_POISON if self._ignores(body):
                 return
             case Manner.HALF_A_PACKET if is_event:
-                connection.sendall(bytes([PUBACK, 4]) + number)
+                connection.sendall(bytes([Packet.PUBACK, 4]) + number)
                 return
             case Manner.LATER_GARBAGE if is_event:
                 connection.sendall(self._chance.randbytes(self._chance.randint(1, 5000)))
                 return
         if command & 0b110:
-            connection.sendall(bytes([PUBACK, 2]) + number)
+            connection.sendall(bytes([Packet.PUBACK, 2]) + number)
         if is_event:
             self._took(json.loads(body[body.index(b"{", 4 + size) :]))
+
+    def _subscribed(self, connection: socket.socket, body: bytes) -> None:
+        """Answer to a SUBSCRIBE of one topic, of version 5."""
+        if self._manner is Manner.DROPS_SUBSCRIBERS:
+            raise EOFError
+        if self._manner not in {Manner.FLOODS, Manner.QOS_2, Manner.DENIES_SUBSCRIBERS}:
+            return
+        granted = NOT_AUTHORIZED if self._manner is Manner.DENIES_SUBSCRIBERS else 1
+        connection.sendall(bytes([Packet.SUBACK, 4]) + body[:2] + bytes([0, granted]))
+        topic = body[5 : body.index(b"+/set") - 1] + b"/threshold/set"
+        order = struct.pack("!H", len(topic)) + topic
+        if self._manner is Manner.QOS_2:
+            connection.sendall(bytes([Packet.PUBLISH | 4, len(order) + 6]) + order + bytes([0, 1, 0]) + b"0.5")
+        while self._manner is Manner.FLOODS:
+            payload = bytes(self._chance.randrange(20_000))
+            connection.sendall(
+                bytes([Packet.PUBLISH]) + _length(len(order) + 1 + len(payload)) + order + b"\0" + payload
+            )
 
     def _ignores(self, body: bytes) -> bool:
         return self._manner is Manner.NEVER_ACKNOWLEDGES or b'"poison"' in body
 
     def _took(self, event: dict[str, Any]) -> None:
         self.events.append(event)
-        if self._manner is not Manner.IGNORES_POISON:
+        if self._manner not in TAKE_EVENTS:
             raise EOFError
 
 
@@ -194,7 +237,7 @@ def _trickle(connection: socket.socket) -> None:
 
 
 def _connack(code: int, *, is_version_5: bool) -> bytes:
-    return bytes([CONNACK, 3, 0, code, 0] if is_version_5 else [CONNACK, 2, 0, code])
+    return bytes([Packet.CONNACK, 3, 0, code, 0] if is_version_5 else [Packet.CONNACK, 2, 0, code])
 
 
 def _read(connection: socket.socket) -> tuple[int, bytes]:

@@ -28,11 +28,13 @@ from facemask_edge.cameras.capture import MOST_PIXELS, CameraLostError
 from facemask_edge.cameras.jpeg import jpeg_size
 from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError
 from facemask_edge.cameras.recording import Recording, read_picture
-from facemask_edge.config import MqttConfig, load_config
+from facemask_edge.config import Config, MqttConfig, load_config
 from facemask_edge.errors import FacemaskError
 from facemask_edge.events import Changes, Event
 from facemask_edge.manifest import MANIFEST, packaged_models, read_manifest
+from facemask_edge.orders import Orders
 from facemask_edge.store import Store
+from facemask_edge.switches import RefusedError, Switches
 from facemask_edge.video import video_writer
 from tests.motion_jpeg import encoded, grey, part
 
@@ -178,15 +180,35 @@ def broker(content: bytes, _folder: Path) -> None:
             will_topic="status",
             listener=waiting,
             post=lambda told: told(),
+            received=lambda _: None,
         )
         accepted, _ = listening.accept()
         with accepted, suppress(OSError):
             accepted.recv(1000)
             connection.publish_event("topic", b"{}")
+            connection.listen(["t"])
             accepted.sendall(content[1:])
             accepted.shutdown(socket.SHUT_WR)
             assert waiting.ended.wait(5), "the connection has no end"
     connection.wait_until_left()
+
+
+def order(content: bytes, folder: Path) -> None:
+    """What comes on a topic that is listened to: the name, a zero byte, the payload."""
+    name, _, payload = content.partition(b"\0")
+    file = folder / "overrides.json"
+    switches = Switches(Config(), file)
+    with suppress(RefusedError):
+        Orders(switches, {"restart": lambda: None}).carry_out(name.decode(errors="replace"), payload)
+    assert 0 < switches.threshold < 1
+    assert Switches(Config(), file).shown() == switches.shown(), "it holds after the next start"
+
+
+def overrides(content: bytes, folder: Path) -> None:
+    """The file that keeps what was ordered."""
+    file = folder / "overrides.json"
+    file.write_bytes(content)
+    assert 0 < Switches(Config(), file).threshold < 1
 
 
 def _configs(_folder: Path) -> list[bytes]:
@@ -216,6 +238,14 @@ def _answers(_folder: Path) -> list[bytes]:
     ended = bytes([0xE0, 2, 0x8B, 0])
     published = bytes([0x30, 6, 0, 1, 0x74, 0, 0x68, 0x69])
     return [b"\0" + welcome + acknowledged + ended, b"\xff\x20\x02\0\0\x40\x02\0\x01" + published]
+
+
+def _orders(_folder: Path) -> list[bytes]:
+    return [b"enabled\0OFF", b"threshold\x000.75", b"threshold\0default", b"restart\0PRESS"]
+
+
+def _overrides(_folder: Path) -> list[bytes]:
+    return [b'{"enabled": "OFF", "threshold": "0.75"}']
 
 
 def _boxes(_folder: Path) -> list[bytes]:
@@ -273,6 +303,10 @@ TARGETS = (
     Target("boxes", boxes, _boxes, ("converter/scene_file.py",), largest=2_000),
     Target("tflite", tflite, _tflites, ("converter/tflite_file.py",), largest=200_000),
     Target("broker", broker, _answers, ("facemask_edge/broker_connection.py",), largest=300),
+    Target("order", order, _orders, ("facemask_edge/orders.py", "facemask_edge/switches.py"), largest=300),
+    Target(
+        "overrides", overrides, _overrides, ("facemask_edge/switches.py", "facemask_edge/kept_file.py"), largest=500
+    ),
     Target(
         "outbox",
         outbox,

@@ -1,0 +1,134 @@
+"""A short visit to a broker, beside the daemon: what is asked is answered before the next thing is asked."""
+
+import queue
+import secrets
+import ssl
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
+
+import paho.mqtt.client as paho
+
+from facemask_edge.broker_address import BrokerAddress
+from facemask_edge.broker_connection import (
+    CONNECT_TIMEOUT,
+    KEEPALIVE,
+    BoundedClient,
+    Welcome,
+    ending_of,
+    new_client,
+    welcome_of,
+)
+from facemask_edge.config import MqttConfig
+
+PATIENCE = 5.0
+"""Seconds that each answer may take."""
+CHECK_ADDRESS = "is it running, and is its address in mqtt.servers right?"
+CHECK_TLS = "is this its port for TLS, and mqtt.ca the certificate of who signed its own?"
+CHECK_LOGIN = (
+    "write user name and password into /etc/facemask-edge/mqtt_username and mqtt_password, or where mqtt.username and "
+    "mqtt.password_file say; then: sudo systemctl restart facemask-edge"
+)
+
+
+class VisitError(Exception):
+    """The broker is not there, or does not let this device in.
+
+    Args:
+        reason: Why, as a sentence.
+        advice: What to do about it.
+    """
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason)
+        self.advice = advice
+
+
+class BrokerVisit:
+    """One connection to one broker.
+
+    Args:
+        address: Of the broker.
+        config: The section ``mqtt``.
+
+    Raises:
+        ConfigError: A file with a password or a certificate cannot be used.
+    """
+
+    def __init__(self, address: BrokerAddress, config: MqttConfig) -> None:
+        self._address = address
+        self._heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        # Not the daemon's id: that one would be pushed out.
+        client_id = f"facemask-edge-visit-{secrets.token_hex(4)}"
+        self.client = new_client(BoundedClient, address, config, client_id)
+        self.client.on_connect = lambda _c, _d, _f, reason, properties: self._heard.put(
+            ("connected", welcome_of(reason, properties))
+        )
+        self.client.on_disconnect = lambda _c, _d, _f, reason, _p: self._heard.put(("ended", reason))
+        self.client.on_subscribe = lambda _c, _d, _m, reasons, _p: self._heard.put(("subscribed", reasons))
+        self.client.on_publish = lambda _c, _d, _m, reason, _p: self._heard.put(("published", reason))
+        self.client.on_message = self._received
+
+    def __enter__(self) -> Self:
+        """Not connected yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say goodbye."""
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def connect(self) -> None:
+        """Come in.
+
+        Raises:
+            VisitError: Not let in.
+        """
+        try:
+            self.client.connect(self._address.host, self._address.port, keepalive=KEEPALIVE)
+        except (OSError, ValueError) as error:
+            advice = CHECK_TLS if isinstance(error, ssl.SSLError) else CHECK_ADDRESS
+            raise VisitError(ending_of(error).reason, advice) from error
+        except Exception as error:
+            # paho raises others, too, for a WebSocket that is none.
+            raise VisitError(f"it answers with what is no WebSocket: {error}", CHECK_ADDRESS) from error
+        self.client.loop_start()
+        connected: Welcome | None = self.next("connected", CONNECT_TIMEOUT)
+        if connected is None:
+            raise VisitError("it ended the connection before it answered", "does it speak MQTT there, and without TLS?")
+        if connected.refusal is not None:
+            # Its own hint has only the room of a line in a log.
+            reason, _, hint = connected.refusal.partition("; ")
+            raise VisitError(reason, CHECK_LOGIN if "username" in hint else hint or "see its log")
+
+    def next(self, kind: str, seconds: float = PATIENCE) -> Any:  # noqa: ANN401 - what each callback brings
+        """What comes of this kind; None when the connection ends or nothing comes in time.
+
+        Args:
+            kind: ``connected``, ``subscribed``, ``published`` or a topic.
+            seconds: To wait.
+        """
+        for heard, content in self.heard(seconds):
+            if heard == kind:
+                return content
+            if heard == "ended":
+                break
+        return None
+
+    def heard(self, seconds: float) -> Iterator[tuple[str, Any]]:
+        """All that comes in this time, by its kind as for ``next``; of a topic, the payload."""
+        give_up = time.monotonic() + seconds
+        while (left := give_up - time.monotonic()) > 0:
+            try:
+                yield self._heard.get(timeout=left)
+            except queue.Empty:
+                break
+
+    def empty(self, topics: Iterable[str]) -> bool:
+        """Have the broker forget what it retains of these topics; whether it says that it did."""
+        asked = [self.client.publish(topic, "", qos=1, retain=True) for topic in topics]
+        answers = [self.next("published") for _ in asked]
+        return all(answer is not None and not answer.is_failure for answer in answers)
+
+    def _received(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        self._heard.put((message.topic, bytes(message.payload)))

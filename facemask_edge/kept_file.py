@@ -1,0 +1,45 @@
+"""Small files of names and texts that outlive the process, and a power cut."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+LARGEST_FILE = 100_000
+"""Bytes."""
+logger = logging.getLogger(__name__)
+
+
+def read_kept(file: Path) -> dict[str, str]:
+    """What is kept there; nothing where there is no such file, or it is damaged."""
+    try:
+        with file.open("rb") as opened:
+            kept = json.loads(opened.read(LARGEST_FILE))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        logger.warning("%s cannot be read, and is taken for empty: %s", file, error)
+        return {}
+    entries = kept.items() if isinstance(kept, dict) else ()
+    return {name: text for name, text in entries if isinstance(text, str)}
+
+
+def write_kept(file: Path, kept: Mapping[str, str]) -> None:
+    """Replace the file at once, and for good: after a power cut it holds the one or the other.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as opened:
+        json.dump(dict(kept), opened)
+        opened.flush()
+        os.fsync(opened.fileno())
+    new.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,53 @@
+"""Orders that come over MQTT: to change a switch, or to do something once."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from facemask_edge.redaction import printable
+from facemask_edge.switches import SWITCHES, RefusedError, Switches
+
+PRESS = "PRESS"
+"""What an action is ordered by, as by a button of Home Assistant."""
+LONGEST_SHOWN = 100
+"""Characters of an order that are shown."""
+logger = logging.getLogger(__name__)
+
+
+class Orders:
+    """Carries orders out.
+
+    Args:
+        switches: May be changed.
+        actions: May be done, by name; raise ``RefusedError`` where they cannot.
+    """
+
+    def __init__(self, switches: Switches, actions: Mapping[str, Callable[[], None]]) -> None:
+        self._switches = switches
+        self._actions = actions
+
+    def carry_out(self, name: str, payload: bytes) -> None:
+        """Do what one order says.
+
+        Args:
+            name: Of a switch or an action.
+            payload: Its value; ``PRESS`` for an action.
+
+        Raises:
+            RefusedError: It cannot be done, and nothing was changed.
+            OutputError: It is done, but forgotten when the daemon ends.
+        """
+        text = shown(payload)
+        if name in self._actions:
+            if text != PRESS:
+                raise RefusedError(f"send {PRESS}")
+            logger.info("%s was ordered from afar", name)
+            self._actions[name]()
+        elif name in SWITCHES:
+            self._switches.set(name, text)
+        else:
+            raise RefusedError(f"there is no such name; known are {', '.join([*SWITCHES, *self._actions])}")
+
+
+def shown(payload: bytes) -> str:
+    """What somebody sent, to be looked at: in one line, and not long."""
+    return printable(payload.decode(errors="replace"))[:LONGEST_SHOWN]

@@ -1,0 +1,61 @@
+"""``facemask-edge retire``: has the brokers, and with them Home Assistant, forget this device."""
+
+from collections.abc import Callable
+
+from facemask_edge.broker_address import BrokerAddress, parse_address
+from facemask_edge.broker_visit import BrokerVisit, VisitError
+from facemask_edge.config import Config
+from facemask_edge.errors import ServiceError
+from facemask_edge.homeassistant import discovery_topic
+from facemask_edge.messages import Topics
+from facemask_edge.switches import SWITCHES
+
+RETAINED_PATIENCE = 1.0
+"""Seconds that what a broker retains may take."""
+
+
+def retire(config: Config, say: Callable[[str], None]) -> None:
+    """Have each broker forget all that it retains of this device.
+
+    Args:
+        config: The whole configuration.
+        say: Told in a sentence what became of each broker.
+
+    Raises:
+        ServiceError: The device is online, or a broker is not there or does not do it.
+        ConfigError: A file with a password or a certificate cannot be used.
+    """
+    failed = []
+    for address in map(parse_address, config.mqtt.servers):
+        try:
+            count = _forgotten(address, config)
+        except VisitError as error:
+            failed.append(f"{address}: {error}; {error.advice}")
+            continue
+        say(f"{address} has forgotten {count} topics of {config.device_name}")
+    if failed:
+        raise ServiceError("; ".join(failed))
+
+
+def _forgotten(address: BrokerAddress, config: Config) -> int:
+    """How many topics a broker has forgotten.
+
+    Raises:
+        VisitError: It has not.
+        ServiceError: The device is online.
+    """
+    topics = Topics(config.mqtt.prefix, config.device_name)
+    discovery = discovery_topic(config, config.device_name)
+    with BrokerVisit(address, config.mqtt) as visit:
+        visit.connect()
+        visit.client.subscribe([(topics.everything, 1), (discovery, 1)])
+        retained = dict(visit.heard(RETAINED_PATIENCE))
+        if retained.get(topics.status) == b"online":
+            raise ServiceError(f"{config.device_name} is online; stop it first: sudo systemctl stop facemask-edge")
+        # Where it may not read, what it is known to write.
+        known = {topics.status, topics.health, discovery, *map(topics.switch, SWITCHES)}
+        known |= {topics.people(camera.name) for camera in config.cameras}
+        found = {topic for topic in retained if "/" in topic}
+        if not visit.empty(sorted(found or known)):
+            raise VisitError("it does not forget them all", "do its access rules let this device write them?")
+        return len(found or known)

@@ -1,0 +1,136 @@
+"""What can be changed from afar while the daemon runs, and what was: it is kept, and wins over the configuration."""
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facemask_edge.config import Config
+from facemask_edge.errors import OutputError
+from facemask_edge.kept_file import read_kept, write_kept
+
+DEFAULT = "default"
+"""Sent instead of a value, it gives way to the configuration again."""
+logger = logging.getLogger(__name__)
+
+
+class RefusedError(Exception):
+    """Why something that came from afar is not done, as a sentence for who sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnOff:
+    """A switch."""
+
+    title: str
+    description: str
+
+    def parsed(self, text: str) -> bool:
+        """Raises ``RefusedError`` for anything but ON and OFF."""
+        if text.upper() not in {"ON", "OFF"}:
+            raise RefusedError("send ON or OFF")
+        return text.upper() == "ON"
+
+    def shown(self, value: bool) -> str:  # noqa: FBT001 - the one value that it is about
+        """As it is published."""
+        return "ON" if value else "OFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number within bounds."""
+
+    title: str
+    description: str
+    minimum: float
+    maximum: float
+    step: float
+    """Of a control that shows it; any number between the bounds is taken."""
+
+    def parsed(self, text: str) -> float:
+        """Raises ``RefusedError`` for what is no number within the bounds."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not self.minimum <= value <= self.maximum:
+            raise RefusedError(f"send a number from {self.minimum:g} to {self.maximum:g}")
+        return value
+
+    def shown(self, value: float) -> str:
+        """As it is published."""
+        return f"{value:g}"
+
+
+SWITCHES: dict[str, OnOff | Number] = {
+    "enabled": OnOff("Watching", "Whether the cameras are watched; OFF lets go of them, and ends what is open."),
+    "threshold": Number("Threshold", "As `compliance.threshold`.", 0.01, 0.99, 0.01),
+}
+"""By name, which is the topic's, too."""
+
+
+class Switches:
+    """The values in force.
+
+    Args:
+        config: Holds until something else is sent.
+        file: Keeps what was sent; it need not be there.
+    """
+
+    def __init__(self, config: Config, file: Path) -> None:
+        self._file = file
+        self._configured: dict[str, Any] = {"enabled": True, "threshold": config.compliance.threshold}
+        self._sent = _read(file)
+        for name, value in self._sent.items():
+            shown = SWITCHES[name].shown(value)
+            logger.info("%s is %s, as it was set from afar; to have the configured one, send %r", name, shown, DEFAULT)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the cameras are to be watched."""
+        return bool(self._value("enabled"))
+
+    @property
+    def threshold(self) -> float:
+        """Probability of ``no_mask`` above which a face leans to it."""
+        return float(self._value("threshold"))
+
+    def shown(self) -> dict[str, str]:
+        """All of them by name, as they are published."""
+        return {name: switch.shown(self._value(name)) for name, switch in SWITCHES.items()}
+
+    def set(self, name: str, text: str) -> None:
+        """Change one of them, and keep it.
+
+        Args:
+            name: Of ``SWITCHES``.
+            text: Its value, or ``default``.
+
+        Raises:
+            RefusedError: That is no value for it; nothing is changed.
+            OutputError: It is in force, but lost when the daemon ends.
+        """
+        if text.lower() == DEFAULT:
+            self._sent.pop(name, None)
+        else:
+            self._sent[name] = SWITCHES[name].parsed(text)
+        logger.info("%s is %s now, as it was set from afar", name, self.shown()[name])
+        try:
+            write_kept(self._file, {name: SWITCHES[name].shown(value) for name, value in self._sent.items()})
+        except OSError as error:
+            raise OutputError(f"{self._file}: {error.strerror}; it holds until the daemon ends") from error
+
+    def _value(self, name: str) -> Any:  # noqa: ANN401 - a bool or a number, as the switch is
+        return self._sent.get(name, self._configured[name])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What was sent and is a value still."""
+    sent = {}
+    for name, text in read_kept(file).items():
+        try:
+            sent[name] = SWITCHES[name].parsed(text)
+        except (RefusedError, KeyError):
+            logger.warning("%s: %s cannot be %.60r any more; the configured value holds", file, name, text)
+    return sent

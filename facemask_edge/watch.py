@@ -1,0 +1,45 @@
+"""One camera in the daemon's loop."""
+
+from facemask_edge.cameras import is_live, open_camera
+from facemask_edge.cameras.capture import WAIT_FOR_FRAME
+from facemask_edge.cameras.status import CameraState, CameraStatus
+from facemask_edge.config import CameraConfig, Config
+from facemask_edge.pipeline import Models, Pipeline
+
+
+class Watch:
+    """One camera on its way through the loop: where its frames come from and who judges them."""
+
+    def __init__(self, config: Config, camera: CameraConfig, models: Models) -> None:
+        self.name = camera.name
+        # One of several must not let the others wait.
+        wait = WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0
+        self.camera = open_camera(camera, wait=wait, detector_input=models.detector_input)
+        self.frames = iter(self.camera)
+        self.is_live = is_live(camera.source)
+        self.pipeline = Pipeline(config, camera, models, is_live=self.is_live)
+        self.size: tuple[int, int] | None = None
+        """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
+        self.people = ""
+        self.judged = 0
+        """Frames."""
+        self.last_judged = 0.0
+        """When its newest frame was judged, by the monotonic clock."""
+        self.has_ended = False
+        """Whether it is a recording of which there is no more."""
+        self.is_on = True
+
+    @property
+    def status(self) -> CameraStatus:
+        """How the camera is; of a recording, what was judged of it."""
+        if status := self.camera.status:
+            return status
+        state = CameraState.OPENING if self.size is None else CameraState.OK
+        if self.has_ended or not self.is_on:
+            state = CameraState.ENDED if self.has_ended else CameraState.OFF
+        return CameraStatus(state, "", self.size, self.judged, 0)
+
+    def switch(self, *, on: bool) -> None:
+        """Let go of the camera for a while, or take it again."""
+        self.is_on = on
+        self.camera.switch(on=on)
