@@ -79,6 +79,8 @@ def _as_told(subject: str, told: object) -> Finding:
     if not isinstance(told, dict):
         return warning(subject, "the daemon uses it and has not said how it is", "see its log, or stop it")
     state, reason = told.get("state"), told.get("reason")
+    if state == CameraState.OFF:
+        return warning(subject, "it is switched off", "switch it on from where it was: Home Assistant, or MQTT")
     if state != CameraState.OK:
         return problem(
             subject,
