@@ -34,6 +34,8 @@ MOST_RECEIVED = 65_536
 """Bytes of the largest packet that the broker may send."""
 LONGEST_ORDER = 1_000
 """Bytes of a payload that are looked at."""
+PACKET_OVERHEAD = 64
+"""More than a PUBLISH adds to topic and payload, properties included."""
 QOS_2 = 0x04
 """Of a PUBLISH packet's first byte."""
 INFLIGHT = 20
@@ -61,8 +63,8 @@ class Welcome:
     """Why it refuses; None when it does not."""
     is_lasting: bool
     """Whether a refusal is one that no later try mends, but a user."""
-    max_packet: int | None
-    """Bytes of the largest packet that it takes; None when it does not say."""
+    max_packet: float
+    """Bytes of the largest packet that it takes."""
     window: int
     """Events that it takes before they are acknowledged."""
 
@@ -136,6 +138,7 @@ class BrokerConnection:
         self._leave_until = math.inf
         self._is_reached = False
         self._was_accepted = False
+        self._max_packet = math.inf
         self._client = self._new_client(config, client_id, will_topic)
         self._thread = threading.Thread(target=self._serve, name="mqtt", daemon=True)
         self._thread.start()
@@ -165,6 +168,10 @@ class BrokerConnection:
         else:
             _, number = self._client.subscribe([(topic, 1) for topic in topics])
         return number
+
+    def is_too_large(self, topic: str, payload: bytes) -> bool:
+        """Whether the broker would answer such a packet with a disconnect, not with a PUBACK: it must not be sent."""
+        return len(topic.encode()) + len(payload) + PACKET_OVERHEAD > self._max_packet
 
     def leave(self) -> None:
         """Disconnect politely: the broker does not publish the last will."""
@@ -244,6 +251,7 @@ class BrokerConnection:
                 raise ValueError("a second CONNACK")
             self._was_accepted = not reason.is_failure
             welcome = welcome_of(reason, properties)
+            self._max_packet = welcome.max_packet
             client.heed_receive_maximum(getattr(properties, "ReceiveMaximum", INFLIGHT))
             self._post(lambda: self._listener.welcomed(self, welcome))
 
@@ -424,6 +432,6 @@ def welcome_of(reason: ReasonCode, properties: Properties | None) -> Welcome:
     return Welcome(
         refusal=refusal,
         is_lasting=reason.value in REFUSED_CREDENTIALS | {UNSUPPORTED_PROTOCOL},
-        max_packet=getattr(properties, "MaximumPacketSize", None),
+        max_packet=getattr(properties, "MaximumPacketSize", math.inf),
         window=max(1, min(INFLIGHT, receive_maximum) - STATES),
     )

@@ -42,5 +42,9 @@ class Extras:
             if not self.may_ask(what):
                 logger.warning("the broker ends each connection on which this device is to %s; it gives that up", what)
         is_suspicious = bool(unanswered)
-        self._asked.clear()
+        self.forget_what_was_asked()
         return is_suspicious
+
+    def forget_what_was_asked(self) -> None:
+        """Nothing is on its way any more."""
+        self._asked.clear()

@@ -89,8 +89,9 @@ class AcceleratorHealth(Part):
     )
 
     edge_tpu_celsius: float | None = Field(
+        None,
         description="Of the Edge TPU, of several the hottest, in degrees Celsius; null where no driver measures it: "
-        "that of PCIe does, USB has none."
+        "that of PCIe does, USB has none.",
     )
 
 

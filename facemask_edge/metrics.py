@@ -71,6 +71,7 @@ def _of_device(health: HealthMessage) -> Iterator[Metric]:
         "throttled", "1 while the Pi is slowed down.", None if health.throttled is None else bool(health.throttled)
     )
     yield _gauge("edge_tpu_deaths", "Ends by the Edge TPU's library before.", health.accelerator.edge_tpu_deaths)
+    yield _gauge("edge_tpu_temperature_celsius", "Of the Edge TPU.", health.accelerator.edge_tpu_celsius)
     yield _gauge("warning", "1 for each warning there is.", warnings, ["code", "camera"])
 
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt.reasoncodes import ReasonCode
@@ -25,10 +24,10 @@ from facemask_edge.config import MqttConfig
 from facemask_edge.delivery import BrokerState, Delivery
 from facemask_edge.errors import ConfigError
 from facemask_edge.events import Changes, Event, Key, Message
-from facemask_edge.extras import Extras
 from facemask_edge.holds import Holds
 from facemask_edge.inflight import Inflight
 from facemask_edge.messages import Topics
+from facemask_edge.states import States
 from facemask_edge.store import Store
 from facemask_edge.suspects import Suspects
 
@@ -39,8 +38,6 @@ ACKNOWLEDGE_TIMEOUT = 60.0
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
 RETURN_INTERVAL = 60.0
 """Seconds between two tries whether the first server is back, while another one is used."""
-PACKET_OVERHEAD = 64
-"""More than a PUBLISH adds to topic and payload, properties included."""
 MOST_POSTED = 1_000
 """What is done at the most between two commits."""
 HANGS = 30.0
@@ -49,7 +46,6 @@ FIGURES_INTERVAL = 0.5
 """Seconds between two pictures of the state for others to read."""
 MOST_RECEIVED = 100
 """Orders that wait to be carried out; more are not taken."""
-LISTEN = "listen to orders"
 
 SUCCESS = 0x00
 NO_MATCHING_SUBSCRIBERS = 0x10
@@ -58,16 +54,6 @@ PERMANENT_REFUSALS = {0x90: "topic name invalid", 0x95: "packet too large", 0x99
 """What no later try can mend: such an event becomes a dead letter. All other refusals are the device's or the
 broker's state, and the queue waits."""
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """The newest payload of a topic."""
-
-    payload: str
-    qos: int
-    extra: str | None
-    """What a broker need not let this device do by it."""
 
 
 class Publisher:
@@ -90,9 +76,8 @@ class Publisher:
         self._servers = [parse_address(server) for server in config.servers]
         check_brokers(config, self._servers)
         self._store = store
-        self._listen_to = listen_to
         self._received: queue.Queue[Received] = queue.Queue(MOST_RECEIVED)
-        self._extras = Extras()
+        self._states = States(listen_to)
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._changes = Changes()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
@@ -108,13 +93,11 @@ class Publisher:
         self._connected_at = 0.0
         self._next_return = 0.0
         self._give_up_at = 0.0
-        self._max_packet: int | None = None
         self._inflight = Inflight()
         self._suspects = Suspects()
         self._stepped_aside: list[Message] = []
         """Suspects that are sent when they are due."""
         self._holds = Holds()
-        self._latest: dict[str, _State] = {}
         self._waiting_for_empty: list[threading.Event] = []
         self._unheard = 0
         self._state = BrokerState.CONNECTING
@@ -168,9 +151,9 @@ class Publisher:
         """
 
         def publish() -> None:
-            self._latest[topic] = _State(payload, 1 if extra else qos, extra)
+            self._states.set(topic, payload, qos=qos, extra=extra)
             if self._is_connected and self._connection:
-                self._publish_state(self._connection, topic)
+                self._states.tell(self._connection, topic)
 
         self._posted.put(publish)
 
@@ -337,19 +320,13 @@ class Publisher:
         self._state, self._reason = BrokerState.CONNECTED, None
         self._connected_at = time.monotonic()
         self._next_return = time.monotonic() + RETURN_INTERVAL * _jitter()
-        self._max_packet = welcome.max_packet
         self._holds.clear()
         self._suspects.connected()
         self._send_again()
         logger.info("connected to %s", connection.address)
         online = connection.publish_state(self._status_topic, "online", qos=1)
         self._inflight.open(online.mid, widest_window=welcome.window)
-        for topic in self._latest:
-            self._publish_state(connection, topic)
-        if self._listen_to and self._extras.may_ask(LISTEN):
-            number = connection.listen(self._listen_to)
-            if number is not None:
-                self._extras.asked(number, LISTEN)
+        self._states.connected(connection)
 
     def closed(self, connection: BrokerConnection, ending: Ending) -> None:
         """The connection has ended, or never was."""
@@ -363,9 +340,7 @@ class Publisher:
         """The broker answered to an event, to a state or to the wish to listen."""
         if connection is not self._connection:
             return
-        extra = self._extras.answered(number)
-        if extra is not None and reason.is_failure:
-            logger.warning("%s does not let this device %s: %s", connection.address, extra, reason)
+        self._states.answered(connection, number, reason)
         if number not in self._inflight:
             return
         message = self._inflight.acknowledged(number)
@@ -404,7 +379,7 @@ class Publisher:
         was_connected, self._is_connected = self._is_connected, False
         if was_connected and time.monotonic() - self._connected_at >= LONGEST_BACKOFF:
             self._backoff = SHORTEST_BACKOFF
-        if not self._extras.ended(by_broker=ending.by_broker) and ending.by_broker:
+        if not self._states.disconnected(by_broker=ending.by_broker) and ending.by_broker:
             self._look_for_a_reason()
         self._inflight.clear()
         connection.leave()
@@ -464,7 +439,7 @@ class Publisher:
         held = self._holds.topics
         while (room := self._inflight.room) and (messages := self._store.take(room, except_topics=held)):
             for message in messages:
-                if self._is_too_large(message.topic, message.payload):
+                if connection.is_too_large(message.topic, message.payload):
                     self._bury(message.key, PERMANENT_REFUSALS[0x95])
                 elif self._suspects.suspects(message):
                     self._stepped_aside.append(message)
@@ -473,20 +448,6 @@ class Publisher:
 
     def _send(self, connection: BrokerConnection, message: Message) -> None:
         self._inflight.add(connection.publish_event(message.topic, message.payload), message)
-
-    def _publish_state(self, connection: BrokerConnection, topic: str) -> None:
-        state = self._latest[topic]
-        if self._is_too_large(topic, state.payload.encode()):
-            logger.debug("%s is larger than %s takes", topic, connection.address)
-        elif state.extra is None:
-            connection.publish_state(topic, state.payload, qos=state.qos)
-        elif self._extras.may_ask(state.extra):
-            self._extras.asked(connection.publish_state(topic, state.payload, qos=state.qos).mid, state.extra)
-
-    def _is_too_large(self, topic: str, payload: bytes) -> bool:
-        size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD
-        # A broker answers a packet above its maximum with a disconnect, not with a PUBACK: never send one.
-        return self._max_packet is not None and size > self._max_packet
 
     def _bury(self, key: Key, reason: str) -> None:
         logger.error("event %d can never be delivered (%s); kept as a dead letter", key.sequence, reason)

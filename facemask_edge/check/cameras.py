@@ -79,13 +79,15 @@ def _as_told(subject: str, told: object) -> Finding:
     if not isinstance(told, dict):
         return warning(subject, "the daemon uses it and has not said how it is", "see its log, or stop it")
     state, reason = told.get("state"), told.get("reason")
-    if state not in (CameraState.OK, CameraState.ENDED, CameraState.OFF):
+    if state == CameraState.OFF:
+        return warning(subject, "it is switched off", "switch it on from where it was: Home Assistant, or MQTT")
+    if state != CameraState.OK:
         return problem(
             subject,
             f"the daemon says: {state}{f', {reason}' if reason else ''}",
             "plug it in, or restart it: the daemon finds it again",
         )
-    return ok(subject, f"{told.get('width')} x {told.get('height')}, {told.get('judged')} frames judged by the daemon: {state}")
+    return ok(subject, f"{told.get('width')} x {told.get('height')}, {told.get('judged')} frames judged by the daemon")
 
 
 def _advice(config: CameraConfig) -> str:

@@ -1,0 +1,73 @@
+"""What a publisher sends that is no event: states, of which only the newest counts, and the wish to hear orders.
+
+None of it is worth a connection: see ``extras.py`` for what a broker may forbid.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from facemask_edge.broker_connection import BrokerConnection
+from facemask_edge.extras import Extras
+
+LISTEN = "listen to orders"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The newest payload of a topic."""
+
+    payload: str
+    qos: int
+    extra: str | None
+    """What a broker need not let this device do by it."""
+
+
+class States:
+    """All retained states, for one connection after the other.
+
+    Args:
+        listen_to: Topics on which orders come.
+    """
+
+    def __init__(self, listen_to: Sequence[str]) -> None:
+        self._listen_to = listen_to
+        self._extras = Extras()
+        self._latest: dict[str, _State] = {}
+
+    def set(self, topic: str, payload: str, *, qos: int, extra: str | None) -> None:
+        """The newest payload of a topic; ``extra`` is what this does to a broker that may forbid it."""
+        self._latest[topic] = _State(payload, 1 if extra else qos, extra)
+
+    def tell(self, connection: BrokerConnection, topic: str) -> None:
+        """Send the newest payload of a topic."""
+        state = self._latest[topic]
+        if connection.is_too_large(topic, state.payload.encode()):
+            logger.debug("%s is larger than %s takes", topic, connection.address)
+        elif state.extra is None:
+            connection.publish_state(topic, state.payload, qos=state.qos)
+        elif self._extras.may_ask(state.extra):
+            self._extras.asked(connection.publish_state(topic, state.payload, qos=state.qos).mid, state.extra)
+
+    def connected(self, connection: BrokerConnection) -> None:
+        """Send all, and listen: a connection is new."""
+        self._extras.forget_what_was_asked()
+        for topic in self._latest:
+            self.tell(connection, topic)
+        if self._listen_to and self._extras.may_ask(LISTEN):
+            number = connection.listen(self._listen_to)
+            if number is not None:
+                self._extras.asked(number, LISTEN)
+
+    def answered(self, connection: BrokerConnection, number: int, reason: ReasonCode) -> None:
+        """The broker answered to something, which may be one of these."""
+        extra = self._extras.answered(number)
+        if extra is not None and reason.is_failure:
+            logger.warning("%s does not let this device %s: %s", connection.address, extra, reason)
+
+    def disconnected(self, *, by_broker: bool) -> bool:
+        """The connection has ended; whether one of these may be why."""
+        return self._extras.ended(by_broker=by_broker)
