@@ -27,8 +27,8 @@ from tests.judge_recordings import as_in_the_ground_truth
 from tests.make_recordings import RECORDINGS
 
 COUNT = 4
-LEAST_RATIO = 0.9
-"""Of the frames a second at once to those one after the other."""
+MOST_COST = 1.1
+"""Of the processor time at once to that one after the other: on a busy machine, seconds say more about the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +119,20 @@ def main() -> None:
     for name, runs in (("one after the other", alone), ("at once", together)):
         rates = [run.frames_per_second for run in runs]
         table.add_row(f"frames a second, {name}", f"{statistics.median(rates):.0f}", f"{min(rates):.0f}", "")
-    table.add_row("ratio", f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", f"at least {LEAST_RATIO:g}")
-    table.add_row("ratio of processor time", f"{statistics.median(processor):.2f}", f"{max(processor):.2f}", "")
+    table.add_row("ratio of frames a second", f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", "")
+    table.add_row(
+        "ratio of processor time",
+        f"{statistics.median(processor):.2f}",
+        f"{max(processor):.2f}",
+        f"at most {MOST_COST:g}",
+    )
     table.add_row("frames ahead of another camera", f"{statistics.median(gaps):.0f}", f"{max(gaps)}", "at most 1")
     table.add_row("judged as the ground truth says", "yes" if is_right else "no", "", "yes")
     console.print(table)
     if options.json:
         told = {"alone": [asdict(run) for run in alone], "together": [asdict(run) for run in together]}
         options.json.write_text(json.dumps(told, indent=2) + "\n")
-    sys.exit(not (statistics.median(ratios) >= LEAST_RATIO and max(gaps) <= 1 and is_right))
+    sys.exit(not (statistics.median(processor) <= MOST_COST and max(gaps) <= 1 and is_right))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def _as_told(subject: str, told: object) -> Finding:
     state, reason = told.get("state"), told.get("reason")
     if state == CameraState.OFF:
         return warning(subject, "it is switched off", "switch it on from where it was: Home Assistant, or MQTT")
-    if state != CameraState.OK:
+    if state not in (CameraState.OK, CameraState.ENDED):
         return problem(
             subject,
             f"the daemon says: {state}{f', {reason}' if reason else ''}",
