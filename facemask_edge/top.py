@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
@@ -30,6 +30,7 @@ from facemask_edge.broker_connection import (
 from facemask_edge.config import Config
 from facemask_edge.devices import Devices, Row
 from facemask_edge.errors import ServiceError
+from facemask_edge.redaction import printable
 
 QUIET, LONGEST_WAIT = 1.0, 5.0
 """Seconds without a message after which all that a broker keeps has come, and those after which enough has."""
@@ -152,7 +153,7 @@ class _Listener:
         self._config = config
         self._client: BoundedClient | None = None
         self._answered = threading.Event()
-        self._fault: str | None = None
+        self._fault = ""
         self._address: BrokerAddress | None = None
         self._heard_at = 0.0
         self.is_connected = False
@@ -171,18 +172,15 @@ class _Listener:
         faults = []
         for server in self._config.mqtt.servers:
             self._address = parse_address(server)
-            fault = self._try(self._address)
-            if fault is None:
+            if self._try(self._address):
                 return
-            faults.append(f"{self._address}: {fault}")
+            faults.append(f"{self._address}: {self._fault}")
         raise ServiceError(f"{', '.join(faults)}; is it running, and are mqtt.servers and mqtt.username right?")
 
     def try_again(self) -> None:
         """Connect again, if that works by now."""
-        try:
+        with suppress(ServiceError):
             self.connect()
-        except ServiceError as error:
-            self._fault = str(error).partition(";")[0]
 
     def wait_until_quiet(self) -> None:
         """Wait until nothing came for a while."""
@@ -195,26 +193,28 @@ class _Listener:
         if self._client is not None:
             self._client.disconnect()
 
-    def _try(self, address: BrokerAddress) -> str | None:
-        """Connect to one broker; what went wrong."""
+    def _try(self, address: BrokerAddress) -> bool:
+        """Connect to one broker and subscribe; whether that worked."""
         self._answered.clear()
         self._fault = "it ended the connection before it answered"
         client = new_client(BoundedClient, address, self._config.mqtt, f"facemask-edge-top-{secrets.token_hex(4)}")
         client.on_connect = self._welcomed
         client.on_subscribe = self._subscribed
         client.on_message = self._received
+        self._client = client
         try:
             client.connect(address.host, address.port, keepalive=KEEPALIVE, properties=self._bounds())
         except (OSError, ValueError) as error:
-            return ending_of(error).reason
+            self._fault = ending_of(error).reason
+            return False
         except Exception as error:  # noqa: BLE001 - paho raises others, too, for a WebSocket that is none
-            return f"it answers with what is no WebSocket: {error}"
-        self._client = client
+            self._fault = printable(f"it answers with what is no WebSocket: {error}")
+            return False
         threading.Thread(target=self._listen, args=(client,), name="listener", daemon=True).start()
         if not self._answered.wait(CONNECT_TIMEOUT):
             self._fault = "it does not answer"
             client.disconnect()
-        return None if self.is_connected else self._fault
+        return self.is_connected
 
     def _bounds(self) -> Properties | None:
         """What the broker is asked not to send; MQTT 3.1.1 has no word for that."""
@@ -225,14 +225,16 @@ class _Listener:
         return properties
 
     def _listen(self, client: BoundedClient) -> None:
+        fault = ""
         try:
             client.loop_forever()
         except Exception as error:  # noqa: BLE001 - whatever a broker sends that is no MQTT
-            self._fault = f"it sent what is no answer: {error}"
-        if self.is_connected:
-            self._fault = self._fault or "it ended the connection"
-        self.is_connected = False
-        self._answered.set()
+            fault = printable(f"it sent what is no answer: {error}")
+        if client is self._client:
+            if fault or self.is_connected:
+                self._fault = fault or "it ended the connection"
+            self.is_connected = False
+            self._answered.set()
 
     def _welcomed(self, client: paho.Client, _data: object, _flags: object, reason: ReasonCode, _more: object) -> None:
         refusal = welcome_of(reason, None).refusal
@@ -250,7 +252,7 @@ class _Listener:
             client.disconnect()
             return
         self._heard_at = time.monotonic()
-        self.is_connected, self._fault = True, None
+        self.is_connected = True
         self._answered.set()
 
     def _received(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from rich.console import Console
 from facemask_edge.devices import Devices
 from facemask_edge.top import shown
 from tests.conftest import Mosquitto, free_port
+from tests.faults.scripted_broker import Manner, ScriptedBroker
 from tests.subscriber import Subscriber, wait_until
 from tests.test_cli import assert_explained, facemask_edge
 from tests.test_devices import HEALTH
@@ -62,6 +63,14 @@ def test_a_broker_that_is_away_or_refuses_is_explained(new_mosquitto: Callable[.
     closed = new_mosquitto("allow_anonymous false").start()
     ended = facemask_edge("top", "--set", f"mqtt.servers=['{closed.url}']")
     assert_explained(ended, 69, f"{closed.url}: Not authorized; is it running", "mqtt.username")
+
+
+@pytest.mark.parametrize("manner", [Manner.GARBAGE, Manner.REFUSES])
+def test_what_is_no_broker_is_explained(manner: Manner) -> None:
+    with closing(ScriptedBroker(manner)) as broker:
+        ended = facemask_edge("top", "--once", "--set", f"mqtt.servers=['{broker.url}']")
+    assert_explained(ended, 69, f"{broker.url}: ", "; is it running")
+    assert ended.stderr.strip().isprintable()
 
 
 def test_what_is_no_name_of_a_device_is_a_wrong_usage() -> None:
