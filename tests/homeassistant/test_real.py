@@ -1,15 +1,27 @@
-"""What the real Home Assistant makes of a device that tells it over MQTT what it has."""
+"""What the real Home Assistant makes of the real daemon."""
 
+import itertools
 import json
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
-from typing import Any
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from facemask_edge.cameras.recording import Recording
+from facemask_edge.config import Config
+from facemask_edge.homeassistant import LONGEST_DELAY, discovery_topic
 from tests.conftest import MOSQUITTO, NO_MOSQUITTO, Mosquitto
 from tests.homeassistant.debian import make_root, why_not
 from tests.homeassistant.home_assistant import HomeAssistant, running
+from tests.motion_jpeg import MotionJpeg, encoded, part
 from tests.subscriber import Subscriber, wait_until
+from tests.test_daemon import RECORDINGS, facemask_edge_run
+from tests.test_remote_control import Stream, refused
+from tests.test_remote_control import running as daemon
 
 REASON = why_not() or (None if MOSQUITTO else NO_MOSQUITTO)
 pytestmark = [
@@ -18,88 +30,35 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 
-TOPIC = "homeassistant/device/facemask_pi/config"
-BIRTH = "homeassistant/status"
-DEVICE = "facemask/pi"
-STATUS = f"{DEVICE}/status"
-VIOLATION = f"{DEVICE}/door/violation"
-PEOPLE = f"{DEVICE}/door/people"
-HEALTH = f"{DEVICE}/health"
-ENABLED = f"{DEVICE}/enabled"
-THRESHOLD = f"{DEVICE}/threshold"
-RESTART = f"{DEVICE}/restart/set"
-EVENT = "event.entrance_violation"
-BUTTON = "button.entrance_restart"
-STATES = {
-    "sensor.entrance_without_a_mask": "2",
-    "binary_sensor.entrance_camera": "off",
-    "switch.entrance_enabled": "on",
-    "number.entrance_threshold": "0.9",
+OF_A_CAMERA = {
+    "event.pi_{}_violation",
+    "binary_sensor.pi_{}_violation_now",
+    "sensor.pi_{}_people_with_mask",
+    "sensor.pi_{}_people_without_mask",
+    "sensor.pi_{}_people_undetermined",
+    "sensor.pi_{}_state",
+    "sensor.pi_{}_frames_per_second",
+    "sensor.pi_{}_latency",
 }
-"""Once the device is online and has told all; the two others show the time when something was last done."""
-ENTITIES = {EVENT, BUTTON, *STATES}
+OF_THE_DEVICE = {
+    "binary_sensor.pi_warning",
+    "sensor.pi_events_that_wait",
+    "sensor.pi_dead_letters",
+    "sensor.pi_processor_temperature",
+    "switch.pi_watching",
+    "number.pi_threshold",
+    "button.pi_restart",
+}
+EVENT, NOW, STATE = "event.pi_door_violation", "binary_sensor.pi_door_violation_now", "sensor.pi_door_state"
+WATCHING, THRESHOLD = "switch.pi_watching", "number.pi_threshold"
+ONLINE = {WATCHING: "on", THRESHOLD: "0.5", STATE: "ok", "binary_sensor.pi_warning": "off"}
+HEALTH = ("--set", "health.interval=1")
+TOPIC = discovery_topic(Config(), "pi")
 
 
-def component(platform: str, key: str, name: str, **settings: Any) -> dict[str, Any]:
-    return {"platform": platform, "unique_id": f"facemask_pi_{key}", "name": name, **settings}
-
-
-def announcement() -> dict[str, Any]:
-    """The device and all that it has."""
-    return {
-        "device": {"identifiers": ["facemask_pi"], "name": "Entrance", "sw_version": "1.2.3"},
-        "origin": {"name": "facemask-edge"},
-        "availability_topic": STATUS,
-        "availability_template": "{{ 'online' if value == 'online' else 'offline' }}",
-        "components": {
-            "violation": component(
-                "event",
-                "violation",
-                "Violation",
-                state_topic=VIOLATION,
-                event_types=["violation_start", "violation_end"],
-                qos=1,
-            ),
-            "no_mask": component(
-                "sensor",
-                "no_mask",
-                "Without a mask",
-                state_topic=PEOPLE,
-                value_template="{{ value_json.no_mask }}",
-                state_class="measurement",
-            ),
-            "camera": component(
-                "binary_sensor",
-                "camera",
-                "Camera",
-                state_topic=HEALTH,
-                value_template="{{ 'OFF' if value_json.cameras.door.state == 'ok' else 'ON' }}",
-                device_class="problem",
-                entity_category="diagnostic",
-            ),
-            "enabled": component(
-                "switch",
-                "enabled",
-                "Enabled",
-                command_topic=f"{ENABLED}/set",
-                state_topic=f"{ENABLED}/state",
-                payload_on="on",
-                payload_off="off",
-            ),
-            "threshold": component(
-                "number",
-                "threshold",
-                "Threshold",
-                command_topic=f"{THRESHOLD}/set",
-                state_topic=f"{THRESHOLD}/state",
-                min=0.5,
-                max=1,
-                step=0.01,
-                entity_category="config",
-            ),
-            "restart": component("button", "restart", "Restart", command_topic=RESTART, device_class="restart"),
-        },
-    }
+def entities(*cameras: str) -> set[str]:
+    """The ids that a device with these cameras has."""
+    return OF_THE_DEVICE | {entity.format(camera) for camera in cameras for entity in OF_A_CAMERA}
 
 
 @pytest.fixture(scope="module")
@@ -115,110 +74,127 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HomeAssist
 
 
 @pytest.fixture
-def device(house: tuple[HomeAssistant, Mosquitto]) -> Iterator[Subscriber]:
-    """The device's own client, which has announced it and told all; it hears everything."""
-    home, broker = house
-    client = Subscriber(broker.port)
-    told = {
-        STATUS: "online",
-        PEOPLE: '{"mask": 1, "no_mask": 2, "undetermined": 0}',
-        HEALTH: '{"cameras": {"door": {"state": "ok"}}}',
-        f"{ENABLED}/state": "on",
-        f"{THRESHOLD}/state": "0.9",
-    }
-    client.publish(TOPIC, json.dumps(announcement()), retain=True)
-    for topic, payload in told.items():
-        client.publish(topic, payload, retain=True)
-    for entity, state in STATES.items():
-        home.wait_for(entity, state)
-    yield client
-    # It has something to say about one that it does not know.
-    if home.entities():
-        client.publish(TOPIC, "", retain=True)
-    for entity in ENTITIES:
-        home.wait_for(entity, None)
-    for topic in told:
-        client.publish(topic, "", retain=True)
-    client.close()
+def home(house: tuple[HomeAssistant, Mosquitto], tmp_path: Path) -> Iterator[HomeAssistant]:
+    """Home Assistant, which forgets the device in the end."""
+    yield house[0]
+    retire(house[1], tmp_path)
+    assert wait_until(lambda: house[0].entities() == set())
 
 
 @pytest.fixture
-def home(house: tuple[HomeAssistant, Mosquitto], device: Subscriber) -> HomeAssistant:
-    """Home Assistant, which knows the device."""
-    assert device.is_connected
-    return house[0]
+def broker(house: tuple[HomeAssistant, Mosquitto]) -> Mosquitto:
+    return house[1]
 
 
-def test_the_device_appears_with_all_that_it_has(home: HomeAssistant) -> None:
-    assert home.entities() == ENTITIES
-    assert home.device("Entrance", "sw_version") == {"sw_version": "1.2.3"}
-    assert home.complaints() == []
+@pytest.fixture
+def somebody(stream: Stream) -> tuple[str, type[MotionJpeg]]:
+    """A camera at which somebody without a mask comes and goes, again and again."""
+    with closing(Recording(RECORDINGS[0])) as full:
+        # In view from 2.9 to 7.3 s; nobody is before that.
+        frames = [encoded(frame.image) for frame in itertools.islice(full, 120)]
+
+    def comes_and_goes() -> Iterator[bytes]:
+        for frame in itertools.cycle(frames):
+            yield part(frame)
+            time.sleep(1 / 15)
+
+    stream[1].stream = staticmethod(comes_and_goes)
+    return stream
 
 
-@pytest.mark.parametrize("status", ["stopped", "offline"])
-def test_a_device_that_is_not_online_has_nothing_available(
-    home: HomeAssistant, device: Subscriber, status: str
+def retire(broker: Mosquitto, folder: Path) -> None:
+    command = facemask_edge_run(broker, folder)
+    subprocess.run([*command[:3], "retire", *command[4:]], check=True, timeout=60)
+
+
+def wait_for_all(home: HomeAssistant, states: dict[str, str]) -> None:
+    for entity, state in states.items():
+        home.wait_for(entity, state, 60)
+
+
+def test_it_appears_with_all_that_it_has_and_is_gone_when_it_is_retired(
+    home: HomeAssistant, broker: Mosquitto, stream: Stream, tmp_path: Path
 ) -> None:
-    device.publish(STATUS, status, retain=True)
-    for entity in ENTITIES:
+    with daemon(broker, tmp_path, stream[0], *HEALTH):
+        wait_for_all(home, ONLINE)
+        assert home.entities() == entities("door")
+        assert home.device("pi", "manufacturer", "model") == {
+            "manufacturer": "facemask-edge",
+            "model": "mask-compliance camera",
+        }
+        assert wait_until(lambda: float(home.state("sensor.pi_door_frames_per_second") or 0) > 1)
+        assert home.attributes("binary_sensor.pi_warning")["warnings"] == []
+    # Stopped is as little there as offline.
+    for entity in entities("door"):
         home.wait_for(entity, "unavailable")
-    device.publish(STATUS, "online", retain=True)
-    for entity, state in STATES.items():
-        home.wait_for(entity, state)
-
-
-@pytest.mark.parametrize("kind", ["violation_start", "violation_end"])
-def test_a_violation_arrives_with_all_that_is_known_of_it(home: HomeAssistant, device: Subscriber, kind: str) -> None:
-    face = {"x": 412, "y": 120, "width": 96, "height": 118}
-    violation = {"event_type": kind, "id": f"id of a {kind}", "probability": 0.97, "face": face}
-    device.publish(VIOLATION, json.dumps(violation))
-    assert wait_until(lambda: home.attributes(EVENT).items() >= violation.items())
+    retire(broker, tmp_path)
+    assert wait_until(lambda: home.entities() == set())
+    assert home.device("pi", "model") is None
     assert home.complaints() == []
 
 
-def test_what_is_set_there_is_asked_for_and_holds_once_the_device_says_so(
-    home: HomeAssistant, device: Subscriber
+def test_a_violation_arrives(home: HomeAssistant, broker: Mosquitto, somebody: Stream, tmp_path: Path) -> None:
+    with daemon(broker, tmp_path, somebody[0]), closing(Subscriber(broker.port)) as subscriber:
+        home.wait_for(NOW, "on", 60)
+        home.wait_for("sensor.pi_door_people_without_mask", "1")
+        assert wait_until(lambda: "id" in home.attributes(EVENT))
+        told = home.attributes(EVENT)
+        violation = next(event for event in subscriber.events() if event["id"] == told["id"])
+        assert told.items() >= violation.items()
+        home.wait_for(NOW, "off")
+        assert wait_until(lambda: home.attributes(EVENT)["event_type"] == "violation_end")
+        assert home.complaints() == []
+
+
+def test_what_is_switched_there_takes_effect(
+    home: HomeAssistant, broker: Mosquitto, stream: Stream, tmp_path: Path
 ) -> None:
-    home.call("switch.turn_off", "switch.entrance_enabled")
-    home.call("number.set_value", "number.entrance_threshold", value=0.75)
-    home.call("button.press", BUTTON)
-    wanted = {f"{ENABLED}/set": ["off"], f"{THRESHOLD}/set": ["0.75"], RESTART: ["PRESS"]}
-    assert wait_until(lambda: {topic: device.payloads(topic) for topic in wanted} == wanted)
-    assert home.state("switch.entrance_enabled") == "on"
-    assert home.state("number.entrance_threshold") == "0.9"
-    device.publish(f"{ENABLED}/state", "off", retain=True)
-    device.publish(f"{THRESHOLD}/state", "0.75", retain=True)
-    home.wait_for("switch.entrance_enabled", "off")
-    home.wait_for("number.entrance_threshold", "0.75")
+    with daemon(broker, tmp_path, stream[0], *HEALTH), closing(Subscriber(broker.port)) as subscriber:
+        wait_for_all(home, ONLINE)
+        home.call("switch.turn_off", WATCHING)
+        home.call("number.set_value", THRESHOLD, value=0.75)
+        wait_for_all(home, {WATCHING: "off", THRESHOLD: "0.75", STATE: "off"})
+        home.call("switch.turn_on", WATCHING)
+        wait_for_all(home, {WATCHING: "on", STATE: "ok"})
+        # It would, were there a service manager.
+        home.call("button.press", "button.pi_restart")
+        assert wait_until(lambda: [order[0] for order in refused(subscriber)] == ["restart/set"])
+        assert home.complaints() == []
 
 
-def test_a_component_that_is_named_by_its_platform_alone_disappears(home: HomeAssistant, device: Subscriber) -> None:
-    smaller = announcement()
-    smaller["device"]["sw_version"] = "1.2.4"
-    del smaller["components"]["restart"]
-    device.publish(TOPIC, json.dumps(smaller), retain=True)
-    assert wait_until(lambda: home.device("Entrance", "sw_version") == {"sw_version": "1.2.4"})
-    # Not to be named is not enough.
-    assert home.state(BUTTON) is not None
-    smaller["components"]["restart"] = {"platform": "button"}
-    device.publish(TOPIC, json.dumps(smaller), retain=True)
-    home.wait_for(BUTTON, None)
-    assert home.entities() == ENTITIES - {BUTTON}
+def test_a_device_without_power_has_nothing_available(
+    home: HomeAssistant, broker: Mosquitto, stream: Stream, tmp_path: Path
+) -> None:
+    with daemon(broker, tmp_path, stream[0], *HEALTH) as running_daemon:
+        wait_for_all(home, ONLINE)
+        running_daemon.send_signal(signal.SIGKILL)
+        for entity in entities("door"):
+            home.wait_for(entity, "unavailable")
+    with daemon(broker, tmp_path, stream[0], *HEALTH):
+        wait_for_all(home, ONLINE)
 
 
-def test_an_empty_message_removes_the_device(home: HomeAssistant, device: Subscriber) -> None:
-    device.publish(TOPIC, "", retain=True)
-    for entity in ENTITIES:
-        home.wait_for(entity, None)
-    assert home.entities() == set()
-    assert home.device("Entrance", "sw_version") is None
+def test_a_camera_that_is_no_longer_configured_is_gone(
+    home: HomeAssistant, broker: Mosquitto, stream: Stream, tmp_path: Path
+) -> None:
+    with daemon(broker, tmp_path, stream[0], *HEALTH):
+        wait_for_all(home, ONLINE)
+    cameras = json.dumps([{"name": "yard.north", "source": stream[0]}])
+    with daemon(broker, tmp_path, stream[0], *HEALTH, "--set", f"cameras={cameras}"):
+        home.wait_for("sensor.pi_yard_north_state", "ok", 60)
+        assert wait_until(lambda: home.entities() == entities("yard_north"))
+        assert home.complaints() == []
 
 
-def test_it_says_when_it_is_back_and_knows_all_again(home: HomeAssistant, device: Subscriber) -> None:
-    home.stop()
-    assert wait_until(lambda: device.payloads(BIRTH)[-1:] == ["offline"])
-    home.start()
-    assert wait_until(lambda: device.payloads(BIRTH)[-1:] == ["online"], 60)
-    for entity, state in STATES.items():
-        home.wait_for(entity, state)
-    assert home.complaints() == []
+def test_it_is_announced_again_when_home_assistant_and_the_broker_have_forgotten_it(
+    home: HomeAssistant, broker: Mosquitto, stream: Stream, tmp_path: Path
+) -> None:
+    with daemon(broker, tmp_path, stream[0], *HEALTH), closing(Subscriber(broker.port)) as subscriber:
+        wait_for_all(home, ONLINE)
+        home.stop()
+        subscriber.publish(TOPIC, "", retain=True)
+        home.start()
+        assert wait_until(lambda: bool(subscriber.payloads(TOPIC)[-1]), LONGEST_DELAY + 60)
+        wait_for_all(home, ONLINE)
+        assert home.entities() == entities("door")
+        assert home.complaints() == []
