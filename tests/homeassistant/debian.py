@@ -1,4 +1,4 @@
-"""A Debian Trixie with Home Assistant Core from PyPI, and with no more than it needs for MQTT."""
+"""A Debian Trixie with Home Assistant Core from PyPI: with what it needs to start and for MQTT, and no web pages."""
 
 import subprocess
 import sys
@@ -10,12 +10,12 @@ from tests import debian
 
 VERSION = "2026.2.3"
 SUITE, PYTHON = "trixie", "3.13.5"
-"""Home Assistant counts Python's patches, too."""
-# Those that it has no wheel for, and where it needs none: uv installs while it runs, which it must not do here.
-WITHOUT_WHEEL = {"lru-dict": "lru-dict>=1.4,<2", "uv": None}
+"""Home Assistant asks for a patch of Python's, too."""
+OTHERWISE = {"lru-dict": "lru-dict>=1.4,<2", "uv": None}
+"""Of what it needs: one that has wheels in a later version only, and what it installs others with, which it may not."""
 MQTT = "paho-mqtt"
 SOURCE_ONLY = "PyRIC==0.1.6.3"
-"""Pure Python, needed by what it imports for Bluetooth, and published without a wheel."""
+"""Pure Python, needed by what it needs for Bluetooth."""
 
 
 def why_not() -> str | None:
@@ -24,33 +24,36 @@ def why_not() -> str | None:
 
 
 def make_root(folder: Path) -> Path:
-    """The root file system, with all of it."""
+    """The root file system, with all of it, in a folder that has room for what it is made from, too."""
     root = debian.make_root(SUITE, "python3", folder / "root")
     library = Path(f"{root}{debian.LIBRARY}")
-    wheels = folder / "wheels"
-    pip = [sys.executable, "-m", "pip"]
-    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), SOURCE_ONLY], check=True)
-    wheel = ["download", "--quiet", "--no-deps", "--python-version", PYTHON, "--dest", str(wheels)]
-    subprocess.run([*pip, *wheel, f"homeassistant=={VERSION}"], check=True, timeout=600)
-    # pip would move each of its 30,000 files twice.
+    wheels, constraints = folder / "wheels", folder / "constraints.txt"
+    _pip("wheel", "--wheel-dir", str(wheels), SOURCE_ONLY)
+    _pip("download", "--dest", str(wheels), "--python-version", PYTHON, f"homeassistant=={VERSION}")
+    # By pip each of its 47,000 files would be written twice.
     (archive,) = wheels.glob("homeassistant-*.whl")
     with zipfile.ZipFile(archive) as content:
         content.extractall(library)
-    constraints = folder / "constraints.txt"
     pinned = (library / "homeassistant" / "package_constraints.txt").read_text().splitlines()
-    constraints.write_text("\n".join(line for line in pinned if _name(line) not in WITHOUT_WHEEL))
-    # pip asks its own Python whether a package is for it.
+    constraints.write_text("\n".join(line for line in pinned if _name(line) not in OTHERWISE))
+    # Otherwise pip asks its own Python whether a package is for it.
     options = ["--ignore-requires-python", "--find-links", str(wheels), "--constraint", str(constraints)]
     debian.install(root, PYTHON, *options, *_requirements(library), MQTT)
     return root
 
 
+def _pip(command: str, *arguments: str) -> None:
+    """Fetch one package."""
+    pip = [sys.executable, "-m", "pip", command, "--quiet", "--no-deps", *arguments]
+    subprocess.run(pip, check=True, timeout=600)
+
+
 def _requirements(library: Path) -> list[str]:
-    """What it needs itself."""
+    """What it needs for itself."""
     (found,) = metadata.distributions(name="homeassistant", path=[str(library)])
     needed = {_name(line): line for line in found.requires or []}
-    return [line for line in (needed | WITHOUT_WHEEL).values() if line]
+    return [line for line in (needed | OTHERWISE).values() if line]
 
 
 def _name(requirement: str) -> str:
-    return requirement.partition("=")[0].strip()
+    return requirement.partition("=")[0]

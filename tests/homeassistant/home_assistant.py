@@ -27,7 +27,7 @@ logger: {{default: warning}}
 PERSON = {"name": "Tester", "username": "tester", "password": "nobody else", "language": "en"}
 FLOWS = "/api/config/config_entries/flow"
 COMPLAINT = re.compile(r"(WARNING|ERROR|CRITICAL) \(.*\) \[(?!homeassistant\.bootstrap\]|aiohttp_fast_zlib\])")
-START_TIMEOUT = 180
+START_TIMEOUT = 300
 STOP_TIMEOUT = 60
 
 
@@ -47,6 +47,7 @@ class HomeAssistant:
         self._url = f"http://127.0.0.1:{port}"
         self._root = root
         self._folder = folder
+        self._log = folder / "output.log"
         self._broker = broker
         self._token = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,7 +57,8 @@ class HomeAssistant:
         """Start it; it answers when this returns, and connects to the broker by itself."""
         python = ["python3", "-m", "homeassistant", "--config", CONFIG, "--skip-pip"]
         command = debian.command_in(self._root, {self._folder: CONFIG}, ENVIRONMENT, *python)
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         assert wait_until(self._is_running, START_TIMEOUT), f"Home Assistant does not start:\n{self.log()}"
 
     def move_in(self) -> None:
@@ -126,9 +128,8 @@ class HomeAssistant:
         return [line for line in self.log().splitlines() if COMPLAINT.search(line)]
 
     def log(self) -> str:
-        """All that it has logged since it was started; only warnings and errors, with what belongs to each."""
-        file = self._folder / "home-assistant.log"
-        return file.read_text() if file.exists() else ""
+        """All that it has said since it was started: warnings and errors, with what belongs to each."""
+        return self._log.read_text()
 
     def _is_running(self) -> bool:
         """Whether all of it is up; while nobody lives there it does not tell, and up is what asks who does."""
