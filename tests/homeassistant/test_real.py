@@ -107,6 +107,11 @@ def retire(broker: Mosquitto, folder: Path) -> None:
     subprocess.run([*command[:3], "retire", *command[4:]], check=True, timeout=60)
 
 
+def is_above(least: float, state: str | None) -> bool:
+    """Whether a state is a number, and large enough."""
+    return state not in {None, "unknown", "unavailable"} and float(str(state)) > least
+
+
 def wait_for_all(home: HomeAssistant, states: dict[str, str]) -> None:
     for entity, state in states.items():
         home.wait_for(entity, state, 60)
@@ -122,7 +127,8 @@ def test_it_appears_with_all_that_it_has_and_is_gone_when_it_is_retired(
             "manufacturer": "facemask-edge",
             "model": "mask-compliance camera",
         }
-        assert wait_until(lambda: float(home.state("sensor.pi_door_frames_per_second") or 0) > 1)
+        assert wait_until(lambda: is_above(1, home.state("sensor.pi_door_frames_per_second")))
+        assert wait_until(lambda: is_above(0, home.state("sensor.pi_door_latency")))
         assert home.attributes("binary_sensor.pi_warning")["warnings"] == []
     # Stopped is as little there as offline.
     for entity in entities("door"):
