@@ -77,7 +77,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HomeAssist
 def home(house: tuple[HomeAssistant, Mosquitto], tmp_path: Path) -> Iterator[HomeAssistant]:
     """Home Assistant, which forgets the device in the end."""
     yield house[0]
-    retire(house[1], tmp_path)
+    # It wonders about one that it does not know.
+    if house[0].entities():
+        retire(house[1], tmp_path)
     assert wait_until(lambda: house[0].entities() == set())
 
 
