@@ -8,6 +8,10 @@ from facemask_edge.switches import SWITCHES, RefusedError, Switches
 
 PRESS = "PRESS"
 """What an action is ordered by, as by a button of Home Assistant."""
+ACTIONS = {
+    "restart": "Ends the daemon, which systemd starts again; violations that are open end as `restart`.",
+}
+"""What can be ordered besides the switches, and what it does."""
 LONGEST_SHOWN = 100
 """Characters of an order that are shown."""
 logger = logging.getLogger(__name__)
@@ -18,7 +22,7 @@ class Orders:
 
     Args:
         switches: May be changed.
-        actions: May be done, by name; raise ``RefusedError`` where they cannot.
+        actions: How those of ``ACTIONS`` are done; raise ``RefusedError`` where they cannot.
     """
 
     def __init__(self, switches: Switches, actions: Mapping[str, Callable[[], None]]) -> None:

@@ -20,7 +20,7 @@ class RemoteControl:
     Args:
         config: The whole configuration.
         device: Name of this device.
-        actions: What can be ordered besides the switches, by name; see ``Orders``.
+        actions: See ``Orders``.
     """
 
     def __init__(self, config: Config, *, device: str, actions: Mapping[str, Callable[[], None]]) -> None:

@@ -64,8 +64,8 @@ class Number:
 
 
 SWITCHES: dict[str, OnOff | Number] = {
-    "enabled": OnOff("Watching", "Whether the cameras are watched; OFF lets go of them, and ends what is open."),
-    "threshold": Number("Threshold", "As `compliance.threshold`.", 0.01, 0.99, 0.01),
+    "enabled": OnOff("Watching", "OFF lets go of the cameras; violations that are open end as `stopped`."),
+    "threshold": Number("Threshold", "As `compliance.threshold`, for the looks from then on.", 0.01, 0.99, 0.01),
 }
 """By name, which is the topic's, too."""
 

@@ -24,8 +24,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 systemctl disable --quiet --now facemask-edge.service 2>/dev/null || true
-# A broker that is not there is no reason to keep it: who takes it away for good can say so later, from anywhere.
-if ! timeout 60 /usr/local/bin/facemask-edge retire 2>&1; then
+# A broker that is not there is no reason to keep the program.
+if [ -x /usr/local/bin/facemask-edge ] && ! timeout 60 /usr/local/bin/facemask-edge retire; then
   echo "What the broker keeps of this device, Home Assistant goes on showing: delete it there." >&2
 fi
 rm -f /etc/systemd/system/facemask-edge.service /usr/local/bin/facemask-edge

@@ -56,6 +56,11 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+# Debian installs it into /usr/sbin, which is not on every user's PATH.
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+NO_MOSQUITTO = "the Debian package mosquitto is not installed; run: sudo apt install mosquitto"
+
+
 class Mosquitto:
     """A real Mosquitto on a port of its own; ``settings`` are lines of its configuration."""
 
@@ -81,10 +86,8 @@ class Mosquitto:
         self._process.send_signal(signal.SIGHUP)
 
     def start(self) -> "Mosquitto":
-        # Debian installs it into /usr/sbin, which is not on every user's PATH.
-        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert program
-        self._process = subprocess.Popen([program, "-c", str(self._file)], stderr=subprocess.DEVNULL)
+        assert MOSQUITTO
+        self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._file)], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             try:
@@ -122,8 +125,8 @@ class Mosquitto:
 @pytest.fixture
 def new_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     """Makes Mosquittos, not started yet; each argument is a line of the configuration."""
-    if not shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin"):
-        pytest.skip("the Debian package mosquitto is not installed; run: sudo apt install mosquitto")
+    if not MOSQUITTO:
+        pytest.skip(NO_MOSQUITTO)
     made: list[Mosquitto] = []
 
     def new(*settings: str) -> Mosquitto:

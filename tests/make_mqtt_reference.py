@@ -11,12 +11,15 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from facemask_edge import health_message, messages
 from facemask_edge.health_message import HEALTH_SCHEMA, HealthMessage
+from facemask_edge.orders import ACTIONS, PRESS
+from facemask_edge.switches import SWITCHES, Number, OnOff
 from tests.conftest import ROOT
 from tests.make_model_figures import filled
 
 VIOLATION, HEALTH = messages.SCHEMA_FILE, health_message.SCHEMA_FILE
 PAGE = ROOT / "docs" / "mqtt.md"
 BEGIN = "<!-- keys of {}: make docs -->\n"
+ORDERS = "<!-- switches and actions: make docs -->\n"
 Schema = dict[str, Any]
 
 
@@ -39,7 +42,21 @@ def page() -> str:
     text = PAGE.read_text()
     for file in (VIOLATION, HEALTH):
         text = filled(text, BEGIN.format(file.name), table(json.loads(file.read_text())))
-    return text
+    return filled(text, ORDERS, orders())
+
+
+def orders() -> str:
+    """What can be ordered, and how."""
+    rows = [(name, _order(switch), switch.description) for name, switch in SWITCHES.items()]
+    rows += [(name, f"`{PRESS}`", description) for name, description in ACTIONS.items()]
+    header = "\n| name | order | what it does |\n| --- | --- | --- |\n"
+    return header + "".join(f"| `{name}` | {order} | {description} |\n" for name, order, description in rows) + "\n"
+
+
+def _order(switch: OnOff | Number) -> str:
+    if isinstance(switch, Number):
+        return f"a number from {switch.minimum:g} to {switch.maximum:g}"
+    return "`ON` or `OFF`"
 
 
 def table(schema: Schema) -> str:

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -10,18 +9,17 @@ import cv2
 
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.demo import SAMPLE
+from tests import debian
 from tests.conftest import ROOT
-from tests.system.container import MIRROR
 
 HERE = Path(__file__).parent
 SUITE, PYTHON = "trixie", "3.13"
 PACKAGES = "python3,python3-libcamera"
-TOOLS = {"mmdebstrap": "mmdebstrap", "gcc": "gcc", "unshare": "util-linux"}
+TOOLS = {"gcc": "gcc"}
 """Program and its Debian package."""
 # What picamera2 needs and has wheels for; the rest is in stand_ins.
 WHEELS = ["av", "jsonschema", "libarchive-c", "piexif", "pillow", "simplejpeg", "tqdm", "videodev2"]
 TESTS = ["pytest", "pytest-timeout"]
-PLATFORMS = ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64"]
 CONFIGURATION = "usr/share/libcamera/pipeline/virtual/virtual.yaml"
 EVERY = 10
 """Frames of the sample from one picture to the next."""
@@ -29,35 +27,26 @@ ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",  # noqa: S108 - the root's own
     "LD_PRELOAD": "/devices.so",
-    "PYTHONPATH": "/checkout/tests/picamera/stand_ins:/packages:/checkout",
+    "PYTHONPATH": f"/checkout/tests/picamera/stand_ins:{debian.LIBRARY}:/checkout",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
 
 def why_not() -> str | None:
     """Why it cannot be made here; None when it can."""
-    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
-    if missing:
-        return f"the Debian packages {', '.join(missing)} are not installed"
-    tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
-    return None if tried.returncode == 0 else "only root may mount what the root file system needs"
+    return debian.why_not(TOOLS)
 
 
 def make_root(folder: Path) -> Path:
     """The root file system, with all of it."""
-    root = folder / "root"
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root), MIRROR]
-    subprocess.run(command, check=True, timeout=600)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(root / "packages")]
-    pip += ["--python-version", PYTHON, "--only-binary=:all:", *(f"--platform={name}" for name in PLATFORMS)]
-    subprocess.run([*pip, *_requirements(), *WHEELS, *TESTS], check=True, timeout=600)
-    subprocess.run([*pip, "--no-deps", "picamera2==0.3.38"], check=True, timeout=600)
+    root = debian.make_root(SUITE, PACKAGES, folder / "root")
+    debian.install(root, PYTHON, *_requirements(), *WHEELS, *TESTS)
+    debian.install(root, PYTHON, "--no-deps", "picamera2==0.3.38")
     library = ["gcc", "-shared", "-fPIC", "-Wall", "-o", str(root / "devices.so"), str(HERE / "devices.c"), "-ldl"]
     subprocess.run(library, check=True)
     (root / CONFIGURATION).parent.mkdir(parents=True)
     shutil.copy(HERE / "virtual.yaml", root / CONFIGURATION)
     (root / "frames").mkdir()
-    (root / "checkout").mkdir()
     for frame in Recording(SAMPLE):
         if frame.index % EVERY == 0:
             cv2.imwrite(str(root / "frames" / f"{frame.index:04}.jpg"), frame.image)
@@ -66,11 +55,7 @@ def make_root(folder: Path) -> Path:
 
 def run(root: Path, *command: str, timeout: float) -> "subprocess.CompletedProcess[str]":
     """Run a command in it, with this checkout in ``/checkout``."""
-    mounts = [f"mount --rbind /{name} {root}/{name}" for name in ("proc", "sys", "dev")]
-    mounts.append(f"mount --bind {ROOT} {root}/checkout")
-    environment = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
-    script = f'{" && ".join(mounts)} && exec chroot {root} env -i {environment} "$@"'
-    inside = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh", *command]
+    inside = debian.command_in(root, {ROOT: "/checkout"}, ENVIRONMENT, *command)
     return subprocess.run(inside, capture_output=True, text=True, timeout=timeout, check=False)
 
 

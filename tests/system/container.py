@@ -1,7 +1,6 @@
 """A Debian that is really booted: systemd as process 1, in a container of systemd-nspawn, with the host's network."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -11,20 +10,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError
 
-MIRROR = "http://deb.debian.org/debian"
+from tests import debian
+
 PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,python3-venv,ca-certificates,procps"
 NEEDS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
 """Program and its Debian package."""
-SOURCES = {"Debian's mirror": MIRROR, "PyPI": "https://pypi.org/simple/hatchling/"}
+SOURCES = {"Debian's mirror": debian.MIRROR, "PyPI": "https://pypi.org/simple/hatchling/"}
 """Where what is installed in a container comes from."""
 BOOT_TIMEOUT = 60
 
 
 def why_not() -> str | None:
     """Why no container can be made here; None when one can."""
-    missing = sorted({package for program, package in NEEDS.items() if not shutil.which(program)})
-    if missing:
-        return f"the Debian packages {', '.join(missing)} are not installed"
+    if reason := debian.missing(NEEDS):
+        return reason
     if os.geteuid() != 0:
         return "only root may boot a container"
     tried = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False)
@@ -45,10 +44,7 @@ def unreachable() -> str | None:
 
 def make_root(suite: str, folder: Path) -> Path:
     """A root file system of a Debian suite."""
-    root = folder / suite
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", suite, str(root), MIRROR]
-    subprocess.run(command, check=True, timeout=600)
-    return root
+    return debian.make_root(suite, PACKAGES, folder / suite)
 
 
 class Container:

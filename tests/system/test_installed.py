@@ -11,7 +11,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ import pytest
 from facemask_edge.edge_tpu import LIBRARY
 from tests.conftest import IS_FULL
 from tests.faults.process_faults import DETECTOR, stub_delegate, with_compiled_models
-from tests.subscriber import wait_until
+from tests.subscriber import Subscriber, wait_until
 from tests.system.container import unreachable, why_not
 from tests.system.release import make_other_version
 from tests.system.site import ARCHIVE, CONFIG, SUITES, UNIT, Site, built
@@ -398,6 +398,9 @@ def test_uninstalled_its_data_stay_until_they_are_purged(site: Site) -> None:
     run = site.machine.run
     said = run("/opt/facemask-edge/current/uninstall.sh").stdout
     assert "settings stay" in said
+    assert f"{site.broker.url} has forgotten" in said
+    with closing(Subscriber(site.broker.port, qos=0)) as late:
+        assert not wait_until(lambda: bool(late.messages), 1), "nobody goes on showing it"
     gone = "/opt/facemask-edge /usr/local/bin/facemask-edge /etc/systemd/system/facemask-edge.service"
     for place in gone.split():
         assert run(f"test -e {place}", check=False).returncode == 1
