@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -40,7 +40,7 @@ QOS_2 = 0x04
 """Of a PUBLISH packet's first byte."""
 INFLIGHT = 20
 """Sent but not acknowledged at the most, as in paho; a broker's Receive Maximum may lower it."""
-STATES = 4
+STATES = 6
 """Of these, places that stay free for states."""
 LEAVE_TIMEOUT = 5.0
 """Seconds to say goodbye in, where the network stalls."""
@@ -156,17 +156,17 @@ class BrokerConnection:
         """Send what only its newest value matters of."""
         return self._client.publish(topic, payload, qos=qos, retain=retain)
 
-    def listen(self, topics: Sequence[str]) -> int | None:
-        """Listen to what is sent from now on; the number by which it is acknowledged, None when all is over already.
+    def listen(self, topic: str) -> int | None:
+        """Listen to what is sent there from now on; the number by which it is acknowledged, None when all is over.
 
         What a broker retains is left out: an order of long ago is none.
         """
         self._client.is_listening = True
         if self._is_version_5:
             now = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-            _, number = self._client.subscribe([(topic, now) for topic in topics])
+            _, number = self._client.subscribe(topic, options=now)
         else:
-            _, number = self._client.subscribe([(topic, 1) for topic in topics])
+            _, number = self._client.subscribe(topic, 1)
         return number
 
     def is_too_large(self, topic: str, payload: bytes) -> bool:
@@ -263,9 +263,8 @@ class BrokerConnection:
             self._post(lambda: self._listener.closed(self, ending))
 
         def on_subscribe(_c: object, _u: object, mid: int, reasons: list[ReasonCode], _p: object) -> None:
-            # One answer: it may listen to all of them, or not.
-            worst = max(reasons, key=lambda reason: reason.value)
-            self._post(lambda: self._listener.acknowledged(self, mid, worst))
+            # One topic each time; who answers to more is no broker.
+            self._post(lambda: self._listener.acknowledged(self, mid, reasons[0]))
 
         def on_message(_c: object, _u: object, message: paho.MQTTMessage) -> None:
             if not message.retain:

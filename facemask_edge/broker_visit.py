@@ -23,6 +23,8 @@ from facemask_edge.config import MqttConfig
 
 PATIENCE = 5.0
 """Seconds that each answer may take."""
+RETAINED_PATIENCE = 1.0
+"""Seconds that what a broker keeps may take: where it keeps nothing, nothing comes."""
 CHECK_ADDRESS = "is it running, and is its address in mqtt.servers right?"
 CHECK_TLS = "is this its port for TLS, and mqtt.ca the certificate of who signed its own?"
 CHECK_LOGIN = (

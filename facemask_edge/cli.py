@@ -183,6 +183,7 @@ def check(
 @app.command()
 def retire(
     *,
+    force: Annotated[bool, typer.Option("--force", help="Also where a broker says that it is online.")] = False,
     config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
@@ -190,7 +191,7 @@ def retire(
     from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
     from facemask_edge.retire import retire as have_forgotten  # noqa: PLC0415 - as in run
 
-    have_forgotten(load_config(config, overrides), typer.echo)
+    have_forgotten(load_config(config, overrides), typer.echo, force=force)
 
 
 @app.command()

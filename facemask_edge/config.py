@@ -16,6 +16,8 @@ from facemask_edge.redaction import address_without_password, without_password
 
 MAX_CONFIG_BYTES = 1_000_000
 
+THRESHOLDS = 0.01, 0.99
+"""The least and the largest."""
 NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """A name that becomes a level of an MQTT topic."""
@@ -131,7 +133,9 @@ class ComplianceConfig(Section):
     """When a face counts, and when it is a violation."""
 
     min_face_height: int = Field(32, ge=8, description="Smaller faces, in pixels of the frame, stay undetermined.")
-    threshold: float = Field(0.5, gt=0, lt=1, description="Probability of no_mask above which a face leans to it.")
+    threshold: float = Field(
+        0.5, ge=THRESHOLDS[0], le=THRESHOLDS[1], description="Probability of no_mask above which a face leans to it."
+    )
     min_observations: int = Field(
         3, ge=1, le=100, description="Certain observations of a face that a decision needs; uncertain ones count less."
     )

@@ -66,7 +66,6 @@ class Daemon:
         self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
         self._remote = RemoteControl(config, device=self._device, actions={"restart": self._restart})
-        self._is_on = True
         self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=self._remote.listen_to)
         self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
@@ -93,6 +92,9 @@ class Daemon:
         self._publisher.start()
         self._remote.begin(self._publisher)
         self._apply_switches()
+        for watch in self._watches:
+            # What is retained of a time before is over, even if no frame ever comes.
+            self._tell_people(watch)
         if self._http:
             self._http.start()
         self._manager.ready()
@@ -162,8 +164,9 @@ class Daemon:
             if not self._publisher.is_alive:
                 raise RuntimeError("the thread that delivers has ended")
             # One camera waits for its frame by itself.
-            is_idle = len(self._watches) > 1 or not self._is_on
-            for watch in list(active) if self._is_on else ():
+            is_on = self._remote.switches.enabled
+            is_idle = len(self._watches) > 1 or not is_on
+            for watch in list(active) if is_on else ():
                 try:
                     frame = next(watch.frames)
                 except StopIteration:
@@ -239,10 +242,9 @@ class Daemon:
         switches = self._remote.switches
         for watch in self._watches:
             watch.pipeline.set_threshold(switches.threshold)
-            if switches.enabled != self._is_on:
+            if switches.enabled != watch.is_on:
                 watch.switch(on=switches.enabled)
                 self._end_violations(watch, "stopped")
-        self._is_on = switches.enabled
 
     def _restart(self) -> None:
         if not self._manager.is_there:

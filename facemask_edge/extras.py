@@ -5,10 +5,13 @@ so what ends it again and again is not asked for any more.
 """
 
 import logging
+import time
 from collections import Counter
 
 MOST = 3
-"""Connections that end before such a thing is answered; after that it is given up until this program starts again."""
+"""Connections that end before such a thing is answered; after that it is given up for a while."""
+PAUSE = 3600.0
+"""Seconds until it is asked for once more: it may have been chance."""
 logger = logging.getLogger(__name__)
 
 
@@ -18,10 +21,11 @@ class Extras:
     def __init__(self) -> None:
         self._asked: dict[int, str] = {}
         self._ended: Counter[str] = Counter()
+        self._given_up_at: dict[str, float] = {}
 
     def may_ask(self, what: str) -> bool:
-        """Whether it is not given up."""
-        return self._ended[what] < MOST
+        """Whether it is not given up, or was long ago."""
+        return self._ended[what] < MOST or time.monotonic() - self._given_up_at[what] >= PAUSE
 
     def asked(self, number: int, what: str) -> None:
         """It is on its way, under this number."""
@@ -36,11 +40,14 @@ class Extras:
 
     def ended(self, *, by_broker: bool) -> bool:
         """The connection has ended; whether one of these may be why."""
-        unanswered = self._asked.values() if by_broker else ()
+        unanswered = set(self._asked.values()) if by_broker else set()
         for what in unanswered:
             self._ended[what] += 1
-            if not self.may_ask(what):
-                logger.warning("the broker ends each connection on which this device is to %s; it gives that up", what)
+            if self._ended[what] >= MOST:
+                self._given_up_at[what] = time.monotonic()
+                logger.warning(
+                    "the broker ends each connection on which this device is to %s; given up for an hour", what
+                )
         is_suspicious = bool(unanswered)
         self.forget_what_was_asked()
         return is_suspicious

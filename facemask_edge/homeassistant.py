@@ -22,6 +22,7 @@ from facemask_edge.switches import SWITCHES, Number
 from facemask_edge.values import Label
 
 ANNOUNCE = "announce itself to Home Assistant"
+HEAR = "hear when Home Assistant starts"
 ONLINE = b"online"
 LONGEST_DELAY = 10.0
 """Seconds in which all devices of a house announce themselves when Home Assistant has started."""
@@ -61,7 +62,9 @@ class HomeAssistant:
     def heard(self, payload: bytes) -> None:
         """Told what came on ``birth_topic``: a moment after it has started, the announcement is due again."""
         if payload == ONLINE:
-            self._due = time.monotonic() + random.uniform(0, LONGEST_DELAY)  # noqa: S311 - jitter, not a secret
+            delay = random.uniform(0, LONGEST_DELAY)  # noqa: S311 - jitter, not a secret
+            # One that starts again and again puts nothing off.
+            self._due = min(self._due, time.monotonic() + delay)
 
     def is_due(self) -> bool:
         """Whether to announce now; said once."""
@@ -217,7 +220,7 @@ class HomeAssistant:
 
 def discovery_topic(config: Config, device: str) -> str:
     """Where the announcement of a device is retained."""
-    return f"{config.homeassistant.prefix}/device/{escaped(config.mqtt.prefix)}-{escaped(device)}/config"
+    return f"{config.homeassistant.prefix}/device/{escaped(config.mqtt.prefix)}__{escaped(device)}/config"
 
 
 def escaped(name: str) -> str:

@@ -26,11 +26,13 @@ def read_kept(file: Path) -> dict[str, str]:
 
 
 def write_kept(file: Path, kept: Mapping[str, str]) -> None:
-    """Replace the file at once, and for good: after a power cut it holds the one or the other.
+    """Replace the file at once, and for good: after a power cut it holds the one or the other. The same is left alone.
 
     Raises:
         OSError: It cannot be written; what was there stays.
     """
+    if read_kept(file) == kept:
+        return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_suffix(".new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as opened:

@@ -80,7 +80,7 @@ def _of_cameras(cameras: dict[str, CameraHealth]) -> Iterator[Metric]:
         return [((name,), figure(camera)) for name, camera in cameras.items()]
 
     camera = ["camera"]
-    yield _gauge("camera_ok", "1 when it gives pictures.", of_each(lambda each: each.state is CameraState.OK), camera)
+    yield _gauge("camera_ok", "1 when it gives pictures; not of one that is off or has ended.", of_each(_is_ok), camera)
     yield _counter("camera_frames", "Pictures that came.", of_each(lambda each: each.frames), camera)
     yield _counter("camera_judged_frames", "Pictures that were judged.", of_each(lambda each: each.judged), camera)
     dropped = [
@@ -98,6 +98,11 @@ def _of_cameras(cameras: dict[str, CameraHealth]) -> Iterator[Metric]:
         ((name, stage), quantiles) for name, each in cameras.items() for stage, quantiles in each.stages_ms.items()
     ]
     yield _summary("camera_stage_seconds", "Of each stage of judging.", stages, ["camera", "stage"])
+
+
+def _is_ok(camera: CameraHealth) -> float | None:
+    """None where nobody wants pictures of it."""
+    return None if camera.state in {CameraState.OFF, CameraState.ENDED} else float(camera.state is CameraState.OK)
 
 
 def _summary(name: str, about: str, rows: Iterable[tuple[tuple[str, ...], Quantiles]], labels: Sequence[str]) -> Metric:

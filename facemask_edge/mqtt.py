@@ -10,8 +10,9 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from paho.mqtt.reasoncodes import ReasonCode
@@ -44,7 +45,7 @@ HANGS = 30.0
 """Seconds in one turn after which the thread will not come back by itself."""
 FIGURES_INTERVAL = 0.5
 """Seconds between two pictures of the state for others to read."""
-MOST_RECEIVED = 100
+MOST_ORDERS = 100
 """Orders that wait to be carried out; more are not taken."""
 
 SUCCESS = 0x00
@@ -63,20 +64,22 @@ class Publisher:
         config: The section ``mqtt``.
         device: Name of this device.
         store: Used by this object's thread alone once it is started.
-        listen_to: Topics on which orders come.
+        listen_to: Topics on which something may come, by what it is good for.
 
     Raises:
         ConfigError: A file with a password or a certificate cannot be used.
     """
 
-    def __init__(self, config: MqttConfig, *, device: str, store: Store, listen_to: Sequence[str] = ()) -> None:
+    def __init__(
+        self, config: MqttConfig, *, device: str, store: Store, listen_to: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._config = config
         self._client_id = f"{config.prefix}-{device}"
         self._status_topic = Topics(config.prefix, device).status
         self._servers = [parse_address(server) for server in config.servers]
         check_brokers(config, self._servers)
         self._store = store
-        self._received: queue.Queue[Received] = queue.Queue(MOST_RECEIVED)
+        self._received: queue.Queue[Received] = queue.Queue(MOST_ORDERS)
         self._states = States(listen_to)
         self._posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._changes = Changes()
@@ -157,12 +160,12 @@ class Publisher:
 
         self._posted.put(publish)
 
-    def tell(self, topic: str, payload: str) -> None:
-        """Publish something that is of use now or not at all."""
+    def tell(self, topic: str, payload: str, *, extra: str) -> None:
+        """Publish something that is of use now or not at all; ``extra`` as for ``publish_latest``."""
 
         def publish() -> None:
             if self._is_connected and self._connection:
-                self._connection.publish_state(topic, payload, qos=1, retain=False)
+                self._states.tell_once(self._connection, topic, payload, extra=extra)
 
         self._posted.put(publish)
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from facemask_edge.redaction import printable
 from facemask_edge.switches import SWITCHES, RefusedError, Switches
 
+LISTEN = "listen to orders"
+ANSWER = "answer to orders"
 PRESS = "PRESS"
 """What an action is ordered by, as by a button of Home Assistant."""
 ACTIONS = {
     "restart": "Ends the daemon, which systemd starts again; violations that are open end as `restart`.",
 }
 """What can be ordered besides the switches, and what it does."""
-LONGEST_SHOWN = 100
-"""Characters of an order that are shown."""
+LONGEST = 100
+"""Characters of an order."""
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +42,7 @@ class Orders:
             RefusedError: It cannot be done, and nothing was changed.
             OutputError: It is done, but forgotten when the daemon ends.
         """
-        text = shown(payload)
+        text = _text(payload)
         if name in self._actions:
             if text != PRESS:
                 raise RefusedError(f"send {PRESS}")
@@ -52,6 +54,16 @@ class Orders:
             raise RefusedError(f"there is no such name; known are {', '.join([*SWITCHES, *self._actions])}")
 
 
+def _text(payload: bytes) -> str:
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError as error:
+        raise RefusedError("send text") from error
+    if len(text) > LONGEST:
+        raise RefusedError("that is too long")
+    return text
+
+
 def shown(payload: bytes) -> str:
     """What somebody sent, to be looked at: in one line, and not long."""
-    return printable(payload.decode(errors="replace"))[:LONGEST_SHOWN]
+    return printable(payload.decode(errors="replace"))[:LONGEST]

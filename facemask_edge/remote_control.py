@@ -2,15 +2,20 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
 
 from facemask_edge.config import Config
 from facemask_edge.errors import OutputError
-from facemask_edge.homeassistant import ANNOUNCE, HomeAssistant
+from facemask_edge.homeassistant import ANNOUNCE, HEAR, HomeAssistant
+from facemask_edge.kept_file import read_kept, write_kept
 from facemask_edge.messages import Topics, refusal_payload
 from facemask_edge.mqtt import Publisher
-from facemask_edge.orders import Orders, shown
-from facemask_edge.switches import RefusedError, Switches
+from facemask_edge.orders import ANSWER, LISTEN, Orders, shown
+from facemask_edge.switches import OVERRIDES, TELL, RefusedError, Switches
 
+MOST_ORDERS = 1
+"""Carried out between two frames: each may have to wait for the disk, and frames must not."""
 logger = logging.getLogger(__name__)
 
 
@@ -27,25 +32,30 @@ class RemoteControl:
         # Beside the outbox: they outlive this process, too.
         folder = config.outbox.path.parent
         self._topics = Topics(config.mqtt.prefix, device)
-        self.switches = Switches(config, folder / "overrides.json")
+        self._takes_orders = config.mqtt.orders
+        self.switches = Switches(config, folder / OVERRIDES if self._takes_orders else None)
         self._orders = Orders(self.switches, actions)
-        self.listen_to = [self._topics.orders] if config.mqtt.orders else []
-        """Topics on which something may come."""
+        self.listen_to = {LISTEN: self._topics.orders} if self._takes_orders else {}
+        """Topics on which something may come, by what it is good for."""
+        self._gone = _no_longer_there(folder / "cameras.json", {camera.name for camera in config.cameras})
         self._home_assistant: HomeAssistant | None = None
         if config.homeassistant.discovery:
             file = folder / "homeassistant.json"
             self._home_assistant = HomeAssistant(config, device=device, file=file, actions=actions)
-            self.listen_to.append(self._home_assistant.birth_topic)
+            self.listen_to[HEAR] = self._home_assistant.birth_topic
 
     def begin(self, publisher: Publisher) -> None:
         """Say what can be switched, and how it is now."""
         self._announce(publisher)
         self._tell_states(publisher)
+        for camera in self._gone:
+            # An empty payload: the broker forgets what it retains.
+            publisher.publish_latest(self._topics.people(camera), "")
 
     def take_orders(self, publisher: Publisher) -> bool:
         """Carry out what came since this was asked last; whether a switch may be another now."""
         has_orders = False
-        for received in publisher.received():
+        for received in islice(publisher.received(), MOST_ORDERS):
             if self._home_assistant and received.topic == self._home_assistant.birth_topic:
                 self._home_assistant.heard(received.payload)
                 continue
@@ -55,7 +65,7 @@ class RemoteControl:
             except (RefusedError, OutputError) as error:
                 logger.warning("order on %s: %s", received.topic, error)
                 refusal = refusal_payload(received.topic, shown(received.payload), f"{error}")
-                publisher.tell(self._topics.error, refusal)
+                publisher.tell(self._topics.error, refusal, extra=ANSWER)
         if has_orders:
             self._tell_states(publisher)
         if self._home_assistant and self._home_assistant.is_due():
@@ -68,5 +78,15 @@ class RemoteControl:
 
     def _tell_states(self, publisher: Publisher) -> None:
         """Also those that are as before: who asked for them waits for an answer."""
-        for name, value in self.switches.shown().items():
-            publisher.publish_latest(self._topics.switch(name), value, qos=1)
+        for name, value in self.switches.shown().items() if self._takes_orders else ():
+            publisher.publish_latest(self._topics.switch(name), value, extra=TELL)
+
+
+def _no_longer_there(file: Path, cameras: set[str]) -> list[str]:
+    """Cameras that were configured at an earlier start, and are no more."""
+    ever = read_kept(file).keys() | cameras
+    try:
+        write_kept(file, dict.fromkeys(ever, ""))
+    except OSError as error:
+        logger.warning("%s: %s; of a camera that is removed, the broker keeps the counts", file, error.strerror)
+    return sorted(ever - cameras)

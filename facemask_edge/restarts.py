@@ -4,6 +4,7 @@ A process that dies cannot count itself, so the file always holds the number of 
 runs, the same again after an orderly end.
 """
 
+import os
 from pathlib import Path
 
 from facemask_edge.count_file import CountFile
@@ -18,7 +19,8 @@ class Restarts:
 
     def __init__(self, outbox: Path) -> None:
         self._file = CountFile(outbox.with_name("restarts"), unless_kept="should this program die, nobody counts it")
-        self.count = self._file.read() if outbox.exists() else 0
+        # os.path: what is wrong with the path is explained where the outbox is opened.
+        self.count = self._file.read() if os.path.exists(outbox) else 0  # noqa: PTH110 - as above
         """So far, with this start."""
 
     def begin(self) -> None:

@@ -4,7 +4,7 @@ None of it is worth a connection: see ``extras.py`` for what a broker may forbid
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from paho.mqtt.reasoncodes import ReasonCode
@@ -12,7 +12,6 @@ from paho.mqtt.reasoncodes import ReasonCode
 from facemask_edge.broker_connection import BrokerConnection
 from facemask_edge.extras import Extras
 
-LISTEN = "listen to orders"
 logger = logging.getLogger(__name__)
 
 
@@ -30,10 +29,10 @@ class States:
     """All retained states, for one connection after the other.
 
     Args:
-        listen_to: Topics on which orders come.
+        listen_to: Topics on which something may come, by what it is good for.
     """
 
-    def __init__(self, listen_to: Sequence[str]) -> None:
+    def __init__(self, listen_to: Mapping[str, str]) -> None:
         self._listen_to = listen_to
         self._extras = Extras()
         self._latest: dict[str, _State] = {}
@@ -46,21 +45,28 @@ class States:
         """Send the newest payload of a topic."""
         state = self._latest[topic]
         if connection.is_too_large(topic, state.payload.encode()):
-            logger.debug("%s is larger than %s takes", topic, connection.address)
+            level = logging.DEBUG if state.extra is None else logging.WARNING
+            logger.log(level, "%s is larger than %s takes", topic, connection.address)
         elif state.extra is None:
             connection.publish_state(topic, state.payload, qos=state.qos)
         elif self._extras.may_ask(state.extra):
             self._extras.asked(connection.publish_state(topic, state.payload, qos=state.qos).mid, state.extra)
+
+    def tell_once(self, connection: BrokerConnection, topic: str, payload: str, *, extra: str) -> None:
+        """Send something that is no state."""
+        if self._extras.may_ask(extra):
+            sent = connection.publish_state(topic, payload, qos=1, retain=False)
+            self._extras.asked(sent.mid, extra)
 
     def connected(self, connection: BrokerConnection) -> None:
         """Send all, and listen: a connection is new."""
         self._extras.forget_what_was_asked()
         for topic in self._latest:
             self.tell(connection, topic)
-        if self._listen_to and self._extras.may_ask(LISTEN):
-            number = connection.listen(self._listen_to)
+        for extra, topic in self._listen_to.items():
+            number = connection.listen(topic) if self._extras.may_ask(extra) else None
             if number is not None:
-                self._extras.asked(number, LISTEN)
+                self._extras.asked(number, extra)
 
     def answered(self, connection: BrokerConnection, number: int, reason: ReasonCode) -> None:
         """The broker answered to something, which may be one of these."""

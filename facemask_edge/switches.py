@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facemask_edge.config import Config
+from facemask_edge.config import THRESHOLDS, Config
 from facemask_edge.errors import OutputError
 from facemask_edge.kept_file import read_kept, write_kept
 
+OVERRIDES = "overrides.json"
+"""File that keeps what was sent, beside the outbox."""
+TELL = "tell how its switches are"
 DEFAULT = "default"
 """Sent instead of a value, it gives way to the configuration again."""
 logger = logging.getLogger(__name__)
@@ -65,7 +68,7 @@ class Number:
 
 SWITCHES: dict[str, OnOff | Number] = {
     "enabled": OnOff("Watching", "OFF lets go of the cameras; violations that are open end as `stopped`."),
-    "threshold": Number("Threshold", "As `compliance.threshold`, for the looks from then on.", 0.01, 0.99, 0.01),
+    "threshold": Number("Threshold", "As `compliance.threshold`, for the looks from then on.", *THRESHOLDS, 0.01),
 }
 """By name, which is the topic's, too."""
 
@@ -75,13 +78,13 @@ class Switches:
 
     Args:
         config: Holds until something else is sent.
-        file: Keeps what was sent; it need not be there.
+        file: Keeps what was sent; it need not be there. None where nothing can be sent.
     """
 
-    def __init__(self, config: Config, file: Path) -> None:
+    def __init__(self, config: Config, file: Path | None) -> None:
         self._file = file
         self._configured: dict[str, Any] = {"enabled": True, "threshold": config.compliance.threshold}
-        self._sent = _read(file)
+        self._sent = {} if file is None else _read(file)
         for name, value in self._sent.items():
             shown = SWITCHES[name].shown(value)
             logger.info("%s is %s, as it was set from afar; to have the configured one, send %r", name, shown, DEFAULT)
@@ -111,11 +114,15 @@ class Switches:
             RefusedError: That is no value for it; nothing is changed.
             OutputError: It is in force, but lost when the daemon ends.
         """
-        if text.lower() == DEFAULT:
-            self._sent.pop(name, None)
-        else:
-            self._sent[name] = SWITCHES[name].parsed(text)
+        sent = {key: value for key, value in self._sent.items() if key != name}
+        if text.lower() != DEFAULT:
+            sent[name] = SWITCHES[name].parsed(text)
+        if sent == self._sent:
+            return
+        self._sent = sent
         logger.info("%s is %s now, as it was set from afar", name, self.shown()[name])
+        if self._file is None:
+            return
         try:
             write_kept(self._file, {name: SWITCHES[name].shown(value) for name, value in self._sent.items()})
         except OSError as error:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 
 from facemask_edge.config import MqttConfig
 from facemask_edge.mqtt import Publisher
+from facemask_edge.orders import LISTEN
 from facemask_edge.store import Store
 from tests.motion_jpeg import MotionJpeg, motion_jpeg_server
 from tests.subscriber import Subscriber
@@ -166,10 +167,11 @@ def new_publisher(tmp_path: Path) -> Iterator[NewPublisher]:
     """Starts publishers on the test's own outbox; they are stopped at the test's end."""
     made: list[Publisher] = []
 
-    def new(*servers: str, listen_to: Sequence[str] = (), **settings: Any) -> Publisher:
+    def new(*servers: str, listen_to: str | None = None, **settings: Any) -> Publisher:
         store = Store(tmp_path / "outbox.sqlite3", max_bytes=1_000_000)
         config = MqttConfig.model_validate({"servers": list(servers), **settings})
-        made.append(Publisher(config, device="pi", store=store, listen_to=listen_to))
+        topics = {} if listen_to is None else {LISTEN: listen_to}
+        made.append(Publisher(config, device="pi", store=store, listen_to=topics))
         made[-1].start()
         return made[-1]
 

@@ -51,7 +51,7 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
         ("device:\n  name: a\ndetectors: {}\n", 3, ["detectors", "did you mean detector"]),
         ("cameras:\n  - name: a\n    sauce: 0\n", 3, ["cameras.0.sauce", "did you mean source"]),
         ("compliance:\n  threshold: high\n", 2, ["compliance.threshold", "valid number", "'high'"]),
-        ("compliance:\n\n  threshold: 1.5\n", 3, ["compliance.threshold", "less than 1"]),
+        ("compliance:\n\n  threshold: 1.5\n", 3, ["compliance.threshold", "less than or equal to 0.99"]),
         ("mqtt:\n  servers: [tcp://broker]\n", 2, ["mqtt.servers", "mqtt://host:port"]),
         ("cameras:\n- name: a\n- name: a\n", 1, ["name of its own"]),
         ("cameras: []\n", 1, ["cameras", "at least 1"]),

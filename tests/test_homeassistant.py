@@ -103,8 +103,8 @@ def test_topics_have_no_dots_and_are_never_shared() -> None:
     def topic(prefix: str, device: str) -> str:
         return discovery_topic(Config.model_validate({"mqtt": {"prefix": prefix}}), device)
 
-    assert topic("facemask", "pi") == "homeassistant/device/facemask-pi/config"
-    assert topic("facemask", "pi.example") == "homeassistant/device/facemask-pi_2eexample/config"
+    assert topic("facemask", "pi") == "homeassistant/device/facemask__pi/config"
+    assert topic("facemask", "pi.example") == "homeassistant/device/facemask__pi_2eexample/config"
     assert len({escaped(name) for name in ("a.b", "a_b", "a-b", "a_2eb")}) == 4
 
 

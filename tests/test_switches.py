@@ -77,6 +77,20 @@ def test_a_damaged_file_is_no_reason_not_to_start(content: bytes, file: Path) ->
     assert json.loads(file.read_text()) == {"threshold": "0.6"}
 
 
+def test_what_holds_already_is_not_written_again(file: Path) -> None:
+    switches = Switches(CONFIG, file)
+    switches.set("enabled", "OFF")
+    before = file.stat().st_mtime_ns, file.stat().st_ino
+    switches.set("enabled", "OFF")
+    switches.set("threshold", "default")
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
+
+
+def test_where_no_orders_are_taken_those_of_before_are_forgotten(file: Path) -> None:
+    Switches(CONFIG, file).set("enabled", "OFF")
+    assert Switches(CONFIG, None).enabled
+
+
 def test_nobody_else_may_read_it(file: Path) -> None:
     Switches(CONFIG, file).set("enabled", "OFF")
     assert file.stat().st_mode & 0o777 == 0o600

@@ -58,6 +58,8 @@ class LiveCamera:
         self._closing = threading.Event()
         self._is_on = threading.Event()
         self._is_on.set()
+        self._is_told = threading.Event()
+        """Whether there is something to do before a pause is over."""
         self._state, self._reason = CameraState.OPENING, ""
         self._size: tuple[int, int] | None = None
         self._frames = 0
@@ -106,11 +108,13 @@ class LiveCamera:
             self._is_on.set()
         else:
             self._is_on.clear()
+        self._is_told.set()
 
     def close(self) -> None:
         """Stop the thread; a read that hangs in the driver ends with the process."""
         self._closing.set()
         self._is_on.set()
+        self._is_told.set()
         with self._fresh:
             self._fresh.notify_all()
         self._thread.join(CLOSE_TIMEOUT)
@@ -118,10 +122,11 @@ class LiveCamera:
     def _capture(self) -> None:
         backoff = SHORTEST_BACKOFF
         while not self._closing.is_set():
+            self._is_told.clear()
             self._rest_while_off()
             started = time.monotonic()
             try:
-                if self._read_until_lost() or not self._is_on.is_set():
+                if self._read_until_lost():
                     continue
             except CameraLostError as error:
                 self._lost(CameraState.LOST, str(error))
@@ -158,10 +163,10 @@ class LiveCamera:
 
     def _pause(self, seconds: float) -> None:
         self._called = time.monotonic() + seconds
-        self._closing.wait(seconds)
+        self._is_told.wait(seconds)
 
     def _read_until_lost(self) -> bool:
-        """Open the camera and read it; whether it is to be opened again at once, because it is suspected."""
+        """Open the camera and read it; whether the next turn is to begin at once: it is suspected, or switched off."""
         self._called = time.monotonic()
         capture = self._open_capture()
         try:
@@ -177,7 +182,7 @@ class LiveCamera:
                     return False
                 if self._watch.doubt is None:
                     self._hand_over(picture)
-            return False
+            return True
         finally:
             capture.close()
 

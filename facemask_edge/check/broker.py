@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from facemask_edge.broker_address import BrokerAddress, parse_address
-from facemask_edge.broker_visit import PATIENCE, BrokerVisit, VisitError
+from facemask_edge.broker_visit import PATIENCE, RETAINED_PATIENCE, BrokerVisit, VisitError
 from facemask_edge.check.finding import Finding, ok, problem, warning
 from facemask_edge.config import Config
 from facemask_edge.messages import Topics
 
-RETAINED_PATIENCE = 1.0
-"""Seconds that what a broker keeps may take: where it keeps nothing, nothing comes."""
 CHECK_RULES = "violations may be forbidden, too: see its access rules"
 
 

@@ -90,6 +90,15 @@ def test_a_camera_that_is_switched_off_is_let_go_of_and_opened_again(stream: Str
         assert camera.status.losses == losses == 0
 
 
+def test_a_camera_that_is_not_there_is_off_at_once() -> None:
+    with closing(camera_of("http://127.0.0.1:9/")) as camera:
+        assert state_within(camera, CameraState.LOST)
+        # In the pause before the third try, which is of seconds.
+        time.sleep(2.5)
+        camera.switch(on=False)
+        assert state_within(camera, CameraState.OFF, 1)
+
+
 def test_a_camera_that_is_off_can_be_closed(stream: Stream) -> None:
     camera = camera_of(stream[0])
     camera.switch(on=False)

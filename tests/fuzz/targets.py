@@ -186,7 +186,7 @@ def broker(content: bytes, _folder: Path) -> None:
         with accepted, suppress(OSError):
             accepted.recv(1000)
             connection.publish_event("topic", b"{}")
-            connection.listen(["t"])
+            connection.listen("t")
             accepted.sendall(content[1:])
             accepted.shutdown(socket.SHUT_WR)
             assert waiting.ended.wait(5), "the connection has no end"
