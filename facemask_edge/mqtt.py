@@ -327,9 +327,10 @@ class Publisher:
         self._suspects.connected()
         self._send_again()
         logger.info("connected to %s", connection.address)
+        self._states.listen(connection)
         online = connection.publish_state(self._status_topic, "online", qos=1)
         self._inflight.open(online.mid, widest_window=welcome.window)
-        self._states.connected(connection)
+        self._states.tell_all(connection)
 
     def closed(self, connection: BrokerConnection, ending: Ending) -> None:
         """The connection has ended, or never was."""

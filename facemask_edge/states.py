@@ -58,11 +58,14 @@ class States:
             sent = connection.publish_state(topic, payload, qos=1, retain=False)
             self._extras.asked(sent.mid, extra)
 
-    def connected(self, connection: BrokerConnection) -> None:
-        """Send all, and listen: a connection is new."""
-        self._extras.forget_what_was_asked()
+    def tell_all(self, connection: BrokerConnection) -> None:
+        """Send the newest payload of each topic."""
         for topic in self._latest:
             self.tell(connection, topic)
+
+    def listen(self, connection: BrokerConnection) -> None:
+        """Listen, on a connection that is new; before anybody is told that this device is there."""
+        self._extras.forget_what_was_asked()
         for extra, topic in self._listen_to.items():
             number = connection.listen(topic) if self._extras.may_ask(extra) else None
             if number is not None:
