@@ -40,10 +40,10 @@ benchmarks: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
 
 # The other runtimes, each in an environment of its own with Python 3.11: tflite-runtime as the owner of a Coral has it
-# (docs/coral.md), and ai-edge-litert, both with Bookworm's numpy and OpenCV. Left out is what runs on a workstation only (the
-# converter), brings a Python of its own (system, picamera, v4l2, arm64), or is about brokers and disks and takes many minutes
-# (faults).
-OTHER_TESTS := $(foreach name,converter system picamera v4l2 arm64 faults,--ignore tests/$(name))
+# (docs/coral.md), and ai-edge-litert, both with Bookworm's numpy and OpenCV. Left out is what needs the converter, which runs on
+# a workstation (converter, fuzz), what brings a Debian of its own (system, picamera, v4l2, arm64), and what is about brokers,
+# disks and power (faults).
+OTHER_TESTS := $(foreach name,converter fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
 test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
 	FACEMASK_RUNS_ON="tflite-runtime 2.14, numpy 1.26, opencv 4.11" \
 	  .venv-tflite-runtime/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) $(PYTEST_OPTIONS)

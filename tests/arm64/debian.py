@@ -16,7 +16,7 @@ TOOLS = {"mmdebstrap": "mmdebstrap", EMULATOR: "qemu-user-static"}
 """Program and its Debian package."""
 # base-files has the links of a merged /usr, and the wheels want libstdc++, which every Debian has, because apt does.
 PACKAGES = "base-files,python3,libstdc++6"
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONPATH": "/packages", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/bin", "PYTHONPATH": "/packages", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def why_not() -> str | None:
