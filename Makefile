@@ -42,7 +42,8 @@ benchmarks: $(VENV)/test.stamp
 # The other runtimes, each in an environment of its own with Python 3.11: tflite-runtime as the owner of a Coral has it
 # (docs/coral.md), and ai-edge-litert, both with Bookworm's numpy and OpenCV. Left out is what needs the converter, which runs on
 # a workstation (converter, fuzz), what brings a Debian of its own (system, picamera, v4l2, arm64), and what is about brokers,
-# disks and power (faults).
+# disks and power (faults). tflite-runtime needs over ten times as long for a picture here: on a machine that is busy with other
+# things, tests run into their time limits.
 OTHER_TESTS := $(foreach name,converter fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
 test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
 	FACEMASK_RUNS_ON="tflite-runtime 2.14, numpy 1.26, opencv 4.11" \
@@ -78,7 +79,7 @@ test-picamera: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/picamera $(PYTEST_OPTIONS)
 
 # The wheels that a Pi gets, in Debian Bookworm and Trixie for arm64, which qemu-user runs: they judge the sample as those
-# here do. Needs root, mmdebstrap and qemu-user-static.
+# here do. Four minutes of a core for each, where it is free. Needs root, mmdebstrap and qemu-user-static.
 test-arm64: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -rP --numprocesses 2 tests/arm64 $(PYTEST_OPTIONS)
 
