@@ -1,7 +1,8 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-system test-v4l2 test-picamera test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs clean
+.PHONY: demo test test-tflite-runtime test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs clean
 
 PYTHON ?= python3
+PYTHON311 ?= python3.11
 ROUNDS ?= 5
 DATA ?= $(or $(FACEMASK_SHARED),../shared)/data
 WEIGHTS ?= $(or $(FACEMASK_SHARED),../shared)/weights/mobilenet_v2_imagenet_notop.weights.h5
@@ -39,6 +40,18 @@ benchmarks: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.paper_pipeline --json benchmark-results/paper_pipeline.json
 	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
 
+# The other runtimes, each in an environment of its own with Python 3.11: tflite-runtime as the owner of a Coral has it
+# (docs/coral.md), and ai-edge-litert, both with Bookworm's numpy and OpenCV. Left out is what needs the converter, which runs on
+# a workstation (converter, fuzz), what brings a Debian of its own (system, picamera, v4l2, arm64), and what is about brokers,
+# disks and power (faults). tflite-runtime needs over ten times as long for a picture here: on a machine that is busy with other
+# things, tests run into their time limits.
+OTHER_TESTS := $(foreach name,converter fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
+test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
+	FACEMASK_RUNS_ON="tflite-runtime 2.14, numpy 1.26, opencv 4.11" \
+	  .venv-tflite-runtime/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) $(PYTEST_OPTIONS)
+	FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
+	  .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) $(PYTEST_OPTIONS)
+
 # Injects every fault and prints what became of the violations, two hours; its table stands in docs/delivery.md. Needs root
 # (it mounts small disks), Mosquitto, faketime, libfuse2 and, as .ci/run installs it, GStreamer's RTSP server. The tests run
 # a short version of each.
@@ -70,6 +83,11 @@ test-picamera: $(VENV)/test.stamp
 # mmdebstrap and Mosquitto, an x86-64 and 700 MB for as long as it runs.
 test-homeassistant: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/homeassistant $(PYTEST_OPTIONS)
+
+# The wheels that a Pi gets, in Debian Bookworm and Trixie for arm64, which qemu-user runs: they judge the sample as those
+# here do. Four minutes of a core for each, where it is free. Needs root, mmdebstrap and qemu-user-static.
+test-arm64: $(VENV)/test.stamp
+	FACEMASK_TESTS=full $(BIN)/python -m pytest -rP --numprocesses 2 tests/arm64 $(PYTEST_OPTIONS)
 
 # Release archives that install without a network, for a Pi.
 bundle: $(VENV)/test.stamp
@@ -110,5 +128,22 @@ $(VENV)/test.stamp: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps picamera2==0.3.38
 	touch $@ $(VENV)/demo.stamp
 
+# As the installer has it there.
+define BOOKWORM
+$(PYTHON311) -m venv $(@D)
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --constraint systemd/constraints-3.11.txt --editable '.[demo,test]'
+$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps picamera2==0.3.38
+endef
+
+.venv-bookworm/test.stamp: pyproject.toml systemd/constraints-3.11.txt
+	$(BOOKWORM)
+	touch $@
+
+.venv-tflite-runtime/test.stamp: pyproject.toml systemd/constraints-3.11.txt
+	$(BOOKWORM)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check tflite-runtime==2.14.0
+	$(@D)/bin/python -m pip uninstall --quiet --yes ai-edge-litert
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-output benchmark-results
+	rm -rf $(VENV) .venv-bookworm .venv-tflite-runtime demo-output benchmark-results

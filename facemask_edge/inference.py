@@ -26,7 +26,12 @@ from facemask_edge.values import Image
 logger = logging.getLogger(__name__)
 
 
-def _interpreter_class() -> Any:  # noqa: ANN401 - two runtimes without type information share this interface
+def interpreter_class() -> Any:  # noqa: ANN401 - two runtimes without type information share this interface
+    """The interpreter of the TFLite runtime that is used.
+
+    Raises:
+        ModelError: There is none.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415 - which runtime is known only at run time
     except ImportError:
@@ -43,7 +48,7 @@ def runtime() -> str:
     Raises:
         ModelError: There is none.
     """
-    package = _interpreter_class().__module__.partition(".")[0].replace("_", "-")
+    package = interpreter_class().__module__.partition(".")[0].replace("_", "-")
     return f"{package} {metadata.version(package)}"
 
 
@@ -98,7 +103,7 @@ class Model:
         try:
             # The runtime announces on stderr which kernels it uses.
             with native_stderr_hidden():
-                self._interpreter = _interpreter_class()(model_path=str(path), num_threads=threads, **options)
+                self._interpreter = interpreter_class()(model_path=str(path), num_threads=threads, **options)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(_loading_failed(path, self.entry, error)) from error
@@ -186,7 +191,7 @@ def _placed(name: str, accelerator: str) -> tuple[Path, ModelEntry, Any]:
         # Said before, because afterwards there may be nobody to say it.
         logger.warning("%s", doubt)
     try:
-        delegate = edge_tpu(_load_delegate(), number)
+        delegate = edge_tpu(delegate_loader(), number)
     except EdgeTpuError as error:
         if kind != "auto":
             # One that is not there now is waited for by being started again.
@@ -209,9 +214,9 @@ def compiled_of(model: Path) -> Path:
     return model.with_stem(f"{model.stem}_edgetpu")
 
 
-def _load_delegate() -> Callable[..., Any]:
+def delegate_loader() -> Callable[..., Any]:
     """The loader that belongs to the runtime."""
-    return vars(sys.modules[_interpreter_class().__module__])["load_delegate"]  # type: ignore[no-any-return]
+    return vars(sys.modules[interpreter_class().__module__])["load_delegate"]  # type: ignore[no-any-return]
 
 
 def _loading_failed(path: Path, entry: ModelEntry, error: Exception) -> str:

@@ -1,20 +1,29 @@
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter, load_delegate
 
 from facemask_edge.errors import ModelError
-from facemask_edge.inference import Model, QuantizedOutput
+from facemask_edge.inference import Model, QuantizedOutput, delegate_loader, interpreter_class, runtime
 from facemask_edge.manifest import MANIFEST, packaged_models, sha256_of
 from tests.faults.process_faults import stub_delegate
 
 CLASSIFIER = "mask_classifier_int8.tflite"
 DETECTOR = "face_detector_320_int8.tflite"
 """Its outputs differ between any two pictures; those of the classifier are often certain, and so equal."""
+RUNS_ON = os.environ.get("FACEMASK_RUNS_ON", "ai-edge-litert 2")
+"""What these tests are meant to run on; make test-tflite-runtime names others."""
+
+
+def test_the_libraries_are_those_that_are_meant() -> None:
+    found = f"{runtime()}, numpy {np.__version__}, opencv {cv2.__version__}, "
+    for library in RUNS_ON.split(", "):
+        assert f"{library}." in found
 
 
 def copied(folder: Path, content: bytes | None = None, **changes: Any) -> str:
@@ -94,8 +103,9 @@ def test_a_model_that_takes_another_picture_than_its_manifest_says_is_refused(tm
 @pytest.mark.parametrize("name", [DETECTOR, "mask_classifier_int8.tflite"])
 def test_the_delegate_of_the_fault_tests_judges_as_the_runtime_does(name: str, tmp_path: Path) -> None:
     path = str(packaged_models() / name)
-    delegate = load_delegate(str(stub_delegate(tmp_path)))
-    plain, delegated = Interpreter(path), Interpreter(path, experimental_delegates=[delegate])
+    delegate = delegate_loader()(str(stub_delegate(tmp_path)))
+    new = interpreter_class()
+    plain, delegated = new(path), new(path, experimental_delegates=[delegate])
     pictures = np.random.default_rng(0).integers(-128, 127, (5, *plain.get_input_details()[0]["shape"])).astype(np.int8)
     for picture in pictures:
         outputs = []

@@ -3,15 +3,13 @@
 import os
 from functools import partial
 
-from ai_edge_litert.interpreter import Interpreter, load_delegate
-
 from facemask_edge import inference
 from facemask_edge.cli import main
 
 if __name__ == "__main__":
     if "STUB_DELEGATE" in os.environ:
-        delegate = load_delegate(os.environ["STUB_LIBRARY"])
+        delegate = inference.delegate_loader()(os.environ["STUB_LIBRARY"])
         # Each model has a kernel of its own; the delegate may be shared.
-        on_delegate = partial(Interpreter, experimental_delegates=[delegate])
-        vars(inference)["_interpreter_class"] = lambda: on_delegate
+        on_delegate = partial(inference.interpreter_class(), experimental_delegates=[delegate])
+        vars(inference)["interpreter_class"] = lambda: on_delegate
     main()

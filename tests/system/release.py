@@ -27,6 +27,19 @@ def bundle(folder: Path, architecture: str, *pythons: str) -> Path:
     return folder / archive.name.removesuffix(f"-{architecture}.tar.gz")
 
 
+def as_on_a_pi(python: str, wheels: Path) -> list[str]:
+    """Options of pip: it chooses what it would on a Pi for a Python, from nothing but a folder of wheels."""
+    constraints = ROOT / "systemd" / f"constraints-{python}.txt"
+    tags = ["--implementation=cp", f"--abi=cp{python.replace('.', '')}", "--abi=abi3", "--abi=none"]
+    # The glibc of the oldest system, Bookworm, is 2.36.
+    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(17, 37)]
+    return [
+        *("--no-index", f"--find-links={wheels}", "--only-binary=:all:", f"--python-version={python}"),
+        *(*platforms, "--platform=manylinux2014_aarch64", *tags),
+        *([f"--constraint={constraints}"] if constraints.exists() else []),
+    ]
+
+
 def make_other_version(archive: Path, version: str, *changes: Change) -> None:
     """Let an archive that is unpacked hold another version of this project, with ``changes`` in it."""
     own = next((archive / "wheels").glob("facemask_edge-*.whl"))
