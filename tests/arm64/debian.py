@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.system.container import MIRROR
+from tests.debian import MIRROR
 from tests.system.release import PIP, as_on_a_pi, bundle
 
 HERE = Path(__file__).parent
