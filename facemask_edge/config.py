@@ -217,6 +217,10 @@ class OutboxConfig(Section):
         description="Bytes of the disk that stay free: where less is, events are dropped, too.",
     )
 
+    def beside(self, name: str) -> Path:
+        """Where what belongs to this outbox is kept: its name is begun with, as others may have files there."""
+        return self.path.with_name(f"{self.path.name}.{name}")
+
 
 class HomeAssistantConfig(Section):
     """Home Assistant."""

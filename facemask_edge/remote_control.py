@@ -29,18 +29,16 @@ class RemoteControl:
     """
 
     def __init__(self, config: Config, *, device: str, actions: Mapping[str, Callable[[], None]]) -> None:
-        # Beside the outbox: they outlive this process, too.
-        folder = config.outbox.path.parent
         self._topics = Topics(config.mqtt.prefix, device)
         self._takes_orders = config.mqtt.orders
-        self.switches = Switches(config, folder / OVERRIDES if self._takes_orders else None)
+        self.switches = Switches(config, config.outbox.beside(OVERRIDES) if self._takes_orders else None)
         self._orders = Orders(self.switches, actions)
         self.listen_to = {LISTEN: self._topics.orders} if self._takes_orders else {}
         """Topics on which something may come, by what it is good for."""
-        self._gone = _no_longer_there(folder / "cameras.json", {camera.name for camera in config.cameras})
+        self._gone = _no_longer_there(config.outbox.beside("cameras.json"), {camera.name for camera in config.cameras})
         self._home_assistant: HomeAssistant | None = None
         if config.homeassistant.discovery:
-            file = folder / "homeassistant.json"
+            file = config.outbox.beside("homeassistant.json")
             self._home_assistant = HomeAssistant(config, device=device, file=file, actions=actions)
             self.listen_to[HEAR] = self._home_assistant.birth_topic
 

@@ -18,7 +18,9 @@ class Restarts:
     """
 
     def __init__(self, outbox: Path) -> None:
-        self._file = CountFile(outbox.with_name("restarts"), unless_kept="should this program die, nobody counts it")
+        self._file = CountFile(
+            outbox.with_name(f"{outbox.name}.restarts"), unless_kept="should this program die, nobody counts it"
+        )
         # os.path: what is wrong with the path is explained where the outbox is opened.
         self.count = self._file.read() if os.path.exists(outbox) else 0  # noqa: PTH110 - as above
         """So far, with this start."""

@@ -11,7 +11,7 @@ from facemask_edge.errors import OutputError
 from facemask_edge.kept_file import read_kept, write_kept
 
 OVERRIDES = "overrides.json"
-"""File that keeps what was sent, beside the outbox."""
+"""File beside the outbox that keeps what was sent."""
 TELL = "tell how its switches are"
 DEFAULT = "default"
 """Sent instead of a value, it gives way to the configuration again."""

@@ -14,7 +14,7 @@ def check_switches(config: Config, device: str) -> Iterator[Finding]:
     if not config.mqtt.orders:
         return
     topics = Topics(config.mqtt.prefix, device)
-    for name, value in read_kept(config.outbox.path.with_name(OVERRIDES)).items():
+    for name, value in read_kept(config.outbox.beside(OVERRIDES)).items():
         if name in SWITCHES:
             advice = f"to have it as configured, send {DEFAULT} to {topics.order(name)}"
             yield warning(name, f"{value}, as it was set from afar", advice)
