@@ -161,7 +161,7 @@ def test_a_missing_configuration_file_is_explained(tmp_path: Path) -> None:
     ("override", "part"),
     [
         ("compliance.threshhold=0.5", "did you mean threshold?"),
-        ("compliance.threshold=2", "less than 1"),
+        ("compliance.threshold=2", "less than or equal to 0.99"),
         ("compliance.threshold", "write it as section.key=value"),
         ("mqtt.servers=[localhost]", "write mqtt://host:port"),
     ],
