@@ -102,7 +102,9 @@ def test_it_fits_into_a_terminal_of_80_columns() -> None:
 
 def test_in_a_terminal_it_is_live_until_interrupted_and_finds_the_broker_again(retained: Mosquitto) -> None:
     terminal, its_end = pty.openpty()
-    command = [sys.executable, "-m", "facemask_edge", "top", "--set", f"mqtt.servers=['{retained.url}']"]
+    # Whoever started the tests in the background had SIGINT ignored, by all that they start.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "facemask_edge", "top"]
+    command += ["--set", f"mqtt.servers=['{retained.url}']"]
     seen: list[bytes] = []
 
     def read() -> None:
