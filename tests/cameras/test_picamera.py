@@ -137,7 +137,8 @@ def test_one_that_is_tried_in_vain_leaves_nothing_open(picamera2: type[fakes.Pic
     for _ in range(5):
         with pytest.raises(CameraLostError, match="cannot be opened"):
             PicameraCapture(CONFIG, AS_IT_HANGS, None)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    # Fewer where one of an earlier test is collected meanwhile.
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 @pytest.mark.usefixtures("picamera2")
