@@ -163,8 +163,8 @@ class Daemon:
         while active and not self._is_told_to_stop:
             if not self._publisher.is_alive:
                 raise RuntimeError("the thread that delivers has ended")
-            # One camera waits for its frame by itself.
             is_on = self._remote.switches.enabled
+            # One camera waits for its frame by itself.
             is_idle = len(self._watches) > 1 or not is_on
             for watch in list(active) if is_on else ():
                 try:

@@ -4,14 +4,12 @@ A message may come from anybody whom the broker lets publish: names are those th
 and hold nothing that a terminal would obey, and what is no number is none.
 """
 
-import json
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from facemask_edge.check.told import part
+from facemask_edge.check.told import object_of, part
 from facemask_edge.config import is_name
 from facemask_edge.redaction import printable
 
@@ -80,11 +78,11 @@ class Devices:
                 case ["status"]:
                     device.status = _text(payload.decode(errors="replace")) or "unknown"
                 case ["health"]:
-                    said = _object(payload)
+                    said = object_of(payload)
                     device.health, device.is_unreadable = said or {}, said is None
                 case [camera, "people"] if is_name(camera):
                     if camera in device.people or len(device.people) < MOST_CAMERAS:
-                        device.people[camera] = _object(payload) or {}
+                        device.people[camera] = object_of(payload) or {}
 
     def rows(self) -> list[Row]:
         """All devices by name, each with its cameras by name."""
@@ -123,13 +121,6 @@ def _warnings(health: Object) -> list[tuple[str, str]]:
     found = health.get("warnings")
     warnings = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
     return [(str(each.get("camera")), _text(each.get("says"))) for each in warnings[:MOST_WARNINGS]]
-
-
-def _object(payload: bytes) -> Object | None:
-    with suppress(ValueError, RecursionError):
-        found = json.loads(payload)
-        return found if isinstance(found, dict) else None
-    return None
 
 
 def _text(value: object) -> str:

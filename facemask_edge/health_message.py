@@ -87,7 +87,6 @@ class AcceleratorHealth(Part):
     edge_tpu_deaths: int = Field(
         description="How often in a row the Edge TPU's library had ended the daemon before this start."
     )
-
     edge_tpu_celsius: float | None = Field(
         None,
         description="Of the Edge TPU, of several the hottest, in degrees Celsius; null where no driver measures it: "

@@ -5,7 +5,6 @@ may have all of it refused, so the tests show it to a real Home Assistant.
 """
 
 import json
-import logging
 import random
 import re
 import time
@@ -16,7 +15,7 @@ from typing import Any
 from facemask_edge import __version__
 from facemask_edge.cameras.status import CameraState
 from facemask_edge.config import Config
-from facemask_edge.kept_file import read_kept, write_kept
+from facemask_edge.kept_file import no_longer_there
 from facemask_edge.messages import Topics
 from facemask_edge.switches import SWITCHES, Number
 from facemask_edge.values import Label
@@ -32,7 +31,6 @@ LABELS = {Label.MASK: "with mask", Label.NO_MASK: "without mask", Label.UNDETERM
 BUTTONS = {"restart"}
 """Actions that Home Assistant has a class of buttons for."""
 Component = dict[str, Any]
-logger = logging.getLogger(__name__)
 
 
 class HomeAssistant:
@@ -46,13 +44,12 @@ class HomeAssistant:
     """
 
     def __init__(self, config: Config, *, device: str, file: Path, actions: Iterable[str]) -> None:
-        prefix = config.homeassistant.prefix
         self._topics = Topics(config.mqtt.prefix, device)
         self._device = device
         self._id = f"{config.mqtt.prefix}/{device}"
         self.topic = discovery_topic(config, device)
         """Where the announcement is retained."""
-        self.birth_topic = f"{prefix}/status"
+        self.birth_topic = f"{config.homeassistant.prefix}/status"
         """Where Home Assistant says that it has started."""
         components = dict(self._components(config, actions))
         self.announcement = json.dumps(self._announcement(components, _taken_back(file, components)))
@@ -199,12 +196,10 @@ class HomeAssistant:
         )
 
     def _diagnostic(self, value: str, **options: Any) -> Component:  # noqa: ANN401 - as Home Assistant has them
-        template = f"{{{{ {value} }}}}"
-        topic = self._topics.health
         return {
             "platform": "sensor",
-            "state_topic": topic,
-            "value_template": template,
+            "state_topic": self._topics.health,
+            "value_template": f"{{{{ {value} }}}}",
             "entity_category": "diagnostic",
             **options,
         }
@@ -230,10 +225,6 @@ def escaped(name: str) -> str:
 
 def _taken_back(file: Path, components: Mapping[str, Component]) -> dict[str, Component]:
     """Components that were announced before and are no more, each as it is taken back."""
-    ever = read_kept(file)
-    ever |= {key: component["platform"] for key, component in components.items()}
-    try:
-        write_kept(file, ever)
-    except OSError as error:
-        logger.warning("%s: %s; what Home Assistant is to forget later, it will not", file, error.strerror)
-    return {key: {"platform": platform} for key, platform in ever.items() if key not in components}
+    platforms = {key: component["platform"] for key, component in components.items()}
+    gone = no_longer_there(file, platforms, unless_kept="what Home Assistant is to forget later, it will not")
+    return {key: {"platform": platform} for key, platform in gone.items()}

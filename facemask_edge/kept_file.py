@@ -45,3 +45,19 @@ def write_kept(file: Path, kept: Mapping[str, str]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def no_longer_there(file: Path, now: Mapping[str, str], *, unless_kept: str) -> dict[str, str]:
+    """What was there at an earlier time and is no more; what is there now is kept for later times.
+
+    Args:
+        file: Keeps all that ever was there.
+        now: What is there.
+        unless_kept: What it means that the file cannot be written, for the log.
+    """
+    ever = {**read_kept(file), **now}
+    try:
+        write_kept(file, ever)
+    except OSError as error:
+        logger.warning("%s: %s; %s", file, error.strerror, unless_kept)
+    return {name: text for name, text in ever.items() if name not in now}

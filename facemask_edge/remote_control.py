@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Callable, Mapping
 from itertools import islice
-from pathlib import Path
 
 from facemask_edge.config import Config
 from facemask_edge.errors import OutputError
 from facemask_edge.homeassistant import ANNOUNCE, HEAR, HomeAssistant
-from facemask_edge.kept_file import read_kept, write_kept
+from facemask_edge.kept_file import no_longer_there
 from facemask_edge.messages import Topics, refusal_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.orders import ANSWER, LISTEN, Orders, shown
@@ -35,7 +34,11 @@ class RemoteControl:
         self._orders = Orders(self.switches, actions)
         self.listen_to = {LISTEN: self._topics.orders} if self._takes_orders else {}
         """Topics on which something may come, by what it is good for."""
-        self._gone = _no_longer_there(config.outbox.beside("cameras.json"), {camera.name for camera in config.cameras})
+        self._gone = no_longer_there(
+            config.outbox.beside("cameras.json"),
+            {camera.name: "" for camera in config.cameras},
+            unless_kept="of a camera that is removed, the broker keeps the counts",
+        )
         self._home_assistant: HomeAssistant | None = None
         if config.homeassistant.discovery:
             file = config.outbox.beside("homeassistant.json")
@@ -78,13 +81,3 @@ class RemoteControl:
         """Also those that are as before: who asked for them waits for an answer."""
         for name, value in self.switches.shown().items() if self._takes_orders else ():
             publisher.publish_latest(self._topics.switch(name), value, extra=TELL)
-
-
-def _no_longer_there(file: Path, cameras: set[str]) -> list[str]:
-    """Cameras that were configured at an earlier start, and are no more."""
-    ever = read_kept(file).keys() | cameras
-    try:
-        write_kept(file, dict.fromkeys(ever, ""))
-    except OSError as error:
-        logger.warning("%s: %s; of a camera that is removed, the broker keeps the counts", file, error.strerror)
-    return sorted(ever - cameras)

@@ -1,15 +1,14 @@
 """Whether each broker lets this device in, and whether a message comes back."""
 
-import json
 import secrets
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from facemask_edge.broker_address import BrokerAddress, parse_address
 from facemask_edge.broker_visit import PATIENCE, RETAINED_PATIENCE, BrokerVisit, VisitError
 from facemask_edge.check.finding import Finding, ok, problem, warning
+from facemask_edge.check.told import object_of
 from facemask_edge.config import Config
 from facemask_edge.messages import Topics
 
@@ -100,20 +99,12 @@ class _Visit(BrokerVisit):
                 fault = f"does not let it publish {self._test_topic}: {content}"
                 return Answer(fault, CHECK_RULES, is_let_in=True, health=health)
             if kind == self._health_topic:
-                health = _object(content)
+                health = object_of(content)
             if kind == self._test_topic and content == token.encode():
                 seconds = time.monotonic() - started
                 break
         if seconds is None:
             return Answer("nothing of what it publishes comes back", CHECK_RULES, is_let_in=True, health=health)
         if health is None:
-            health = _object(self.next(self._health_topic, RETAINED_PATIENCE))
+            health = object_of(self.next(self._health_topic, RETAINED_PATIENCE))
         return Answer(is_let_in=True, seconds=seconds, health=health)
-
-
-def _object(content: object) -> dict[str, Any] | None:
-    """What the device said, if a device said it."""
-    with suppress(ValueError, RecursionError):
-        found = json.loads(content) if isinstance(content, bytes) else None
-        return found if isinstance(found, dict) else None
-    return None

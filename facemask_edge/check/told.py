@@ -1,7 +1,9 @@
 """What the running daemon last said about itself on the topic ``health``, as far as it can be believed."""
 
 import datetime as dt
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 LATE = 2
@@ -40,3 +42,11 @@ def _time(message: dict[str, Any]) -> dt.datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else None
+
+
+def object_of(payload: object) -> dict[str, Any] | None:
+    """What a message holds, if it is a JSON object."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(payload) if isinstance(payload, bytes) else None
+        return found if isinstance(found, dict) else None
+    return None
