@@ -25,6 +25,7 @@ from facemask_edge.errors import InputError, OutputError
 from facemask_edge.inference import runtime
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.redaction import without_password
+from facemask_edge.stage_times import percentiles
 from facemask_edge.values import Frame
 
 SCHEMA = "facemask-edge/benchmark/1"
@@ -220,7 +221,7 @@ def _computer() -> str:
 
 
 def _percentiles(durations: Sequence[float], frame: float) -> Milliseconds:
-    p50, p95 = (round(1000 * float(value), 3) for value in np.percentile(durations, (50, 95)))
+    p50, p95 = percentiles(durations)
     return Milliseconds(p50, p95, round(statistics.mean(durations) / frame, 4))
 
 

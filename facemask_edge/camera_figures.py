@@ -3,13 +3,11 @@
 from collections import deque
 from collections.abc import Iterable
 
-import numpy as np
-
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.health_message import CameraHealth, DroppedFrames, Quantiles
 from facemask_edge.picture_quality import Picture, looked_at
 from facemask_edge.pipeline import Pipeline
-from facemask_edge.stage_times import KEPT, StageTimes
+from facemask_edge.stage_times import KEPT, StageTimes, percentiles
 from facemask_edge.values import Image
 
 SHORTEST = 0.5
@@ -75,5 +73,5 @@ class CameraFigures:
 
 
 def _quantiles(seconds: Iterable[float]) -> Quantiles:
-    p50, p95 = (round(1000 * float(value), 3) for value in np.percentile(list(seconds), (50, 95)))
+    p50, p95 = percentiles(seconds)
     return Quantiles(p50=p50, p95=p95)

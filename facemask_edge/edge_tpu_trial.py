@@ -24,6 +24,7 @@ from facemask_edge.errors import FacemaskError
 from facemask_edge.faces import FaceDetector
 from facemask_edge.inference import Model
 from facemask_edge.pipeline import WHOLE_FACE, Models, Pipeline
+from facemask_edge.stage_times import percentiles
 from facemask_edge.values import Box, Face
 
 INVOCATIONS = 100
@@ -87,13 +88,12 @@ def _speed(model: Model) -> Speed:
     width, height = model.size
     # The models do the same work for any.
     picture = np.full((height, width, 3), 128, np.uint8)
-    milliseconds = []
+    seconds = []
     for _ in range(1 + INVOCATIONS):
         start = time.perf_counter()
         model.invoke(picture)
-        milliseconds.append(1000 * (time.perf_counter() - start))
-    p50, p95 = (round(float(value), 3) for value in np.percentile(milliseconds[1:], (50, 95)))
-    return Speed(round(milliseconds[0], 3), p50, p95)
+        seconds.append(time.perf_counter() - start)
+    return Speed(round(1000 * seconds[0], 3), *percentiles(seconds[1:]))
 
 
 def _labelled(
