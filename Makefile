@@ -43,12 +43,14 @@ benchmarks: $(VENV)/test.stamp
 # The other runtimes, each in an environment of its own with Python 3.11: tflite-runtime as the owner of a Coral has it
 # (docs/coral.md), and ai-edge-litert, both with Bookworm's numpy and OpenCV. Left out is what needs the converter, which runs on
 # a workstation (converter, fuzz), what brings a Debian of its own (system, picamera, v4l2, arm64), and what is about brokers,
-# disks and power (faults). tflite-runtime needs over ten times as long for a picture here: on a machine that is busy with other
-# things, tests run into their time limits.
+# disks and power (faults); with tflite-runtime also the documents, for whose figures models are read with
+# ai-edge-litert. Here tflite-runtime needs over ten times as long for a picture: on a machine that is busy with other things,
+# tests run into their time limits.
 OTHER_TESTS := $(foreach name,converter fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
 test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
 	FACEMASK_RUNS_ON="tflite-runtime 2.14, numpy 1.26, opencv 4.11" \
-	  .venv-tflite-runtime/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) $(PYTEST_OPTIONS)
+	  .venv-tflite-runtime/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) \
+	  --ignore tests/test_docs.py --ignore tests/test_expected_rates.py $(PYTEST_OPTIONS)
 	FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
 	  .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) $(PYTEST_OPTIONS)
 

@@ -28,11 +28,11 @@ def part(content: bytes) -> bytes:
     return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(content), content)
 
 
-def lighter(count: int = 1000) -> Iterator[bytes]:
-    """Pictures that get lighter, 20 a second."""
+def lighter(count: int = 1000, pause: float = 0.05) -> Iterator[bytes]:
+    """Pictures that get lighter, one after each pause (seconds)."""
     for index in range(count):
         yield part(encoded(grey(50 + index % 200)))
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 def is_right(asked: str) -> bool:

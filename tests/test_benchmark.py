@@ -15,6 +15,8 @@ from facemask_edge.manifest import packaged_models, sha256_of
 from tests.motion_jpeg import MotionJpeg, lighter
 
 QUIET = Console(quiet=True)
+SECONDS = 6
+"""In which the slowest runtime, too, comes to frames with a new face."""
 STAGES = ["camera", "scene", "detection", "tracking", "classification", "judgement"]
 
 
@@ -22,7 +24,7 @@ def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "result.json"
-    benchmark(str(SAMPLE), Config(), seconds=2, json_file=file)
+    benchmark(str(SAMPLE), Config(), seconds=SECONDS, json_file=file)
     result = json.loads(file.read_text())
     assert result["schema"] == SCHEMA
     assert list(result["stages"]) == STAGES
@@ -30,7 +32,7 @@ def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
     assert result["stages"]["camera"]["share"] < 0.5
     assert all(stage["p50"] <= stage["p95"] for stage in result["stages"].values())
     assert result["frame"]["p50"] * result["frames_per_second"] <= 1100
-    assert result["frames"] > 20
+    assert result["frames"] + WARM_UP == pytest.approx(SECONDS * result["frames_per_second"], rel=0.3, abs=5)
     assert 0.1 < result["looks_a_frame"] < 1
     assert result["latency"] is None
     assert {file: sha256_of(packaged_models() / file) for file in result["models"]} == result["models"]
@@ -43,10 +45,12 @@ def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
 
 
 def test_a_live_camera_also_has_a_latency(stream: tuple[str, type[MotionJpeg]]) -> None:
-    measured = measure(stream[0], Config(), 2, QUIET)
+    # So few that the slowest runtime waits for them.
+    stream[1].stream = staticmethod(partial(lighter, pause=0.4))
+    measured = measure(stream[0], Config(), 6, QUIET)
     assert measured.source == "live camera"
     # The stream's own rate, not what the device could do.
-    assert 1 < measured.frames_per_second < 30
+    assert measured.frames_per_second < 3
     assert measured.stages["camera"].share > 0.5
     assert measured.latency is not None
     assert 0 < measured.latency.p50 <= measured.latency.p95
@@ -81,4 +85,4 @@ def test_a_folder_of_broken_pictures_comes_to_an_end(tmp_path: Path) -> None:
 def test_the_zones_of_a_camera_are_not_those_of_another_source() -> None:
     nowhere = [[(0.0, 0.0), (0.01, 0.0), (0.01, 0.01)]]
     config = Config.model_validate({"cameras": [{"name": "door", "zones": nowhere}]})
-    assert measure(str(SAMPLE), config, 2, QUIET).looks_a_frame > 0
+    assert measure(str(SAMPLE), config, SECONDS, QUIET).looks_a_frame > 0

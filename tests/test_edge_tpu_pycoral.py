@@ -6,15 +6,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ai_edge_litert.interpreter as runtime
 import pytest
 
 from facemask_edge.edge_tpu import NoEdgeTpuError, edge_tpu
 from facemask_edge.edge_tpu_pycoral import FUNCTIONS
-from facemask_edge.inference import Model
+from facemask_edge.inference import delegate_loader, interpreter_class
 from facemask_edge.manifest import packaged_models
 from tests.fakes import pycoral_modules
-from tests.faults.process_faults import DETECTOR, stub_delegate, with_compiled_models
+from tests.faults.process_faults import DETECTOR, stub_delegate
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="the Debian package gcc is not installed")
 SIGNATURES = {
@@ -31,7 +30,7 @@ DEVICES = [{"type": "usb", "path": "/sys/bus/usb/devices/2-1"}, {"type": "pci", 
 
 def load_delegate(library: str, options: dict[str, str] | None = None) -> Any:
     """As tflite_runtime's, whose module it claims to be of."""
-    return runtime.load_delegate(library, options)
+    return delegate_loader()(library, options)
 
 
 load_delegate.__module__ = "tflite_runtime.interpreter"
@@ -64,7 +63,7 @@ def test_the_fake_has_the_signatures_of_the_real_one(pycoral: Any) -> None:
 def test_it_loads_the_library_where_it_is_installed_for_the_runtime(pycoral: Any) -> None:
     delegate = edge_tpu(load_delegate, "1")
     assert pycoral.loaded == [{"device": ":1"}]
-    interpreter = runtime.Interpreter(str(packaged_models() / DETECTOR), experimental_delegates=[delegate])
+    interpreter = interpreter_class()(str(packaged_models() / DETECTOR), experimental_delegates=[delegate])
     interpreter.allocate_tensors()
     interpreter.invoke()
     edge_tpu(load_delegate, "")
@@ -99,5 +98,5 @@ def test_another_project_of_that_name_is_ignored(file: str, tmp_path: Path, monk
 def test_beside_another_runtime_it_is_not_even_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pycoral.py").write_text("raise SystemExit('it brings the library into the process')")
     monkeypatch.syspath_prepend(tmp_path)
-    models = with_compiled_models(tmp_path)
-    assert Model(str(models / DETECTOR), accelerator="edgetpu").accelerator == "edgetpu"
+    monkeypatch.setattr(load_delegate, "__module__", "ai_edge_litert.interpreter")
+    assert edge_tpu(load_delegate, "") is not None
