@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-tflite-runtime test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs clean
+.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs clean
 
 PYTHON ?= python3
 PYTHON311 ?= python3.11
@@ -53,6 +53,13 @@ test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
 	  --ignore tests/test_docs.py --ignore tests/test_expected_rates.py $(PYTEST_OPTIONS)
 	FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
 	  .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) $(PYTEST_OPTIONS)
+
+# Of the last, what has to do with cameras, pictures and models, in few minutes: .ci/run runs it, as OpenCV 4 is not OpenCV 5.
+PICTURE_TESTS := tests/cameras $(foreach name,annotate classifier edge_tpu explain faces inference overlay scene_cut sharpness \
+  tracking video,tests/test_$(name).py)
+test-bookworm: .venv-bookworm/test.stamp
+	FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
+	  .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile $(PICTURE_TESTS) $(PYTEST_OPTIONS)
 
 # Injects every fault and prints what became of the violations, two hours; its table stands in docs/delivery.md. Needs root
 # (it mounts small disks), Mosquitto, faketime, libfuse2 and, as .ci/run installs it, GStreamer's RTSP server. The tests run
