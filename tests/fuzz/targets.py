@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http.client import HTTPResponse
 from pathlib import Path
 from unittest import mock
@@ -16,6 +16,7 @@ from urllib.parse import SplitResult
 import cv2
 import numpy as np
 from paho.mqtt.reasoncodes import ReasonCode
+from rich.console import Console
 
 from converter.classifier_data import find_pictures
 from converter.detector_data import read_scenes
@@ -29,12 +30,14 @@ from facemask_edge.cameras.jpeg import jpeg_size
 from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError
 from facemask_edge.cameras.recording import Recording, read_picture
 from facemask_edge.config import Config, MqttConfig, load_config
+from facemask_edge.devices import Devices
 from facemask_edge.errors import FacemaskError
 from facemask_edge.events import Changes, Event
 from facemask_edge.manifest import MANIFEST, packaged_models, read_manifest
 from facemask_edge.orders import Orders
 from facemask_edge.store import Store
 from facemask_edge.switches import RefusedError, Switches
+from facemask_edge.top import shown
 from facemask_edge.video import video_writer
 from tests.motion_jpeg import encoded, grey, part
 
@@ -211,6 +214,19 @@ def overrides(content: bytes, folder: Path) -> None:
     assert 0 < Switches(Config(), file).threshold < 1
 
 
+def device(content: bytes, _folder: Path) -> None:
+    """What a device says of itself, and how ``top`` shows it: the topic's end, a zero byte, the payload."""
+    devices = Devices("facemask")
+    for message in content.split(b"\n")[:5]:
+        end, _, payload = message.partition(b"\0")
+        devices.heard(f"facemask/{end.decode(errors='replace')}", payload)
+    rows = devices.rows()
+    json.dumps([asdict(row) for row in rows], allow_nan=False)
+    screen = io.StringIO()
+    Console(file=screen, width=120).print(shown(rows, ""))
+    assert "\x1b" not in screen.getvalue(), "a terminal would obey"
+
+
 def _configs(_folder: Path) -> list[bytes]:
     cameras = b"cameras:\n- {name: door, source: 'rtsp://u:p@h/1', zones: [[[0, 0], [1, 0], [1, 1]]], format: MJPG}\n"
     return [(ROOT / "config.yaml").read_bytes(), cameras, b"mqtt: &a {servers: ['ws://a:1/x']}\noutbox: *a\n"]
@@ -242,6 +258,12 @@ def _answers(_folder: Path) -> list[bytes]:
 
 def _orders(_folder: Path) -> list[bytes]:
     return [b"enabled\0OFF", b"threshold\x000.75", b"threshold\0default", b"restart\0PRESS"]
+
+
+def _devices(_folder: Path) -> list[bytes]:
+    health = b'pi/health\0{"cameras": {"door": {"state": "ok", "fps": 14.7, "latency_ms": {"p95": 67}, "faces": 2}}, '
+    health += b'"queued": 3, "cpu_temperature_c": 61.2, "warnings": [{"camera": "door", "says": "it is dark"}]}'
+    return [b"pi/status\0online\n" + health + b'\npi/door/people\0{"mask": 1, "no_mask": 2, "undetermined": 0}']
 
 
 def _overrides(_folder: Path) -> list[bytes]:
@@ -304,6 +326,7 @@ TARGETS = (
     Target("tflite", tflite, _tflites, ("converter/tflite_file.py",), largest=200_000),
     Target("broker", broker, _answers, ("facemask_edge/broker_connection.py",), largest=300),
     Target("order", order, _orders, ("facemask_edge/orders.py", "facemask_edge/switches.py"), largest=300),
+    Target("device", device, _devices, ("facemask_edge/devices.py",), largest=1_000),
     Target(
         "overrides", overrides, _overrides, ("facemask_edge/switches.py", "facemask_edge/kept_file.py"), largest=500
     ),
