@@ -45,7 +45,7 @@ benchmarks: $(VENV)/test.stamp
 # a workstation (converter, fuzz), what brings a Debian of its own (system, picamera, v4l2, arm64), and what is about brokers,
 # disks and power (faults); with tflite-runtime also the documents, for whose figures models are read with
 # ai-edge-litert. Here tflite-runtime needs over ten times as long for a picture: on a machine that is busy with other things,
-# tests run into their time limits.
+# tests run into their time limits. Twenty minutes and seven on two idle cores.
 OTHER_TESTS := $(foreach name,converter fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
 test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
 	FACEMASK_RUNS_ON="tflite-runtime 2.14, numpy 1.26, opencv 4.11" \
@@ -94,7 +94,7 @@ test-homeassistant: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/homeassistant $(PYTEST_OPTIONS)
 
 # The wheels that a Pi gets, in Debian Bookworm and Trixie for arm64, which qemu-user runs: they judge the sample as those
-# here do. Four minutes of a core for each, where it is free. Needs root, mmdebstrap and qemu-user-static.
+# here do. Six minutes on two idle cores. Needs root, mmdebstrap and qemu-user-static.
 test-arm64: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -rP --numprocesses 2 tests/arm64 $(PYTEST_OPTIONS)
 
