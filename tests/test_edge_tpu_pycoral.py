@@ -10,10 +10,10 @@ import pytest
 
 from facemask_edge.edge_tpu import NoEdgeTpuError, edge_tpu
 from facemask_edge.edge_tpu_pycoral import FUNCTIONS
-from facemask_edge.inference import delegate_loader, interpreter_class
+from facemask_edge.inference import Model, delegate_loader, interpreter_class
 from facemask_edge.manifest import packaged_models
 from tests.fakes import pycoral_modules
-from tests.faults.process_faults import DETECTOR, stub_delegate
+from tests.faults.process_faults import DETECTOR, stub_delegate, with_compiled_models
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="the Debian package gcc is not installed")
 SIGNATURES = {
@@ -99,4 +99,6 @@ def test_beside_another_runtime_it_is_not_even_imported(tmp_path: Path, monkeypa
     (tmp_path / "pycoral.py").write_text("raise SystemExit('it brings the library into the process')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(load_delegate, "__module__", "ai_edge_litert.interpreter")
-    assert edge_tpu(load_delegate, "") is not None
+    monkeypatch.setattr("facemask_edge.inference.delegate_loader", lambda: load_delegate)
+    models = with_compiled_models(tmp_path)
+    assert Model(str(models / DETECTOR), accelerator="edgetpu").accelerator == "edgetpu"
