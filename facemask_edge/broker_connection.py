@@ -199,12 +199,8 @@ class BrokerConnection:
 
     def _reach(self) -> Ending | None:
         """Connect, and say why it did not work."""
-        properties = None
-        if self._is_version_5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.MaximumPacketSize = MOST_RECEIVED
         try:
-            self._client.connect(self.address.host, self.address.port, keepalive=KEEPALIVE, properties=properties)
+            self._client.reach(self.address)
         except (OSError, ValueError) as error:
             return ending_of(error)
         except Exception as error:
@@ -297,6 +293,19 @@ class BrokerConnection:
 
 class BoundedClient(paho.Client):
     """A paho client that reads no packet of any size."""
+
+    def reach(self, address: BrokerAddress) -> None:
+        """Connect, and ask for no packet that is too large; MQTT 3.1.1 has no word for that.
+
+        Raises:
+            OSError, ValueError: It cannot be reached; ``ending_of`` says why.
+            Exception: paho raises others, too, for a WebSocket that is none.
+        """
+        properties = None
+        if self.protocol == paho.MQTTv5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = MOST_RECEIVED
+        self.connect(address.host, address.port, keepalive=KEEPALIVE, properties=properties)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         # paho asks for the whole rest of a packet; a broker of MQTT 3.1.1 does not know our maximum.

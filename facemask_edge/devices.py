@@ -4,7 +4,6 @@ A message may come from anybody whom the broker lets publish: names are those th
 and hold nothing that a terminal would obey, and what is no number is none.
 """
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +50,7 @@ class _Device:
 
 
 class Devices:
-    """What was heard so far; told by one thread, read by another.
+    """What was heard so far.
 
     Args:
         prefix: First level of every topic.
@@ -59,7 +58,6 @@ class Devices:
     """
 
     def __init__(self, prefix: str, only: str | None = None) -> None:
-        self._lock = threading.Lock()
         self._devices: dict[str, _Device] = {}
         start = f"{prefix}/{only or '+'}"
         self.topics = [f"{start}/status", f"{start}/health", f"{start}/+/people"]
@@ -70,24 +68,22 @@ class Devices:
         _, name, *rest = topic.split("/")
         if not is_name(name):
             return
-        with self._lock:
-            if name not in self._devices and len(self._devices) >= MOST_DEVICES:
-                return
-            device = self._devices.setdefault(name, _Device())
-            match rest:
-                case ["status"]:
-                    device.status = _text(payload.decode(errors="replace")) or "unknown"
-                case ["health"]:
-                    said = object_of(payload)
-                    device.health, device.is_unreadable = said or {}, said is None
-                case [camera, "people"] if is_name(camera):
-                    if camera in device.people or len(device.people) < MOST_CAMERAS:
-                        device.people[camera] = object_of(payload) or {}
+        if name not in self._devices and len(self._devices) >= MOST_DEVICES:
+            return
+        device = self._devices.setdefault(name, _Device())
+        match rest:
+            case ["status"]:
+                device.status = _text(payload.decode(errors="replace")) or "unknown"
+            case ["health"]:
+                said = object_of(payload)
+                device.health, device.is_unreadable = said or {}, said is None
+            case [camera, "people"] if is_name(camera):
+                if camera in device.people or len(device.people) < MOST_CAMERAS:
+                    device.people[camera] = object_of(payload) or {}
 
     def rows(self) -> list[Row]:
         """All devices by name, each with its cameras by name."""
-        with self._lock:
-            return [row for name, device in sorted(self._devices.items()) for row in _rows(name, device)]
+        return [row for name, device in sorted(self._devices.items()) for row in _rows(name, device)]
 
 
 def _rows(name: str, device: _Device) -> Iterator[Row]:

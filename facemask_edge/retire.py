@@ -46,7 +46,7 @@ def _forgotten(address: BrokerAddress, config: Config, *, force: bool) -> int:
     discovery = discovery_topic(config, config.device_name)
     with BrokerVisit(address, config.mqtt) as visit:
         visit.connect()
-        visit.client.subscribe([(topics.everything, 1), (discovery, 1)])
+        visit.subscribe([topics.everything, discovery])
         retained = dict(visit.heard(RETAINED_PATIENCE))
         if retained.get(topics.status) == b"online" and not force:
             raise ServiceError(

@@ -62,14 +62,14 @@ def test_a_broker_that_is_away_or_refuses_is_explained(new_mosquitto: Callable[.
     assert_explained(ended, 69, f"{away}: Connection refused; is it running")
     closed = new_mosquitto("allow_anonymous false").start()
     ended = facemask_edge("top", "--set", f"mqtt.servers=['{closed.url}']")
-    assert_explained(ended, 69, f"{closed.url}: Not authorized; is it running", "mqtt.username")
+    assert_explained(ended, 69, f"{closed.url}: Not authorized; ", "mqtt.username")
 
 
-@pytest.mark.parametrize("manner", [Manner.GARBAGE, Manner.REFUSES])
+@pytest.mark.parametrize("manner", [Manner.GARBAGE, Manner.REFUSES, Manner.LATER_GARBAGE])
 def test_what_is_no_broker_is_explained(manner: Manner) -> None:
     with closing(ScriptedBroker(manner)) as broker:
         ended = facemask_edge("top", "--once", "--set", f"mqtt.servers=['{broker.url}']")
-    assert_explained(ended, 69, f"{broker.url}: ", "; is it running")
+    assert_explained(ended, 69, f"{broker.url}: ")
     assert ended.stderr.strip().isprintable()
 
 

@@ -72,21 +72,16 @@ class _Visit(BrokerVisit):
 
     def answer(self) -> Answer:
         """All that is wanted of the broker, one after the other."""
+        is_let_in = False
         try:
             self.connect()
+            is_let_in = True
+            may_read_test, _ = self.subscribe([self._test_topic, self._health_topic])
         except VisitError as error:
-            return Answer(f"{error}", error.advice)
-        return self._subscribed() or self._echo()
-
-    def _subscribed(self) -> Answer | None:
-        """Subscribe to what comes back and what is kept; what went wrong."""
-        self.client.subscribe([(self._test_topic, 1), (self._health_topic, 1)])
-        reasons = self.next("subscribed")
-        if reasons is None:
-            return Answer("it ended the connection, or does not answer any more", "see its log", is_let_in=True)
-        if reasons[0].is_failure:
+            return Answer(f"{error}", error.advice, is_let_in=is_let_in)
+        if not may_read_test:
             return Answer(f"does not let it read {self._test_topic}", CHECK_RULES, is_let_in=True)
-        return None
+        return self._echo()
 
     def _echo(self) -> Answer:
         token = secrets.token_hex(16)
