@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.peak_memory import PeakMemory
 from facemask_edge.cameras.recording import Recording
-from facemask_edge.config import load_config
+from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.faces import packaged_model
 from facemask_edge.inference import Model

@@ -60,7 +60,7 @@ def run(
 ) -> None:
     """Watch the cameras and report violations until stopped, or until all recordings have ended."""
     # Imported here: an unknown option or --help must not wait for OpenCV and the TFLite runtime.
-    from facemask_edge.config import load_config  # noqa: PLC0415
+    from facemask_edge.config_file import load_config  # noqa: PLC0415
     from facemask_edge.daemon import Daemon  # noqa: PLC0415
 
     set_up_logging(is_verbose=verbose)
@@ -79,7 +79,7 @@ def annotate(
 ) -> None:
     """Draw the verdicts into copies of pictures and videos and write them to results.jsonl."""
     from facemask_edge.annotate import annotate as annotate_sources  # noqa: PLC0415 - as in run
-    from facemask_edge.config import load_config  # noqa: PLC0415
+    from facemask_edge.config_file import load_config  # noqa: PLC0415
 
     results = annotate_sources(sources, output, load_config(config, overrides))
     typer.echo(f"{results}")
@@ -94,7 +94,7 @@ def explain(
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Draw over each face what speaks for its verdict, and write the verdicts to results.jsonl."""
-    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.config_file import load_config  # noqa: PLC0415 - as in run
     from facemask_edge.explain import explain as explain_pictures  # noqa: PLC0415 - as in run
 
     results = explain_pictures(pictures, output, load_config(config, overrides))
@@ -119,7 +119,7 @@ def benchmark(
 ) -> None:
     """Measure what this device can do: latency of each stage, frames a second, and where the time goes."""
     from facemask_edge.benchmark import benchmark as benchmark_device  # noqa: PLC0415 - as in run
-    from facemask_edge.config import load_config  # noqa: PLC0415
+    from facemask_edge.config_file import load_config  # noqa: PLC0415
 
     benchmark_device(source, load_config(config, overrides), seconds=seconds, json_file=json_file)
 
@@ -131,7 +131,7 @@ def coral_report(
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Compare the Edge TPU with the CPU on the packaged sample, and print a report as JSON, to be sent back."""
-    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.config_file import load_config  # noqa: PLC0415 - as in run
     from facemask_edge.edge_tpu_report import coral_report as report  # noqa: PLC0415 - as in run
 
     report(load_config(config, overrides))
@@ -160,7 +160,7 @@ def show_config(
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Check the configuration, and print all of it with the defaults; passwords in addresses are left out."""
-    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.config_file import load_config  # noqa: PLC0415 - as in run
 
     typer.echo(load_config(config, overrides).shown(), nl=False)
 
@@ -188,7 +188,7 @@ def retire(
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Have the brokers, and with them Home Assistant, forget this device; stop it first."""
-    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.config_file import load_config  # noqa: PLC0415 - as in run
     from facemask_edge.retire import retire as have_forgotten  # noqa: PLC0415 - as in run
 
     have_forgotten(load_config(config, overrides), typer.echo, force=force)
@@ -204,7 +204,8 @@ def top(
     overrides: Overrides = [],  # noqa: B006 - as in run
 ) -> None:
     """Show live how devices are, from what they say over MQTT, until interrupted."""
-    from facemask_edge.config import is_name, load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.config import is_name  # noqa: PLC0415 - as in run
+    from facemask_edge.config_file import load_config  # noqa: PLC0415 - as in run
     from facemask_edge.top import top as show_top  # noqa: PLC0415 - as in run
 
     if device is not None and not is_name(device):
@@ -218,7 +219,7 @@ OnlyDead = Annotated[bool, typer.Option("--dead", help="Only dead letters: what 
 
 
 def _outbox_path(config: Path | None, overrides: list[str]) -> Path:
-    from facemask_edge.config import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.config_file import load_config  # noqa: PLC0415 - as in run
 
     return load_config(config, overrides).outbox.path
 

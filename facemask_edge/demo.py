@@ -18,7 +18,7 @@ from rich.console import Console
 
 from facemask_edge.annotate import annotate
 from facemask_edge.broker_address import parse_address
-from facemask_edge.config import load_config
+from facemask_edge.config_file import load_config
 from facemask_edge.errors import ConfigError, FacemaskError, OutputError, ServiceError
 from facemask_edge.local_broker import local_broker
 from facemask_edge.video import VIDEO_SUFFIX, contact_sheet

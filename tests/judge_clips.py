@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facemask_edge.cameras.recording import Recording
-from facemask_edge.config import Config, load_config
+from facemask_edge.config import Config
+from facemask_edge.config_file import load_config
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.values import Label
 

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from facemask_edge.config import CameraConfig, Config, Section, load_config
+from facemask_edge.config import CameraConfig, Config, Section
+from facemask_edge.config_file import load_config
 from facemask_edge.errors import ConfigError
 from tests.conftest import ROOT
 

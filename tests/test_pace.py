@@ -5,7 +5,8 @@ import time
 import cv2
 import numpy as np
 
-from facemask_edge.config import Config, load_config
+from facemask_edge.config import Config
+from facemask_edge.config_file import load_config
 from facemask_edge.pace import Pace
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.values import Frame, Image, Label

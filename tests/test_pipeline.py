@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks.crowd import Scene
 from facemask_edge.cameras.recording import Recording
-from facemask_edge.config import Config, load_config
+from facemask_edge.config import Config
+from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
 from tests.conftest import ROOT

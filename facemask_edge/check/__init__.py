@@ -20,7 +20,7 @@ from facemask_edge.check.models import check_models
 from facemask_edge.check.service import check_daemon, check_places, is_running
 from facemask_edge.check.switches import check_switches
 from facemask_edge.check.told import is_current, newest, part
-from facemask_edge.config import load_config
+from facemask_edge.config_file import load_config
 from facemask_edge.edge_tpu_devices import edge_tpu_devices
 from facemask_edge.errors import ConfigError, ServiceError
 

@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Any
 
-from facemask_edge.config import load_config
+from facemask_edge.config_file import load_config
 from facemask_edge.health import Health
 from facemask_edge.identifiers import uuid7
 from facemask_edge.manifest import ModelEntry, find_model

@@ -29,7 +29,8 @@ from facemask_edge.cameras.capture import MOST_PIXELS, CameraLostError
 from facemask_edge.cameras.jpeg import jpeg_size
 from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError
 from facemask_edge.cameras.recording import Recording, read_picture
-from facemask_edge.config import Config, MqttConfig, load_config
+from facemask_edge.config import Config, MqttConfig
+from facemask_edge.config_file import load_config
 from facemask_edge.devices import Devices
 from facemask_edge.errors import FacemaskError
 from facemask_edge.events import Changes, Event
