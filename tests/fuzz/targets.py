@@ -319,8 +319,13 @@ def _videos(folder: Path) -> list[bytes]:
 
 CAMERAS = "facemask_edge/cameras"
 TARGETS = (
-    Target("config", config, _configs, ("facemask_edge/config.py", "facemask_edge/redaction.py")),
-    Target("setting", setting, _settings, ("facemask_edge/config.py",), largest=500),
+    Target(
+        "config",
+        config,
+        _configs,
+        ("facemask_edge/config.py", "facemask_edge/config_file.py", "facemask_edge/redaction.py"),
+    ),
+    Target("setting", setting, _settings, ("facemask_edge/config_file.py",), largest=500),
     Target("manifest", manifest, _manifests, ("facemask_edge/manifest.py",)),
     Target("split_file", split_file, _split_files, ("converter/split_file.py",)),
     Target("boxes", boxes, _boxes, ("converter/scene_file.py",), largest=2_000),
