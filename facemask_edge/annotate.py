@@ -11,10 +11,12 @@ from rich.progress import Progress
 
 from facemask_edge import overlay
 from facemask_edge.cameras.orientation import Orientation
+from facemask_edge.cameras.prepared import prepared
 from facemask_edge.cameras.recording import PICTURE_SUFFIXES, Recording, pictures_in, read_picture
 from facemask_edge.config import Config
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.privacy import PrivacyMasks
 from facemask_edge.values import Frame, Image, Label, Track, Verdict
 from facemask_edge.video import VIDEO_SUFFIX, video_writer, write_picture
 from facemask_edge.zones import Zones
@@ -73,10 +75,11 @@ class Annotator:
         self._camera = config.cameras[0]
         self._zones = Zones(self._camera.zones, self._camera.ignore_zones)
         self._orientation = Orientation.of(self._camera)
+        self._masks = PrivacyMasks(self._camera.privacy_masks)
 
     def picture(self, source: Path, target: Path) -> Iterator[dict[str, Any]]:
         """Judge one picture and write its annotated copy."""
-        frame = Frame(self._orientation.apply(read_picture(source)), 0.0, 0)
+        frame = Frame(self.prepared(read_picture(source)), 0.0, 0)
         verdicts = self.judge(frame.image)
         yield result(source, frame, verdicts)
         overlay.draw(frame.image, verdicts)
@@ -88,13 +91,17 @@ class Annotator:
         pipeline = Pipeline(self._config, self._camera, self.models)
         with video_writer(target, recording.fps) as write:
             for recorded in recording:
-                frame = dataclasses.replace(recorded, image=self._orientation.apply(recorded.image))
+                frame = dataclasses.replace(recorded, image=self.prepared(recorded.image))
                 pipeline.process(frame)
                 verdicts = pipeline.verdicts()
                 yield result(source, frame, verdicts)
                 overlay.draw(frame.image, verdicts)
                 write(frame.image)
         recording.close()
+
+    def prepared(self, image: Image) -> Image:
+        """A picture as the first camera would show it."""
+        return prepared(image, self._orientation, self._masks)
 
     def judge(self, image: Image) -> list[Verdict]:
         """The verdicts on the faces of one uint8 height x width x 3 BGR picture."""

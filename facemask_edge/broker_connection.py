@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -152,9 +152,18 @@ class BrokerConnection:
             properties.PayloadFormatIndicator = 1
         return self._client.publish(topic, payload, qos=1, properties=properties).mid
 
-    def publish_state(self, topic: str, payload: str, *, qos: int = 0, retain: bool = True) -> paho.MQTTMessageInfo:
-        """Send what only its newest value matters of."""
-        return self._client.publish(topic, payload, qos=qos, retain=retain)
+    def publish_state(self, topic: str, payload: str, *, qos: int = 0) -> paho.MQTTMessageInfo:
+        """Send what only its newest value matters of, to be retained."""
+        return self._client.publish(topic, payload, qos=qos, retain=True)
+
+    def publish_once(self, topic: str, payload: str | bytes, about: Mapping[str, str]) -> int:
+        """Send what is of use now; ``about`` says more of it, by name. The number by which it is acknowledged."""
+        properties = None
+        if self._is_version_5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.ContentType = "application/json" if isinstance(payload, str) else "image/jpeg"
+            properties.UserProperty = list(about.items())
+        return self._client.publish(topic, payload, qos=1, properties=properties).mid
 
     def listen(self, topic: str) -> int | None:
         """Listen to what is sent there from now on; the number by which it is acknowledged, None when all is over.

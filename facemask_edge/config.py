@@ -81,6 +81,11 @@ class CameraConfig(Section):
     ignore_zones: list[Polygon] = Field(
         [], description="Faces whose middle lies in one of these polygons are ignored (posters, screens)."
     )
+    privacy_masks: list[Polygon] = Field(
+        [],
+        description="Where nobody may look (a neighbour's window, a screen): each picture is painted black there "
+        "before it is judged, shown or kept.",
+    )
 
     @model_validator(mode="after")
     def _width_has_its_height(self) -> Self:
@@ -218,6 +223,37 @@ class OutboxConfig(Section):
         return self.path.with_name(f"{self.path.name}.{name}")
 
 
+class SnapshotsConfig(Section):
+    """Pictures of violations."""
+
+    enabled: bool = Field(
+        default=False, description="Whether a picture of each violation is published; see docs/privacy.md first."
+    )
+    picture: Literal["person", "full"] = Field(
+        "person",
+        description="What it shows: the person and what is around (person), or all that the camera sees (full).",
+    )
+    width: int = Field(640, ge=64, le=4096, description="Pixels: what is wider is scaled down.")
+    retention_days: float = Field(
+        3.0, ge=0, le=365, description="Days for which it is kept on this device, too; 0: it is not kept."
+    )
+    max_bytes: int = Field(
+        200_000_000, ge=1_000_000, description="Bytes kept at the most; above it the oldest pictures are deleted."
+    )
+    path: Path | None = Field(
+        None, description="Folder that they are kept in, and nothing else; null: one beside the outbox."
+    )
+
+
+class PrivacyConfig(Section):
+    """What is left of people in pictures."""
+
+    blur_faces: bool = Field(
+        default=True,
+        description="Whether all faces in pictures that are published or kept are made unrecognizable first.",
+    )
+
+
 class HomeAssistantConfig(Section):
     """Home Assistant."""
 
@@ -260,6 +296,8 @@ class Config(Section):
     compliance: ComplianceConfig = ComplianceConfig()
     mqtt: MqttConfig = MqttConfig()
     outbox: OutboxConfig = OutboxConfig()
+    snapshots: SnapshotsConfig = SnapshotsConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     health: HealthConfig = HealthConfig()
     http: HttpConfig = HttpConfig()
@@ -278,6 +316,11 @@ class Config(Section):
         for camera in values["cameras"]:
             camera["source"] = address_without_password(camera["source"])
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+    @property
+    def snapshots_path(self) -> Path:
+        """The folder that snapshots are kept in."""
+        return self.snapshots.path or self.outbox.beside("snapshots")
 
     @property
     def device_name(self) -> str:

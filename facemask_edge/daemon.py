@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from facemask_edge.cameras.status import CameraStatus
+from facemask_edge.clock import utc_now
 from facemask_edge.config import Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import DeliveryError, OutputError
@@ -22,6 +23,9 @@ from facemask_edge.pulse import Pulse
 from facemask_edge.remote_control import RemoteControl
 from facemask_edge.restarts import Restarts
 from facemask_edge.service_manager import ServiceManager
+from facemask_edge.snapshot import Shot
+from facemask_edge.snapshots import SEND, Snapshots
+from facemask_edge.states import Once
 from facemask_edge.store import Store
 from facemask_edge.switches import RefusedError
 from facemask_edge.values import Frame, Violation
@@ -29,8 +33,12 @@ from facemask_edge.watch import Watch
 
 STOP_DRAIN = 1.5
 """Seconds that a daemon that is told to stop waits for the broker; what is not acknowledged stays in the outbox."""
+SNAPSHOTS_TIMEOUT = 1.0
+"""Seconds that the newest snapshots may take when it stops."""
 IDLE = 0.005
 """Seconds between two looks at several cameras none of which has a new frame."""
+SEES = 2.0
+"""Seconds since its newest frame in which a camera is taken to give pictures."""
 OPEN_INTERVAL = 10.0
 """Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
@@ -65,8 +73,12 @@ class Daemon:
         outbox = config.outbox
         self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
-        self._remote = RemoteControl(config, device=self._device, actions={"restart": self._restart})
+        actions = {"restart": self._restart}
+        if config.snapshots.enabled:
+            actions["take_snapshot"] = self._take_snapshot
+        self._remote = RemoteControl(config, device=self._device, actions=actions)
         self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=self._remote.listen_to)
+        self._snapshots = Snapshots(config, self._send_snapshot)
         self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
         self._pulse = Pulse()
@@ -90,6 +102,7 @@ class Daemon:
         gc.freeze()
         self._restarts.begin()
         self._publisher.start()
+        self._snapshots.start()
         self._remote.begin(self._publisher)
         self._apply_switches()
         for watch in self._watches:
@@ -107,6 +120,7 @@ class Daemon:
             self._manager.stopping()
             for watch in self._watches:
                 self._end_violations(watch, self._why_it_stops)
+            self._snapshots.stop(SNAPSHOTS_TIMEOUT if is_in_order else 0.0)
             # After a fault, whoever starts this program again must not wait: what is not acknowledged is in the outbox.
             delivered = self._drained(drain_timeout if is_in_order else STOP_DRAIN)
             self._tell_health()
@@ -212,12 +226,30 @@ class Daemon:
         for violation in violations:
             # The people of the scene before may have been seen in frames of another size.
             self._report(watch, violation, watch.size or size if violation.reason == "scene_cut" else size)
+        if self._remote.switches.snapshots:
+            self._take_snapshots(watch, frame, violations)
         watch.size = size
         watch.last_judged = time.monotonic()
         watch.judged += 1
         latency = watch.last_judged - frame.timestamp if watch.is_live else None
         self._health.judged(watch.name, frame, watch.pipeline, latency=latency)
         self._tell_people(watch)
+
+    def _take_snapshots(self, watch: Watch, frame: Frame, violations: Sequence[Violation]) -> None:
+        """Of each violation that starts with this frame, and of what is to be seen, if somebody has asked."""
+        starts: list[Violation | None] = [each for each in violations if each.event_type == "violation_start"]
+        if watch.wants_snapshot:
+            watch.wants_snapshot = False
+            starts.append(None)
+        faces = tuple(verdict.track.box for verdict in watch.pipeline.verdicts())
+        for violation in starts:
+            # A copy: a camera has its frame's memory back soon.
+            shot = Shot(watch.name, frame.image.copy(), faces, violation, utc_now())
+            self._snapshots.take(shot, wait=not watch.is_live)
+
+    def _send_snapshot(self, shot: Shot, jpeg: bytes) -> None:
+        about = {"time": shot.time} | ({"id": shot.violation.id} if shot.violation else {})
+        self._publisher.tell(Once(self._topics.snapshot(shot.camera), jpeg, SEND, about))
 
     def _end_violations(self, watch: Watch, reason: str) -> None:
         """No frame of this camera comes any more, or none for a while."""
@@ -251,6 +283,14 @@ class Daemon:
             raise RefusedError("nobody would start it again: it runs under no service manager")
         self._why_it_stops = "restart"
         self.stop()
+
+    def _take_snapshot(self) -> None:
+        now = time.monotonic()
+        seeing = [watch for watch in self._watches if watch.size and now - watch.last_judged < SEES]
+        if not seeing or not self._remote.switches.snapshots:
+            raise RefusedError("no camera gives pictures now" if not seeing else "snapshots are switched off")
+        for watch in seeing:
+            watch.wants_snapshot = True
 
     def _note_what_is_open(self) -> None:
         """Should the power be cut, the next start ends these violations at the time known here."""

@@ -52,7 +52,7 @@ class Explainer(Annotator):
 
     def picture(self, source: Path, target: Path) -> Iterator[dict[str, Any]]:
         """Judge one picture and write its explained copy."""
-        frame = Frame(read_picture(source), 0.0, 0)
+        frame = Frame(self.prepared(read_picture(source)), 0.0, 0)
         self._heats.clear()
         verdicts = self.judge(frame.image)
         line = result(source, frame, verdicts)

@@ -31,6 +31,10 @@ class Extras:
         """It is on its way, under this number."""
         self._asked[number] = what
 
+    def waiting(self, what: str) -> int:
+        """How many of these are on their way."""
+        return sum(asked == what for asked in self._asked.values())
+
     def answered(self, number: int) -> str | None:
         """What the broker answered to; None when that is nothing of these."""
         what = self._asked.pop(number, None)

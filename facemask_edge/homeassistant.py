@@ -17,7 +17,7 @@ from facemask_edge.cameras.status import CameraState
 from facemask_edge.config import Config
 from facemask_edge.kept_file import no_longer_there
 from facemask_edge.messages import Topics
-from facemask_edge.switches import SWITCHES, Number
+from facemask_edge.switches import Number, Switch, available
 from facemask_edge.values import Label
 
 ANNOUNCE = "announce itself to Home Assistant"
@@ -91,26 +91,28 @@ class HomeAssistant:
 
     def _components(self, config: Config, actions: Iterable[str]) -> Iterator[tuple[str, Component]]:
         for camera in config.cameras:
-            for key, component in self._of_camera(camera.name):
+            for key, component in self._of_camera(camera.name, with_pictures=config.snapshots.enabled):
                 yield f"{escaped(camera.name)}_{key}", {**component, "name": f"{camera.name} {component['name']}"}
         yield from self._of_device()
         if not config.mqtt.orders:
             return
-        for name in SWITCHES:
-            yield name, self._switch(name)
+        for name, switch in available(config).items():
+            yield name, self._switch(name, switch)
         for name in actions:
             yield (
                 name,
                 {
                     "platform": "button",
-                    "name": name.capitalize(),
+                    "name": name.capitalize().replace("_", " "),
                     "command_topic": self._topics.order(name),
                     "entity_category": "config",
                     **({"device_class": name} if name in BUTTONS else {}),
                 },
             )
 
-    def _of_camera(self, camera: str) -> Iterator[tuple[str, Component]]:
+    def _of_camera(self, camera: str, *, with_pictures: bool) -> Iterator[tuple[str, Component]]:
+        if with_pictures:
+            yield "snapshot", {"platform": "camera", "name": "snapshot", "topic": self._topics.snapshot(camera)}
         people, in_health = self._topics.people(camera), f"value_json.cameras['{camera}']"
         yield (
             "violation",
@@ -204,9 +206,8 @@ class HomeAssistant:
             **options,
         }
 
-    def _switch(self, name: str) -> Component:
+    def _switch(self, name: str, switch: Switch) -> Component:
         topics = {"command_topic": self._topics.order(name), "state_topic": self._topics.switch(name)}
-        switch = SWITCHES[name]
         if isinstance(switch, Number):
             bounds = {"min": switch.minimum, "max": switch.maximum, "step": switch.step}
             return {"platform": "number", "name": switch.title, "entity_category": "config", **topics, **bounds}

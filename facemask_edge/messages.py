@@ -66,6 +66,10 @@ class Topics:
         """One JSON object for each start and each end."""
         return f"{self._device}/{camera}/violation"
 
+    def snapshot(self, camera: str) -> str:
+        """A JPEG of a violation, or of what was to be seen when one was ordered."""
+        return f"{self._device}/{camera}/snapshot"
+
     def people(self, camera: str) -> str:
         """Counts of the faces in view and of open violations, on change; retained."""
         return f"{self._device}/{camera}/people"

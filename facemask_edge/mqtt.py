@@ -28,7 +28,7 @@ from facemask_edge.events import Changes, Event, Key, Message
 from facemask_edge.holds import Holds
 from facemask_edge.inflight import Inflight
 from facemask_edge.messages import Topics
-from facemask_edge.states import States
+from facemask_edge.states import Once, States
 from facemask_edge.store import Store
 from facemask_edge.suspects import Suspects
 
@@ -160,12 +160,12 @@ class Publisher:
 
         self._posted.put(publish)
 
-    def tell(self, topic: str, payload: str, *, extra: str) -> None:
-        """Publish something that is of use now or not at all; ``extra`` as for ``publish_latest``."""
+    def tell(self, once: Once) -> None:
+        """Publish something that is of use now or not at all; not retained."""
 
         def publish() -> None:
             if self._is_connected and self._connection:
-                self._states.tell_once(self._connection, topic, payload, extra=extra)
+                self._states.tell_once(self._connection, once)
 
         self._posted.put(publish)
 

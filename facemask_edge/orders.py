@@ -11,6 +11,7 @@ ANSWER = "answer to orders"
 PRESS = "PRESS"
 """What an action is ordered by, as by a button of Home Assistant."""
 ACTIONS = {
+    "take_snapshot": "Publishes a picture of what each camera sees now; only where `snapshots.enabled` is true.",
     "restart": "Ends the daemon, which systemd starts again; violations that are open end as `restart`.",
 }
 """What can be ordered besides the switches, and what it does."""
@@ -50,8 +51,11 @@ class Orders:
             self._actions[name]()
         elif name in SWITCHES:
             self._switches.set(name, text)
+        elif name in ACTIONS:
+            raise RefusedError("this device's configuration does not allow it")
         else:
-            raise RefusedError(f"there is no such name; known are {', '.join([*SWITCHES, *self._actions])}")
+            known = [*self._switches.shown(), *self._actions]
+            raise RefusedError(f"there is no such name; known are {', '.join(known)}")
 
 
 def _text(payload: bytes) -> str:

@@ -11,6 +11,7 @@ from facemask_edge.kept_file import no_longer_there
 from facemask_edge.messages import Topics, refusal_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.orders import ANSWER, LISTEN, Orders, shown
+from facemask_edge.states import Once
 from facemask_edge.switches import OVERRIDES, TELL, RefusedError, Switches
 
 MOST_ORDERS = 1
@@ -66,7 +67,7 @@ class RemoteControl:
             except (RefusedError, OutputError) as error:
                 logger.warning("order on %s: %s", received.topic, error)
                 refusal = refusal_payload(received.topic, shown(received.payload), f"{error}")
-                publisher.tell(self._topics.error, refusal, extra=ANSWER)
+                publisher.tell(Once(self._topics.error, refusal, ANSWER))
         if has_orders:
             self._tell_states(publisher)
         if self._home_assistant and self._home_assistant.is_due():

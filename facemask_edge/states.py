@@ -5,13 +5,15 @@ None of it is worth a connection: see ``extras.py`` for what a broker may forbid
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paho.mqtt.reasoncodes import ReasonCode
 
 from facemask_edge.broker_connection import BrokerConnection
 from facemask_edge.extras import Extras
 
+MOST_UNANSWERED = 3
+"""Of what is sent once, of one kind: a slow connection is not to fill the memory."""
 logger = logging.getLogger(__name__)
 
 
@@ -23,6 +25,19 @@ class _State:
     qos: int
     extra: str | None
     """What a broker need not let this device do by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """What is of use now or not at all."""
+
+    topic: str
+    payload: str | bytes
+    """JSON, or a JPEG."""
+    extra: str
+    """What a broker need not let this device do by it."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """More of it, by name: MQTT 5's user properties."""
 
 
 class States:
@@ -52,11 +67,15 @@ class States:
         elif self._extras.may_ask(state.extra):
             self._extras.asked(connection.publish_state(topic, state.payload, qos=state.qos).mid, state.extra)
 
-    def tell_once(self, connection: BrokerConnection, topic: str, payload: str, *, extra: str) -> None:
+    def tell_once(self, connection: BrokerConnection, once: Once) -> None:
         """Send something that is no state."""
-        if self._extras.may_ask(extra):
-            sent = connection.publish_state(topic, payload, qos=1, retain=False)
-            self._extras.asked(sent.mid, extra)
+        content = once.payload.encode() if isinstance(once.payload, str) else once.payload
+        if connection.is_too_large(once.topic, content):
+            logger.warning("%s is larger than %s takes", once.topic, connection.address)
+        elif self._extras.waiting(once.extra) >= MOST_UNANSWERED:
+            logger.warning("%s is left out: %s is slower than they come", once.topic, connection.address)
+        elif self._extras.may_ask(once.extra):
+            self._extras.asked(connection.publish_once(once.topic, once.payload, once.about), once.extra)
 
     def tell_all(self, connection: BrokerConnection) -> None:
         """Send the newest payload of each topic."""

@@ -66,11 +66,18 @@ class Number:
         return f"{value:g}"
 
 
-SWITCHES: dict[str, OnOff | Number] = {
+Switch = OnOff | Number
+SWITCHES: dict[str, Switch] = {
     "enabled": OnOff("Watching", "OFF lets go of the cameras; violations that are open end as `stopped`."),
     "threshold": Number("Threshold", "As `compliance.threshold`, for the looks from then on.", *THRESHOLDS, 0.01),
+    "snapshots": OnOff("Snapshots", "OFF takes no picture of a violation; only where `snapshots.enabled` is true."),
 }
 """By name, which is the topic's, too."""
+
+
+def available(config: Config) -> dict[str, Switch]:
+    """Those that a configuration has: pictures are never switched on from afar where the owner wants none."""
+    return {name: switch for name, switch in SWITCHES.items() if name != "snapshots" or config.snapshots.enabled}
 
 
 class Switches:
@@ -83,7 +90,12 @@ class Switches:
 
     def __init__(self, config: Config, file: Path | None) -> None:
         self._file = file
-        self._configured: dict[str, Any] = {"enabled": True, "threshold": config.compliance.threshold}
+        self._available = available(config)
+        self._configured: dict[str, Any] = {
+            "enabled": True,
+            "threshold": config.compliance.threshold,
+            "snapshots": config.snapshots.enabled,
+        }
         self._sent = {} if file is None else _read(file)
         for name, value in self._sent.items():
             shown = SWITCHES[name].shown(value)
@@ -99,9 +111,14 @@ class Switches:
         """Probability of ``no_mask`` above which a face leans to it."""
         return float(self._value("threshold"))
 
+    @property
+    def snapshots(self) -> bool:
+        """Whether pictures of violations are to be taken."""
+        return "snapshots" in self._available and bool(self._value("snapshots"))
+
     def shown(self) -> dict[str, str]:
         """All of them by name, as they are published."""
-        return {name: switch.shown(self._value(name)) for name, switch in SWITCHES.items()}
+        return {name: switch.shown(self._value(name)) for name, switch in self._available.items()}
 
     def set(self, name: str, text: str) -> None:
         """Change one of them, and keep it.
@@ -114,6 +131,8 @@ class Switches:
             RefusedError: That is no value for it; nothing is changed.
             OutputError: It is in force, but lost when the daemon ends.
         """
+        if name not in self._available:
+            raise RefusedError(f"{name}.enabled is false in this device's configuration; it can be changed only there")
         sent = {key: value for key, value in self._sent.items() if key != name}
         if text.lower() != DEFAULT:
             sent[name] = SWITCHES[name].parsed(text)

@@ -9,6 +9,7 @@ import pytest
 
 from facemask_edge.broker_connection import LONGEST_ORDER, Received
 from facemask_edge.mqtt import MOST_ORDERS, Publisher
+from facemask_edge.states import Once
 from tests.conftest import Mosquitto, NewPublisher
 from tests.faults.scripted_broker import Manner, ScriptedBroker
 from tests.subscriber import Subscriber, wait_until
@@ -78,7 +79,7 @@ def test_an_answer_is_told_once_and_not_kept(
 ) -> None:
     publisher = new_publisher(mosquitto.url)
     assert online(subscriber)
-    publisher.tell("facemask/pi/error", "no", extra="answer")
+    publisher.tell(Once("facemask/pi/error", "no", "answer"))
     assert wait_until(lambda: subscriber.payloads("facemask/pi/error") == ["no"])
     with closing(Subscriber(mosquitto.port, "facemask/pi/#", qos=0)) as late:
         assert wait_until(lambda: late.payloads(STATUS) == ["online"])

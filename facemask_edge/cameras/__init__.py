@@ -8,9 +8,11 @@ from pathlib import Path
 
 from facemask_edge.cameras.camera import Camera
 from facemask_edge.cameras.capture import READ_TIMEOUT, WAIT_FOR_FRAME, Capture, DetectorInput
-from facemask_edge.cameras.orientation import Orientation, TurnedCamera
+from facemask_edge.cameras.orientation import Orientation
+from facemask_edge.cameras.prepared import PreparedCamera
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
+from facemask_edge.privacy import PrivacyMasks
 
 # Read by OpenCV when it first needs them, and so set before any video is opened. Its V4L2 waits ten seconds for a
 # picture; over UDP, which FFmpeg falls back to, a device listens; and FFmpeg writes to stderr what a user cannot act
@@ -63,7 +65,8 @@ def open_camera(
         camera: Camera = LiveCamera(config.name, open_capture, wait=wait, hangs=hangs)
     else:
         camera = _open_recording(Path(config.source))
-    return camera if orientation.is_upright else TurnedCamera(camera, orientation)
+    masks = PrivacyMasks(config.privacy_masks)
+    return PreparedCamera(camera, orientation, masks) if masks or not orientation.is_upright else camera
 
 
 def _open_recording(path: Path) -> Camera:

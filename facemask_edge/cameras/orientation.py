@@ -1,17 +1,13 @@
 """How a camera hangs: what turns and mirrors its pictures until they are upright, as faces must be to be found."""
 
-import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import cv2
 import numpy as np
 
-from facemask_edge.cameras.camera import Camera
-from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import CameraConfig
-from facemask_edge.values import Frame, Image
+from facemask_edge.values import Image
 
 QUARTER, HALF, FULL = 90, 180, 360
 TURNS = {QUARTER: cv2.ROTATE_90_CLOCKWISE, HALF: cv2.ROTATE_180, FULL - QUARTER: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -61,46 +57,3 @@ class Orientation:
         if self.rotation % HALF:
             first, second = second, first
         return Orientation(hflip=first, vflip=second), Orientation(rotation=self.rotation % HALF)
-
-
-class TurnedCamera:
-    """A camera whose frames are made upright.
-
-    Args:
-        camera: Gives them as they are.
-        orientation: Of the camera.
-    """
-
-    def __init__(self, camera: Camera, orientation: Orientation) -> None:
-        self._camera = camera
-        self._orientation = orientation
-
-    def __iter__(self) -> Iterator[Frame | None]:
-        """As ``Camera``."""
-        for frame in self._camera:
-            yield None if frame is None else self._upright(frame)
-
-    @property
-    def status(self) -> CameraStatus | None:
-        """As ``Camera``."""
-        status = self._camera.status
-        if status is None or status.size is None or not self._orientation.rotation % HALF:
-            return status
-        return dataclasses.replace(status, size=status.size[::-1])
-
-    @property
-    def is_alive(self) -> bool:
-        """As ``Camera``."""
-        return self._camera.is_alive
-
-    def switch(self, *, on: bool) -> None:
-        """As ``Camera``."""
-        self._camera.switch(on=on)
-
-    def close(self) -> None:
-        """As ``Camera``."""
-        self._camera.close()
-
-    def _upright(self, frame: Frame) -> Frame:
-        lores = None if frame.lores is None else self._orientation.apply(frame.lores)
-        return dataclasses.replace(frame, image=self._orientation.apply(frame.image), lores=lores)

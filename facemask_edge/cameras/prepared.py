@@ -1,0 +1,71 @@
+"""A camera whose pictures are made ready to be looked at: upright, and black where nobody may look."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from facemask_edge.cameras.camera import Camera
+from facemask_edge.cameras.orientation import HALF, Orientation
+from facemask_edge.cameras.status import CameraStatus
+from facemask_edge.privacy import PrivacyMasks
+from facemask_edge.values import Frame, Image
+
+
+class PreparedCamera:
+    """Whatever looks at its frames sees nothing else.
+
+    Args:
+        camera: Gives them as they are.
+        orientation: Of the camera.
+        masks: In the picture that is upright.
+    """
+
+    def __init__(self, camera: Camera, orientation: Orientation, masks: PrivacyMasks) -> None:
+        self._camera = camera
+        self._orientation = orientation
+        self._masks = masks
+
+    def __iter__(self) -> Iterator[Frame | None]:
+        """As ``Camera``."""
+        for frame in self._camera:
+            yield None if frame is None else self._prepared(frame)
+
+    @property
+    def status(self) -> CameraStatus | None:
+        """As ``Camera``."""
+        status = self._camera.status
+        if status is None or status.size is None or not self._orientation.rotation % HALF:
+            return status
+        return dataclasses.replace(status, size=status.size[::-1])
+
+    @property
+    def is_alive(self) -> bool:
+        """As ``Camera``."""
+        return self._camera.is_alive
+
+    def switch(self, *, on: bool) -> None:
+        """As ``Camera``."""
+        self._camera.switch(on=on)
+
+    def close(self) -> None:
+        """As ``Camera``."""
+        self._camera.close()
+
+    def _prepared(self, frame: Frame) -> Frame:
+        lores = None if frame.lores is None else prepared(frame.lores, self._orientation, self._masks)
+        return dataclasses.replace(frame, image=prepared(frame.image, self._orientation, self._masks), lores=lores)
+
+
+def prepared(image: Image, orientation: Orientation, masks: PrivacyMasks) -> Image:
+    """The same, or a new picture, upright and black where nobody may look.
+
+    Args:
+        image: uint8, height x width x 3, BGR; may be painted into.
+        orientation: Of the camera that took it.
+        masks: In the picture that is upright.
+    """
+    image = orientation.apply(image)
+    if masks:
+        # Never into the camera's own memory.
+        image = image if image.flags.owndata else image.copy()
+        masks.blacken(image)
+    return image

@@ -1,0 +1,51 @@
+"""Finds all that may be a face, for who must not miss one: slower, and more often wrong, than the frame loop can be."""
+
+import math
+
+import numpy as np
+
+from facemask_edge.faces.yunet import YuNet
+from facemask_edge.values import Box, Image
+
+MODEL = "face_detector_512_int8.tflite"
+MIN_SCORE = 0.2
+"""Far below what starts a track: something else that is taken for a face does no harm here."""
+OVERLAP = 128
+"""Pixels that two neighbouring parts share: a face of up to this size is whole in one of them."""
+
+
+class ThoroughDetector:
+    """Looks at the whole picture, and then at its parts without scaling them down.
+
+    Args:
+        threads: Inference threads.
+
+    Raises:
+        ModelError: The model cannot be used.
+    """
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._detector = YuNet(MODEL, min_score=MIN_SCORE, threads=threads)
+
+    def boxes(self, image: Image) -> list[Box]:
+        """All that may be faces in a uint8 height x width x 3 BGR picture, one perhaps more than once."""
+        height, width = image.shape[:2]
+        side = self._detector.model.size[0]
+        found = [face.box for face in self._detector.detect(image)]
+        if max(width, height) <= side:
+            return found
+        for top in parts(height, side):
+            for left in parts(width, side):
+                part = image[top : top + side, left : left + side]
+                found += [
+                    Box(face.box.x + left, face.box.y + top, face.box.width, face.box.height)
+                    for face in self._detector.detect(part)
+                ]
+        return found
+
+
+def parts(length: int, side: int) -> list[int]:
+    """Where parts of ``side`` pixels begin, evenly spread, so that together they cover ``length``."""
+    rest = max(length - side, 0)
+    count = math.ceil(rest / (side - OVERLAP)) + 1
+    return [round(place) for place in np.linspace(0, rest, count)]

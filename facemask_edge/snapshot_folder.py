@@ -1,0 +1,115 @@
+"""Keeps snapshots on disk: for so long, in so many bytes, and never in the room that events need."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from facemask_edge.config import Config
+
+SUFFIX, UNFINISHED = ".jpg", ".new"
+DAY = 86_400.0
+"""Seconds."""
+AHEAD = 60.0
+"""Seconds that a file's time may be in the future before the clock is known to have been wrong."""
+
+
+class Kept(NamedTuple):
+    """A picture on disk."""
+
+    time: float
+    """When it was kept, in seconds since 1970."""
+    path: Path
+    bytes: int
+
+
+class SnapshotFolder:
+    """One JPEG a violation, ``camera/id.jpg``.
+
+    Only files that may be its own are ever deleted. How old one is, its time of modification says: it is there after
+    a reboot, too.
+
+    Args:
+        config: The whole configuration.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.path = config.snapshots_path
+        self._seconds = config.snapshots.retention_days * DAY
+        self._max_bytes = config.snapshots.max_bytes
+        # Events come first: the room that they may need is left to them.
+        self._min_free_bytes = config.outbox.min_free_bytes + config.outbox.max_bytes
+
+    def keep(self, camera: str, violation: str, jpeg: bytes) -> bool:
+        """Write one; whether there was room for it.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._seconds == 0:
+            return True
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        folder = self.path / camera
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.clean(room_for=len(jpeg))
+        if self._lacking(len(jpeg)) > 0:
+            return False
+        unfinished = folder / f"{violation}{UNFINISHED}"
+        try:
+            number = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(number, "wb") as file:
+                file.write(jpeg)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(folder / f"{violation}{SUFFIX}")
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
+        return True
+
+    def clean(self, *, room_for: int = 0) -> int:
+        """Delete what is too old, and the oldest of what is too much or is in the way of events; how many it were.
+
+        Args:
+            room_for: Bytes that are to be written.
+
+        Raises:
+            OSError: One cannot be deleted.
+        """
+        now = time.time()
+        kept = sorted(self._kept(now))
+        if not kept:
+            return 0
+        too_much = sum(one.bytes for one in kept) + room_for - self._max_bytes
+        too_much = max(too_much, self._lacking(room_for))
+        count = 0
+        for one in kept:
+            is_old = now - one.time >= self._seconds
+            if not is_old and too_much <= 0:
+                break
+            one.path.unlink(missing_ok=True)
+            too_much -= one.bytes
+            count += 1
+        return count
+
+    def _lacking(self, room_for: int) -> int:
+        """Bytes that are missing on the disk until there is room for so many."""
+        disk = os.statvfs(self.path)
+        return self._min_free_bytes + room_for - disk.f_bavail * disk.f_frsize
+
+    def _kept(self, now: float) -> Iterator[Kept]:
+        for path in self.path.glob("*/*"):
+            if path.suffix not in {SUFFIX, UNFINISHED}:
+                continue
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                written = status.st_mtime
+                if written > now + AHEAD:
+                    # The clock was wrong then: its time begins now, or it would be kept for too long.
+                    os.utime(path, (now, now))
+                    written = now
+                # What a power cut left half written.
+                yield Kept(0.0 if path.suffix == UNFINISHED else written, path, status.st_size)

@@ -1,0 +1,41 @@
+from collections.abc import Iterator
+
+import numpy as np
+
+from facemask_edge.cameras import open_camera
+from facemask_edge.cameras.orientation import Orientation
+from facemask_edge.cameras.prepared import prepared
+from facemask_edge.config import CameraConfig
+from facemask_edge.privacy import PrivacyMasks
+from facemask_edge.values import Frame
+from tests.test_daemon import RECORDINGS
+
+UPPER_HALF = [(0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5)]
+
+
+def frames(**settings: object) -> Iterator[Frame]:
+    camera = open_camera(CameraConfig.model_validate({"source": str(RECORDINGS[0]), **settings}))
+    for frame in camera:
+        assert frame is not None
+        yield frame
+    camera.close()
+
+
+def test_every_frame_is_black_where_nobody_may_look() -> None:
+    for number, (masked, open_) in enumerate(zip(frames(privacy_masks=[UPPER_HALF]), frames(), strict=True)):
+        assert not masked.image[: masked.height // 2].any(), number
+        assert np.array_equal(masked.image[masked.height // 2 + 1 :], open_.image[open_.height // 2 + 1 :])
+
+
+def test_masks_are_drawn_in_the_picture_that_is_upright() -> None:
+    masked = next(frames(privacy_masks=[UPPER_HALF], rotation=90))
+    assert not masked.image[: masked.height // 2].any()
+    assert masked.image[masked.height // 2 + 1 :].any()
+    assert masked.height > masked.width
+
+
+def test_a_camera_s_own_memory_is_not_painted_into() -> None:
+    memory = np.full((40, 60, 3), 9, np.uint8)
+    shown = prepared(memory[:, :50], Orientation(), PrivacyMasks([UPPER_HALF]))
+    assert not shown[:20].any()
+    assert memory.all()
