@@ -38,6 +38,15 @@ def running(
             daemon.wait(30)
 
 
+def somebody_stays() -> Iterator[bytes]:
+    """A stream in which somebody without a mask is in view, for ever."""
+    with closing(Recording(RECORDINGS[0])) as full:
+        frames = [encoded(frame.image) for frame in itertools.islice(full, 60, 100)]
+    for frame in itertools.cycle([*frames, *reversed(frames)]):
+        yield part(frame)
+        time.sleep(1 / 15)
+
+
 def state(subscriber: Subscriber, name: str) -> str | None:
     said = subscriber.payloads(f"{PREFIX}/{name}/state")
     return said[-1] if said else None
@@ -115,16 +124,7 @@ def test_a_violation_ends_when_it_is_switched_off(
     mosquitto: Mosquitto, subscriber: Subscriber, stream: Stream, tmp_path: Path
 ) -> None:
     url, handler = stream
-    with closing(Recording(RECORDINGS[0])) as full:
-        # Somebody without a mask is in view, for ever.
-        frames = [encoded(frame.image) for frame in itertools.islice(full, 60, 100)]
-
-    def stays() -> Iterator[bytes]:
-        for frame in itertools.cycle([*frames, *reversed(frames)]):
-            yield part(frame)
-            time.sleep(1 / 15)
-
-    handler.stream = staticmethod(stays)
+    handler.stream = staticmethod(somebody_stays)
     with running(mosquitto, tmp_path, url):
         assert wait_until(lambda: len(subscriber.events()) == 1, 30)
         assert wait_until(lambda: people(subscriber)["violations"] == 1)
