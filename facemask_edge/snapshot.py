@@ -53,22 +53,25 @@ def snapshot(
         verdict = Verdict(violation.track, Label.NO_MASK, violation.probability, violation.observations)
         overlay.draw(image, [verdict])
         if snapshots.picture == "person":
-            image = _around(image, violation.track.box)
+            image = _part(image, around(violation.track.box, image.shape[1], image.shape[0]))
     return _encoded(image, snapshots.width)
 
 
-def _around(image: Image, face: Box) -> Image:
-    """The part of a picture that shows the person whose face it is."""
+def around(face: Box, width: int, height: int) -> Box:
+    """Where a picture of ``width`` x ``height`` pixels shows the person whose face it is."""
     person = Box(
         face.x - BESIDE * face.width,
         face.y - ABOVE * face.height,
         (1 + 2 * BESIDE) * face.width,
         (1 + ABOVE + BELOW) * face.height,
-    ).clipped(image.shape[1], image.shape[0])
-    right, bottom = math.ceil(person.x + person.width), math.ceil(person.y + person.height)
-    part = image[int(person.y) : bottom, int(person.x) : right]
+    ).clipped(width, height)
     # A tracker may foretell somebody outside the picture.
-    return part if part.size else image
+    return person if person.width and person.height else Box(0, 0, width, height)
+
+
+def _part(image: Image, box: Box) -> Image:
+    right, bottom = math.ceil(box.x + box.width), math.ceil(box.y + box.height)
+    return image[int(box.y) : bottom, int(box.x) : right]
 
 
 def _encoded(image: Image, width: int) -> bytes:
