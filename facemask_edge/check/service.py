@@ -39,26 +39,35 @@ def is_running(config: Config, locks: Path = LOCKS) -> bool:
 
 
 def check_places(config: Config) -> Iterator[Finding]:
-    """Whether the service sees all files, and may write its outbox."""
+    """Whether the service sees all files, and may write its own."""
     if not UNIT.exists():
         return
     mqtt, outbox = config.mqtt, config.outbox.path
+    pictures = config.snapshots_path if config.snapshots.enabled and config.snapshots.retention_days else None
     sources = [Path(camera.source) for camera in config.cameras if not is_live(camera.source)]
     models = [Path(name) for name in (config.classifier.model, config.detector.model) if name]
-    for file in (mqtt.username_file, mqtt.password_file, mqtt.ca, mqtt.cert, mqtt.key, *sources, *models, outbox):
+    secrets = mqtt.username_file, mqtt.password_file, mqtt.ca, mqtt.cert, mqtt.key
+    for file in (*secrets, *sources, *models, outbox, pictures):
         if file is not None and any(file.is_relative_to(folder) for folder in UNSEEN):
-            advice = "keep it in /etc/facemask-edge or /srv, the outbox in /var/lib/facemask-edge"
+            advice = "keep it in /etc/facemask-edge or /srv, outbox and snapshots in /var/lib/facemask-edge"
             yield warning("permissions", f"the service does not see {file}", advice)
     # As a drop-in may have it; a path that need not be there begins with a minus.
     allowed = [STATE, *(Path(path.lstrip("-+")) for path in _known("ReadWritePaths").split()), *UNSEEN]
-    if not any(outbox.is_relative_to(folder) for folder in allowed):
-        drop_in = f"{UNIT}.d/outbox.conf"
+
+    def may_not_write(path: Path, subject: str, says: str) -> Iterator[Finding]:
+        if any(path.is_relative_to(each) for each in allowed):
+            return
+        folder, drop_in = path.parent, f"{UNIT}.d/{subject}.conf"
         yield warning(
-            "outbox",
-            f"the service may not write {outbox.parent}: its events are kept in memory only",
-            rf"printf '[Service]\nReadWritePaths={outbox.parent}\n' | sudo install -D -m 644 /dev/stdin {drop_in}; "
+            subject,
+            f"the service may not write {folder}: {says}",
+            rf"printf '[Service]\nReadWritePaths={folder}\n' | sudo install -D -m 644 /dev/stdin {drop_in}; "
             "sudo systemctl daemon-reload; sudo systemctl restart facemask-edge",
         )
+
+    yield from may_not_write(outbox, "outbox", "its events are kept in memory only")
+    if pictures is not None and pictures.parent != outbox.parent:
+        yield from may_not_write(pictures, "snapshots", "no picture is kept")
 
 
 def _known(name: str) -> str:

@@ -91,3 +91,16 @@ def test_an_outbox_that_the_service_may_not_write_is_a_warning(systemctl: Path) 
     # Nothing helps there, and it is said once.
     (found,) = check_places(outbox_config(Path("/home/pi")))
     assert found.subject == "permissions"
+
+
+def test_a_folder_of_snapshots_that_the_service_may_not_write_is_a_warning(systemctl: Path) -> None:
+    snapshots = {"enabled": True, "path": "/mnt/ssd/pictures"}
+    (found,) = check_places(Config.model_validate({"snapshots": snapshots}))
+    assert (found.subject, found.state) == ("snapshots", "warning")
+    assert r"printf '[Service]\nReadWritePaths=/mnt/ssd\n'" in found.advice
+    systemctl.write_text("ReadWritePaths=/mnt/ssd\n")
+    assert list(check_places(Config.model_validate({"snapshots": snapshots}))) == []
+    systemctl.write_text("")
+    # Nobody writes there.
+    for harmless in ({"enabled": False}, {"retention_days": 0}):
+        assert list(check_places(Config.model_validate({"snapshots": snapshots | harmless}))) == []
