@@ -13,9 +13,10 @@ SUITE, PYTHON = "trixie", "3.13.5"
 """Home Assistant asks for a patch of Python's, too."""
 OTHERWISE = {"lru-dict": "lru-dict>=1.4,<2", "uv": None}
 """Of what it needs: one that has wheels in a later version only, and what it installs others with, which it may not."""
-MQTT = "paho-mqtt"
-SOURCE_ONLY = "PyRIC==0.1.6.3"
-"""Pure Python, needed by what it needs for Bluetooth."""
+INTEGRATIONS = "paho-mqtt", "numpy", "av", "PyTurboJPEG"
+"""What its integrations MQTT and camera need, in the versions that it pins."""
+SOURCE_ONLY = "PyRIC==0.1.6.3", "PyTurboJPEG==1.8.0"
+"""Pure Python, needed by what it needs for Bluetooth and for cameras."""
 
 
 def why_not() -> str | None:
@@ -25,10 +26,10 @@ def why_not() -> str | None:
 
 def make_root(folder: Path) -> Path:
     """The root file system, with all of it, in a folder that has room for what it is made from, too."""
-    root = debian.make_root(SUITE, "python3", folder / "root")
+    root = debian.make_root(SUITE, "python3,libturbojpeg0", folder / "root")
     library = Path(f"{root}{debian.LIBRARY}")
     wheels, constraints = folder / "wheels", folder / "constraints.txt"
-    _pip("wheel", "--wheel-dir", str(wheels), SOURCE_ONLY)
+    _pip("wheel", "--wheel-dir", str(wheels), *SOURCE_ONLY)
     _pip("download", "--dest", str(wheels), "--python-version", PYTHON, f"homeassistant=={VERSION}")
     # By pip each of its 47,000 files would be written twice.
     (archive,) = wheels.glob("homeassistant-*.whl")
@@ -38,7 +39,7 @@ def make_root(folder: Path) -> Path:
     constraints.write_text("\n".join(line for line in pinned if _name(line) not in OTHERWISE))
     # Otherwise pip asks its own Python whether a package is for it.
     options = ["--ignore-requires-python", "--find-links", str(wheels), "--constraint", str(constraints)]
-    debian.install(root, PYTHON, *options, *_requirements(library), MQTT)
+    debian.install(root, PYTHON, *options, *_requirements(library), *INTEGRATIONS)
     return root
 
 

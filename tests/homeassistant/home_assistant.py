@@ -110,6 +110,13 @@ class HomeAssistant:
         """Do something with an entity, such as ``switch.turn_off``; it is done when this returns."""
         self._ask(f"/api/services/{action.replace('.', '/')}", {"entity_id": entity, **data})
 
+    def picture(self, entity: str) -> bytes | None:
+        """What a camera shows; None before its first picture."""
+        try:
+            return self._answer(f"/api/camera_proxy/{entity}")
+        except HTTPError:
+            return None
+
     def entities(self) -> set[str]:
         """The ids of all that its registry knows from MQTT."""
         return set(self._evaluate("integration_entities('mqtt')"))
@@ -146,6 +153,10 @@ class HomeAssistant:
         return self._ask("/api/template", {"template": f"{{{{ ({expression}) | to_json }}}}"})
 
     def _ask(self, path: str, data: Mapping[str, object] | None = None, *, is_form: bool = False) -> Any:
+        """What its answer in JSON says; see ``_answer``."""
+        return json.loads(self._answer(path, data, is_form=is_form))
+
+    def _answer(self, path: str, data: Mapping[str, object] | None = None, *, is_form: bool = False) -> bytes:
         """Its answer, to what is sent as JSON or as a form where there is something to send."""
         body = None if data is None else (urlencode(data) if is_form else json.dumps(data)).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded" if is_form else "application/json"}
@@ -154,7 +165,7 @@ class HomeAssistant:
         request = urllib.request.Request(self._url + path, body, headers)  # noqa: S310 - its own
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - its own
-                return json.load(answer)
+                return bytes(answer.read())
         except HTTPError as error:
             error.add_note(error.read().decode())
             raise

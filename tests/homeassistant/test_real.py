@@ -49,6 +49,7 @@ OF_THE_DEVICE = {
     "number.pi_threshold",
     "button.pi_restart",
 }
+OF_SNAPSHOTS = {"camera.pi_door_snapshot", "switch.pi_snapshots", "button.pi_take_snapshot"}
 EVENT, NOW, STATE = "event.pi_door_violation", "binary_sensor.pi_door_violation_now", "sensor.pi_door_state"
 WATCHING, THRESHOLD = "switch.pi_watching", "number.pi_threshold"
 ONLINE = {WATCHING: "on", THRESHOLD: "0.5", STATE: "ok", "binary_sensor.pi_warning": "off"}
@@ -151,6 +152,29 @@ def test_a_violation_arrives(home: HomeAssistant, broker: Mosquitto, somebody: S
         assert told.items() >= violation.items()
         home.wait_for(NOW, "off")
         assert wait_until(lambda: home.attributes(EVENT)["event_type"] == "violation_end")
+        assert home.complaints() == []
+
+
+def test_a_violation_has_its_picture(home: HomeAssistant, broker: Mosquitto, somebody: Stream, tmp_path: Path) -> None:
+    settings = ("--set", "snapshots.enabled=true", "--set", "outbox.min_free_bytes=0")
+    with daemon(broker, tmp_path, somebody[0], *settings), closing(Subscriber(broker.port)) as subscriber:
+        home.wait_for("switch.pi_snapshots", "on", 60)
+        assert wait_until(lambda: home.entities() == entities("door") | OF_SNAPSHOTS)
+
+        def sent() -> list[bytes]:
+            return [bytes(each.payload) for each in subscriber.messages if each.topic.endswith("/snapshot")]
+
+        assert wait_until(lambda: bool(sent()), 60)
+        assert wait_until(lambda: home.picture("camera.pi_door_snapshot") in sent())
+        home.call("switch.turn_off", "switch.pi_snapshots")
+        home.wait_for("switch.pi_snapshots", "off")
+        home.call("button.press", "button.pi_take_snapshot")
+        assert wait_until(lambda: [order[0] for order in refused(subscriber)] == ["take_snapshot/set"])
+        home.call("switch.turn_on", "switch.pi_snapshots")
+        home.wait_for("switch.pi_snapshots", "on")
+        count = len(sent())
+        home.call("button.press", "button.pi_take_snapshot")
+        assert wait_until(lambda: len(sent()) > count)
         assert home.complaints() == []
 
 
