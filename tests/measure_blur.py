@@ -25,6 +25,7 @@ from facemask_edge.config import PrivacyConfig, SnapshotsConfig
 from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.snapshot import Shot, around, snapshot
 from facemask_edge.values import Box, Image, Track, Violation
+from facemask_edge.video import write_picture
 from tests.conftest import ROOT
 from tests.make_model_figures import filled
 
@@ -73,7 +74,7 @@ def is_in(found: Box, faces: Sequence[Box]) -> bool:
     return any(face.x <= x <= face.x + face.width and face.y <= y <= face.y + face.height for face in faces)
 
 
-def rows(folder: Path, split: str, limit: int | None) -> Iterator[list[Any]]:
+def rows(folder: Path, split: str, limit: int | None, show: Path | None) -> Iterator[list[Any]]:
     """Of each detector: the snapshots, the faces found before and after, and what else it takes for faces."""
     wanted = [scene for scene in read_scene_file(folder) if scene.split == split][:limit]
     thorough, counts, snapshots = ThoroughDetector(), Counter[tuple[str, bool, bool]](), 0
@@ -85,10 +86,22 @@ def rows(folder: Path, split: str, limit: int | None) -> Iterator[list[Any]]:
             for blur in (False, True):
                 image, faces = shown(scene, face, blur=blur, thorough=thorough)
                 for name, find in others.items():
-                    counts.update((name, blur, is_in(found, faces)) for found in find(image))
+                    finds = find(image)
+                    counts.update((name, blur, is_in(found, faces)) for found in finds)
+                    if show and blur and any(is_in(found, faces) for found in finds):
+                        draw(image, finds)
+                        write_picture(show / f"{scene.picture.stem}-{snapshots}.png", image)
     for name in others:
         faces_found = counts[name, False, True], counts[name, True, True]
         yield [split, name, snapshots, *faces_found, counts[name, False, False], counts[name, True, False]]
+
+
+def draw(image: Image, boxes: Sequence[Box]) -> None:
+    """Draw into a picture what was found in it."""
+    for box in boxes:
+        place = box.rounded()
+        corner = place["x"] + place["width"], place["y"] + place["height"]
+        cv2.rectangle(image, (place["x"], place["y"]), corner, (255, 0, 255), 1)
 
 
 def main() -> None:
@@ -96,13 +109,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Lets other face detectors look for faces in snapshots.")
     parser.add_argument("scenes", type=Path)
     parser.add_argument("--limit", type=int, help="scenes of each split")
+    parser.add_argument("--show", type=Path, help="folder for the snapshots in which a face is found all the same")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     header = (
         "| split | detector | snapshots | faces found without blur | with blur | other things without | with |\n"
         "| --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
     )
-    lines = [row for split in ("dev", "train") for row in rows(arguments.scenes, split, arguments.limit)]
+    lines = [
+        row for split in ("dev", "train") for row in rows(arguments.scenes, split, arguments.limit, arguments.show)
+    ]
     table = f"\n{header}" + "".join(f"| {' | '.join(map(str, row))} |\n" for row in lines) + "\n"
     print(table)
     if arguments.write:
