@@ -96,12 +96,14 @@ def test_one_that_is_tried_in_vain_leaves_nothing_either() -> None:
     counts = []
     absent = CONFIG.model_copy(update={"source": "picamera:3"})
     with closing(PicameraCapture(CONFIG, AS_IT_HANGS, None)):
-        for _ in range(6):
+        for _ in range(12):
             for config in (CONFIG, absent):
                 with pytest.raises(CameraLostError, match="cannot be opened"):
                     PicameraCapture(config, AS_IT_HANGS, None)
             counts.append(open_files())
-    assert max(counts[1:]) <= counts[1] + 1
+    # The camera that is open has its four requests: now and then one more of them is under way. Each try that left
+    # something would add ten.
+    assert max(counts[1:]) <= counts[1] + 4
 
 
 def test_a_picture_that_is_not_copied_outlives_its_camera(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -386,7 +386,8 @@ def test_a_damaged_archive_changes_nothing(site: Site) -> None:
 
 @pytest.mark.full
 def test_a_new_version_that_the_configuration_does_not_fit_is_not_switched_to(site: Site) -> None:
-    make_other_version(site.archive, "0.2.0", ("config.py", "    prefix: Name = ", "    first_level: Name = "))
+    key = ': Name = Field("facemask"'
+    make_other_version(site.archive, "0.2.0", ("config.py", f"    prefix{key}", f"    first_level{key}"))
     done = site.install(check=False)
     assert done.returncode == 78
     assert "unknown key mqtt.prefix" in done.stderr
