@@ -34,7 +34,7 @@ MOST_RECEIVED = 65_536
 """Bytes of the largest packet that the broker may send."""
 LONGEST_ORDER = 1_000
 """Bytes of a payload that are looked at."""
-PACKET_OVERHEAD = 64
+PACKET_OVERHEAD = 128
 """More than a PUBLISH adds to topic and payload, properties included."""
 QOS_2 = 0x04
 """Of a PUBLISH packet's first byte."""

@@ -146,7 +146,7 @@ class BrokerVisit:
                     break
             return None
         finally:
-            self._left.extend(others)
+            self._left.extendleft(reversed(others))
 
     def heard(self, seconds: float) -> Iterator[tuple[str, Any]]:
         """All that comes in this time, by its kind as for ``next``; of a topic, the payload."""

@@ -14,9 +14,10 @@ from facemask_edge.redaction import address_without_password
 
 THRESHOLDS = 0.01, 0.99
 """The least and the largest."""
-NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-"""A name that becomes a level of an MQTT topic."""
+NAME_PATTERN = r"^\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
+LONGEST_NAME = 64
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
+"""A name that becomes a level of an MQTT topic, and of a camera a folder: not of dots only."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Polygon = Annotated[list[tuple[Fraction, Fraction]], Field(min_length=3)]
 """Corners as fractions of the frame's width and height: resolution may change, zones stay."""
@@ -337,4 +338,4 @@ class Config(Section):
 
 def is_name(text: str) -> bool:
     """Whether a device or a camera may be called so."""
-    return re.fullmatch(NAME_PATTERN, text) is not None
+    return len(text) <= LONGEST_NAME and re.fullmatch(NAME_PATTERN, text) is not None

@@ -39,6 +39,8 @@ IDLE = 0.005
 """Seconds between two looks at several cameras none of which has a new frame."""
 SEES = 2.0
 """Seconds since its newest frame in which a camera is taken to give pictures."""
+ORDER_INTERVAL = 5.0
+"""Seconds between two snapshots that somebody may order: they are no way to watch people from afar."""
 OPEN_INTERVAL = 10.0
 """Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class Daemon:
             from facemask_edge.http_server import HttpServer  # noqa: PLC0415 - most daemons need none of its libraries
 
             self._http = HttpServer(config.http, self._pulse, lambda: self._health.newest)
-        self._next_note = 0.0
+        self._next_note = self._next_order = 0.0
 
     def run(self, *, drain_timeout: float) -> None:
         """Judge frames until all recordings have ended, or ``stop`` is called; then wait for the acknowledgements.
@@ -238,9 +240,11 @@ class Daemon:
     def _take_snapshots(self, watch: Watch, frame: Frame, violations: Sequence[Violation]) -> None:
         """Of each violation that starts with this frame, and of what is to be seen, if somebody has asked."""
         starts: list[Violation | None] = [each for each in violations if each.event_type == "violation_start"]
-        if watch.wants_snapshot:
-            watch.wants_snapshot = False
+        if time.monotonic() < watch.wanted_until:
+            watch.wanted_until = 0.0
             starts.append(None)
+        if not starts:
+            return
         faces = tuple(verdict.track.box for verdict in watch.pipeline.verdicts())
         for violation in starts:
             # A copy: a camera has its frame's memory back soon.
@@ -287,10 +291,15 @@ class Daemon:
     def _take_snapshot(self) -> None:
         now = time.monotonic()
         seeing = [watch for watch in self._watches if watch.size and now - watch.last_judged < SEES]
-        if not seeing or not self._remote.switches.snapshots:
-            raise RefusedError("no camera gives pictures now" if not seeing else "snapshots are switched off")
+        if not self._remote.switches.snapshots:
+            raise RefusedError("snapshots are switched off")
+        if now < self._next_order:
+            raise RefusedError(f"one was taken moments ago; wait {ORDER_INTERVAL:.0f} s")
+        if not seeing:
+            raise RefusedError("no camera gives pictures now")
+        self._next_order = now + ORDER_INTERVAL
         for watch in seeing:
-            watch.wants_snapshot = True
+            watch.wanted_until = now + SEES
 
     def _note_what_is_open(self) -> None:
         """Should the power be cut, the next start ends these violations at the time known here."""

@@ -16,6 +16,8 @@ BLOCKS = 4
 """Blocks of one colour across the shorter side of a face's surroundings."""
 BESIDE, ABOVE, BELOW = 0.3, 0.4, 0.25
 """How much more than a face is covered, as parts of its width and height: ears, hair, a beard."""
+MOST_SIZES = 4
+"""Sizes of pictures whose masks are remembered."""
 SMALLEST = 8
 """Pixels of the shorter side that is covered at the least: a box may be too small by some."""
 
@@ -29,8 +31,8 @@ class PrivacyMasks:
 
     def __init__(self, polygons: Sequence[Polygon]) -> None:
         self._polygons = [np.array(polygon, np.float64) for polygon in polygons]
-        self._size = 0, 0
-        self._outlines: list[NDArray[np.int32]] = []
+        self._outlines: dict[tuple[int, int], list[NDArray[np.int32]]] = {}
+        """By width and height: a camera may give each picture in two sizes."""
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -43,10 +45,12 @@ class PrivacyMasks:
             image: uint8, height x width x 3, BGR; is painted into.
         """
         height, width = image.shape[:2]
-        if self._size != (width, height):
-            self._size = width, height
-            self._outlines = [outline for polygon in self._polygons for outline in _outlines(polygon, width, height)]
-        for outline in self._outlines:
+        if (width, height) not in self._outlines:
+            if len(self._outlines) >= MOST_SIZES:
+                self._outlines.clear()
+            found = [outline for polygon in self._polygons for outline in _outlines(polygon, width, height)]
+            self._outlines[width, height] = found
+        for outline in self._outlines[width, height]:
             # One by one: drawn at once, what two have in common stays as it is.
             cv2.drawContours(image, [outline], 0, (0, 0, 0), cv2.FILLED)
 
@@ -68,14 +72,16 @@ def pixelate(image: Image, faces: Iterable[Box]) -> None:
     """
     height, width = image.shape[:2]
     for face in faces:
-        part = _surroundings(face).clipped(width, height)
+        whole = _surroundings(face)
+        part = whole.clipped(width, height)
         left, top = int(part.x), int(part.y)
         right, bottom = int(np.ceil(part.x + part.width)), int(np.ceil(part.y + part.height))
         covered = image[top:bottom, left:right]
         if covered.size == 0:
             continue
         size = right - left, bottom - top
-        block = max(min(size) / BLOCKS, 1.0)
+        # Of the whole face: the edge of a picture makes no finer ones.
+        block = min(whole.width, whole.height) / BLOCKS
         # Means of all pixels of a block: nothing finer than a block has a part in them.
         few = cv2.resize(covered, [max(round(side / block), 1) for side in size], interpolation=cv2.INTER_AREA)
         cv2.resize(few, size, dst=covered, interpolation=cv2.INTER_NEAREST)

@@ -12,7 +12,7 @@ from facemask_edge.messages import Topics, refusal_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.orders import ANSWER, LISTEN, Orders, shown
 from facemask_edge.states import Once
-from facemask_edge.switches import OVERRIDES, TELL, RefusedError, Switches
+from facemask_edge.switches import OVERRIDES, SWITCHES, TELL, RefusedError, Switches
 
 MOST_ORDERS = 1
 """Carried out between two frames: each may have to wait for the disk, and frames must not."""
@@ -50,6 +50,8 @@ class RemoteControl:
         """Say what can be switched, and how it is now."""
         self._announce(publisher)
         self._tell_states(publisher)
+        for name in SWITCHES.keys() - self.switches.shown().keys():
+            publisher.publish_latest(self._topics.switch(name), "", extra=TELL)
         for camera in self._gone:
             # An empty payload: the broker forgets what it retains.
             publisher.publish_latest(self._topics.people(camera), "")

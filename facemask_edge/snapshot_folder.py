@@ -1,6 +1,8 @@
 """Keeps snapshots on disk: for so long, in so many bytes, and never in the room that events need."""
 
 import os
+import re
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +12,7 @@ from typing import NamedTuple
 from facemask_edge.config import Config
 
 SUFFIX, UNFINISHED = ".jpg", ".new"
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DAY = 86_400.0
 """Seconds."""
 AHEAD = 60.0
@@ -54,7 +57,9 @@ class SnapshotFolder:
         self.path.mkdir(mode=0o700, exist_ok=True)
         folder = self.path / camera
         folder.mkdir(mode=0o700, exist_ok=True)
-        self.clean(room_for=len(jpeg))
+        # What cannot be deleted is told by the next look at what is too old.
+        with suppress(OSError):
+            self.clean(room_for=len(jpeg))
         if self._lacking(len(jpeg)) > 0:
             return False
         unfinished = folder / f"{violation}{UNFINISHED}"
@@ -83,6 +88,7 @@ class SnapshotFolder:
         kept = sorted(self._kept(now))
         if not kept:
             return 0
+        fault: OSError | None = None
         too_much = sum(one.bytes for one in kept) + room_for - self._max_bytes
         too_much = max(too_much, self._lacking(room_for))
         count = 0
@@ -90,9 +96,16 @@ class SnapshotFolder:
             is_old = now - one.time >= self._seconds
             if not is_old and too_much <= 0:
                 break
-            one.path.unlink(missing_ok=True)
+            try:
+                one.path.unlink(missing_ok=True)
+            except OSError as error:
+                # The others are to go all the same.
+                fault = error
+                continue
             too_much -= one.bytes
             count += 1
+        if fault is not None:
+            raise fault
         return count
 
     def _lacking(self, room_for: int) -> int:
@@ -102,10 +115,13 @@ class SnapshotFolder:
 
     def _kept(self, now: float) -> Iterator[Kept]:
         for path in self.path.glob("*/*"):
-            if path.suffix not in {SUFFIX, UNFINISHED}:
+            # Its own, and nothing that a link leads to.
+            if path.suffix not in {SUFFIX, UNFINISHED} or not UUID.fullmatch(path.stem) or path.parent.is_symlink():
                 continue
-            with suppress(FileNotFoundError):
-                status = path.stat()
+            with suppress(OSError):
+                status = path.lstat()
+                if not stat.S_ISREG(status.st_mode):
+                    continue
                 written = status.st_mtime
                 if written > now + AHEAD:
                     # The clock was wrong then: its time begins now, or it would be kept for too long.

@@ -18,6 +18,8 @@ SEND = "send snapshots"
 """What a broker need not let this device do."""
 MOST_WAITING = 4
 """Shots that wait for the thread: each holds a picture. Of a live camera, one more is left out."""
+LONGEST_WAIT = 10.0
+"""Seconds that a recording waits for the thread; after that something hangs."""
 CLEAN_INTERVAL = 60.0
 """Seconds between two looks at what is too old."""
 NICENESS = 10
@@ -62,7 +64,7 @@ class Snapshots:
             wait: Whether to wait where too many are to be made; else it is left out.
         """
         try:
-            self._waiting.put(shot, block=wait)
+            self._waiting.put(shot, timeout=LONGEST_WAIT if wait else 0.001)
         except queue.Full:
             self._warn("snapshots: more violations at once than this computer can make pictures of; some are left out")
 
@@ -70,26 +72,33 @@ class Snapshots:
         """Make those that wait, and end; what takes longer than ``timeout`` seconds is left out."""
         if not self._thread.is_alive():
             return
+        give_up = time.monotonic() + timeout
         with suppress(queue.Full):
             self._waiting.put(None, timeout=timeout)
-        self._thread.join(timeout)
+        self._thread.join(max(give_up - time.monotonic(), 0.0))
+        if left := self._waiting.qsize():
+            logger.warning("snapshots: %d were not made in time, and are left out", left)
 
     def _run(self) -> None:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        while True:
+        while self._turn():
+            pass
+
+    def _turn(self) -> bool:
+        """Delete what is too old, then make one; whether to go on. Nothing of a picture outlives its turn."""
+        try:
             self._clean()
-            try:
-                shot = self._waiting.get(timeout=max(self._next_clean - time.monotonic(), 0.0))
-            except queue.Empty:
-                continue
+            shot = self._waiting.get(timeout=max(self._next_clean - time.monotonic(), 0.0))
             if shot is None:
-                return
-            try:
-                self._make(shot)
-            except Exception:
-                # A picture that failed must not be the silent end of all others.
-                logger.exception("snapshot of %s", shot.camera)
+                return False
+            self._make(shot)
+        except queue.Empty:
+            pass
+        except Exception:
+            # A picture that failed must not be the silent end of all others.
+            logger.exception("a snapshot failed")
+        return True
 
     def _make(self, shot: Shot) -> None:
         jpeg = snapshot(shot, self._config.snapshots, self._config.privacy, self._find)

@@ -13,7 +13,7 @@ from facemask_edge.broker_connection import BrokerConnection
 from facemask_edge.extras import Extras
 
 MOST_UNANSWERED = 3
-"""Of what is sent once, of one kind: a slow connection is not to fill the memory."""
+"""Pictures: a slow connection is not to fill the memory."""
 logger = logging.getLogger(__name__)
 
 
@@ -72,7 +72,7 @@ class States:
         content = once.payload.encode() if isinstance(once.payload, str) else once.payload
         if connection.is_too_large(once.topic, content):
             logger.warning("%s is larger than %s takes", once.topic, connection.address)
-        elif self._extras.waiting(once.extra) >= MOST_UNANSWERED:
+        elif isinstance(once.payload, bytes) and self._extras.waiting(once.extra) >= MOST_UNANSWERED:
             logger.warning("%s is left out: %s is slower than they come", once.topic, connection.address)
         elif self._extras.may_ask(once.extra):
             self._extras.asked(connection.publish_once(once.topic, once.payload, once.about), once.extra)

@@ -98,6 +98,8 @@ class Switches:
         }
         self._sent = {} if file is None else _read(file)
         for name, value in self._sent.items():
+            if name not in self._available:
+                continue
             shown = SWITCHES[name].shown(value)
             logger.info("%s is %s, as it was set from afar; to have the configured one, send %r", name, shown, DEFAULT)
 

@@ -28,8 +28,8 @@ class Watch:
         self.has_ended = False
         """Whether it is a recording of which there is no more."""
         self.is_on = True
-        self.wants_snapshot = False
-        """Whether somebody wants to see its next frame."""
+        self.wanted_until = 0.0
+        """When, by the monotonic clock, nobody wants to see its next frame any more."""
 
     @property
     def status(self) -> CameraStatus:

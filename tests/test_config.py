@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from facemask_edge.config import CameraConfig, Config, Section
+from facemask_edge.config import CameraConfig, Config, Section, is_name
 from facemask_edge.config_file import load_config
 from facemask_edge.errors import ConfigError
 from tests.conftest import ROOT
@@ -144,3 +144,16 @@ def test_a_frame_must_last_as_long_as_it_is_exposed() -> None:
     with pytest.raises(ValidationError, match="longer than a frame lasts at 15 fps"):
         CameraConfig.model_validate(camera)
     CameraConfig.model_validate(camera | {"fps": 10})
+
+
+@pytest.mark.parametrize("name", [".", "..", "", "a/b", "a" * 65])
+def test_what_cannot_be_a_folder_or_a_level_of_a_topic_is_no_name(name: str) -> None:
+    assert not is_name(name)
+    with pytest.raises(ConfigError, match="cameras"):
+        load_config(None, [f"cameras=[{{name: '{name}'}}]"])
+
+
+@pytest.mark.parametrize("name", ["a", ".a", "yard.north", "-", "a" * 64])
+def test_names_may_have_dots(name: str) -> None:
+    assert is_name(name)
+    assert load_config(None, [f"cameras=[{{name: '{name}'}}]"]).cameras[0].name == name

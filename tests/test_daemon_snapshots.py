@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Mosquitto
 from tests.subscriber import Subscriber, wait_until
 from tests.test_daemon import RECORDINGS, facemask_edge_run
-from tests.test_remote_control import PREFIX, Stream, camera_state, refused, running, somebody_stays, state
+from tests.test_remote_control import PREFIX, Stream, refused, running, somebody_stays, state
 
 ENABLED = ["--set", "snapshots.enabled=true", "--set", "outbox.min_free_bytes=0"]
 
@@ -52,15 +52,19 @@ def test_each_violation_has_its_picture(
 def test_nobody_gets_pictures_whose_owner_wants_none(
     mosquitto: Mosquitto, subscriber: Subscriber, stream: Stream, tmp_path: Path
 ) -> None:
-    with running(mosquitto, tmp_path, stream[0]):
-        assert wait_until(lambda: camera_state(subscriber) == "ok", 30)
+    url, handler = stream
+    handler.stream = staticmethod(somebody_stays)
+    # Of a time when they were wanted.
+    subscriber.publish(f"{PREFIX}/snapshots/state", "ON", retain=True)
+    with running(mosquitto, tmp_path, url):
+        assert wait_until(lambda: len(subscriber.events()) == 1, 30)
         subscriber.publish(f"{PREFIX}/snapshots/set", "ON")
         subscriber.publish(f"{PREFIX}/take_snapshot/set", "PRESS")
         assert wait_until(lambda: len(refused(subscriber)) == 2)
         assert [name for name, _, _ in refused(subscriber)] == ["snapshots/set", "take_snapshot/set"]
         assert "snapshots.enabled is false" in refused(subscriber)[0][2]
         assert pictures(subscriber) == []
-        assert state(subscriber, "snapshots") is None
+        assert state(subscriber, "snapshots") == ""
 
 
 def test_somebody_may_ask_for_one_and_switch_them_off(
@@ -74,11 +78,14 @@ def test_somebody_may_ask_for_one_and_switch_them_off(
         subscriber.publish(f"{PREFIX}/take_snapshot/set", "PRESS")
         assert wait_until(lambda: len(pictures(subscriber)) == 2)
         assert set(about(pictures(subscriber)[1])) == {"time"}
+        subscriber.publish(f"{PREFIX}/take_snapshot/set", "PRESS")
+        assert wait_until(lambda: len(refused(subscriber)) == 1)
+        assert refused(subscriber)[0][2] == "one was taken moments ago; wait 5 s"
         subscriber.publish(f"{PREFIX}/snapshots/set", "OFF")
         assert wait_until(lambda: state(subscriber, "snapshots") == "OFF")
         subscriber.publish(f"{PREFIX}/take_snapshot/set", "PRESS")
-        assert wait_until(lambda: len(refused(subscriber)) == 1)
-        assert refused(subscriber)[0][2] == "snapshots are switched off"
+        assert wait_until(lambda: len(refused(subscriber)) == 2)
+        assert refused(subscriber)[1][2] == "snapshots are switched off"
         assert len(pictures(subscriber)) == 2
     # Only pictures of violations are kept.
     kept = [path.stem for path in (tmp_path / "outbox.sqlite3.snapshots" / "door").iterdir()]

@@ -74,3 +74,12 @@ def test_a_face_may_lie_at_the_edge_or_be_none(face: Box) -> None:
     image = noise(100, 200)
     pixelate(image, [face])
     assert image.shape == (100, 200, 3)
+
+
+@pytest.mark.parametrize("x", [-30.0, -50.0, -62.0])
+def test_a_face_of_which_little_is_to_be_seen_has_no_finer_blocks(x: float) -> None:
+    image = noise(100, 200)
+    pixelate(image, [Box(x, 20, 50, 50)])
+    # 80 x 82 pixels around it, 20 of them a block; 15 more than the face on each side.
+    seen = image[5:75, : int(x + 65)]
+    assert len(np.unique(seen.reshape(-1, 3), axis=0)) <= -(-seen.shape[1] // 20) * 5
