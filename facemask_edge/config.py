@@ -184,7 +184,8 @@ class MqttConfig(Section):
     key: Path | None = Field(None, description="Its private key (PEM, without a password).")
     orders: bool = Field(
         default=True,
-        description="Whether switches and actions are taken from the topics .../set: whoever may write there may "
+        description="Whether switches and actions are taken from the topics .../set: whoever may write there may order "
+        "pictures where snapshots.enabled is true, and may "
         "switch the cameras off.",
     )
 

@@ -41,7 +41,7 @@ if [ "$purge" = yes ]; then
   echo "facemask-edge is removed, with its settings and its events."
 else
   cat <<'END'
-facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events in /var/lib/facemask-edge. These remove them, too:
+facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events and pictures in /var/lib/facemask-edge. These remove them, too:
 
   sudo rm -rf /etc/facemask-edge /var/lib/facemask-edge /etc/systemd/system/facemask-edge.service.d
   sudo userdel facemask-edge
