@@ -185,8 +185,7 @@ class MqttConfig(Section):
     orders: bool = Field(
         default=True,
         description="Whether switches and actions are taken from the topics .../set: whoever may write there may order "
-        "pictures where snapshots.enabled is true, and may "
-        "switch the cameras off.",
+        "pictures where snapshots.enabled is true, and may switch the cameras off.",
     )
 
     @field_validator("servers")
