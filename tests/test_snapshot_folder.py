@@ -10,8 +10,6 @@ from facemask_edge.config import Config
 from facemask_edge.snapshot_folder import DAY, SnapshotFolder
 from tests.faults.small_disk import fill, small_disk
 
-NOW = time.time()
-
 
 def name(number: int) -> str:
     """As violations are named."""
@@ -31,7 +29,7 @@ def kept(folder: SnapshotFolder) -> list[str]:
 
 
 def age(folder: SnapshotFolder, name: str, days: float) -> None:
-    os.utime(folder.path / name, (NOW - days * DAY,) * 2)
+    os.utime(folder.path / name, (time.time() - days * DAY,) * 2)
 
 
 def test_what_is_too_old_is_deleted_also_after_a_reboot(tmp_path: Path) -> None:
