@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+UNFINISHED = ".new"
+"""Suffix of what is being written."""
 LARGEST_FILE = 100_000
 """Bytes."""
 logger = logging.getLogger(__name__)
@@ -34,12 +36,25 @@ def write_kept(file: Path, kept: Mapping[str, str]) -> None:
     if read_kept(file) == kept:
         return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as opened:
-        json.dump(dict(kept), opened)
-        opened.flush()
-        os.fsync(opened.fileno())
-    new.replace(file)
+    replace_for_good(file, json.dumps(dict(kept)).encode())
+
+
+def replace_for_good(file: Path, content: bytes) -> None:
+    """Write a file that only its owner may read: after a power cut it is as before, or whole, and ``.new`` may be left.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    new = file.with_suffix(UNFINISHED)
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        new.replace(file)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from facemask_edge.config import Config
+from facemask_edge.kept_file import UNFINISHED, replace_for_good
 
-SUFFIX, UNFINISHED = ".jpg", ".new"
+SUFFIX = ".jpg"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DAY = 86_400.0
 """Seconds."""
@@ -62,17 +63,7 @@ class SnapshotFolder:
             self.clean(room_for=len(jpeg))
         if self._lacking(len(jpeg)) > 0:
             return False
-        unfinished = folder / f"{violation}{UNFINISHED}"
-        try:
-            number = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(number, "wb") as file:
-                file.write(jpeg)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(folder / f"{violation}{SUFFIX}")
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+        replace_for_good(folder / f"{violation}{SUFFIX}", jpeg)
         return True
 
     def clean(self, *, room_for: int = 0) -> int:

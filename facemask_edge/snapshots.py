@@ -64,7 +64,7 @@ class Snapshots:
             wait: Whether to wait where too many are to be made; else it is left out.
         """
         try:
-            self._waiting.put(shot, timeout=LONGEST_WAIT if wait else 0.001)
+            self._waiting.put(shot, block=wait, timeout=LONGEST_WAIT)
         except queue.Full:
             self._warn("snapshots: more violations at once than this computer can make pictures of; some are left out")
 

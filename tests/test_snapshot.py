@@ -31,6 +31,13 @@ def decoded(jpeg: bytes) -> Image:
     return image  # type: ignore[return-value] # always uint8
 
 
+def inside(face: Box) -> tuple[slice, slice]:
+    """The rows and columns of a picture that lie well inside a face."""
+    box = face.rounded()
+    rows = slice(box["y"] + 8, box["y"] + box["height"] - 8)
+    return rows, slice(box["x"] + 8, box["x"] + box["width"] - 8)
+
+
 @pytest.fixture(scope="module")
 def shots() -> list[tuple[Image, list[Box], Violation]]:
     """The frames of the sample in which a violation starts, the faces followed in each, and the violation."""
@@ -66,8 +73,7 @@ def test_faces_that_nobody_follows_are_blurred_too(shots: list[tuple[Image, list
     with_tracks = snapshot(Shot("door", image.copy(), tuple(faces), event, ""), FULL, BLURRED, ThoroughDetector().boxes)
     without = snapshot(Shot("door", image.copy(), (), event, ""), FULL, BLURRED, ThoroughDetector().boxes)
     known, open_ = decoded(with_tracks).astype(int), image.astype(int)
-    box = {name: int(value) for name, value in faces[0].rounded().items()}
-    face = np.s_[box["y"] + 8 : box["y"] + box["height"] - 8, box["x"] + 8 : box["x"] + box["width"] - 8]
+    face = inside(faces[0])
     assert np.abs(decoded(without).astype(int)[face] - open_[face]).mean() > 5
     assert np.abs(known[face] - open_[face]).mean() > 5
 
@@ -94,8 +100,7 @@ def test_the_owner_may_want_faces_as_they_are(shots: list[tuple[Image, list[Box]
         raise AssertionError("nobody needs to look for faces")
 
     shown = decoded(snapshot(Shot("door", image.copy(), tuple(faces), event, ""), FULL, OPEN, never)).astype(int)
-    box = {name: int(value) for name, value in faces[0].rounded().items()}
-    face = np.s_[box["y"] + 8 : box["y"] + box["height"] - 8, box["x"] + 8 : box["x"] + box["width"] - 8]
+    face = inside(faces[0])
     assert np.abs(shown[face] - image[face]).mean() < 5
 
 

@@ -62,14 +62,21 @@ def test_a_broker_that_is_away_or_refuses_is_explained(new_mosquitto: Callable[.
     assert_explained(ended, 69, f"{away}: Connection refused; is it running")
     closed = new_mosquitto("allow_anonymous false").start()
     ended = facemask_edge("top", "--set", f"mqtt.servers=['{closed.url}']")
-    assert_explained(ended, 69, f"{closed.url}: Not authorized; ", "mqtt.username")
+    assert_explained(ended, 69, f"{closed.url}: Not authorized; write user name and password", "mqtt.username")
 
 
-@pytest.mark.parametrize("manner", [Manner.GARBAGE, Manner.REFUSES, Manner.LATER_GARBAGE])
-def test_what_is_no_broker_is_explained(manner: Manner) -> None:
+@pytest.mark.parametrize(
+    ("manner", "advice"),
+    [
+        (Manner.GARBAGE, "; does it speak MQTT there"),
+        (Manner.REFUSES, "Unspecified error; see its log"),
+        (Manner.LATER_GARBAGE, "; see its log"),
+    ],
+)
+def test_what_is_no_broker_is_explained(manner: Manner, advice: str) -> None:
     with closing(ScriptedBroker(manner)) as broker:
         ended = facemask_edge("top", "--once", "--set", f"mqtt.servers=['{broker.url}']")
-    assert_explained(ended, 69, f"{broker.url}: ")
+    assert_explained(ended, 69, f"{broker.url}: ", advice)
     assert ended.stderr.strip().isprintable()
 
 
