@@ -101,9 +101,8 @@ def test_one_that_is_tried_in_vain_leaves_nothing_either() -> None:
                 with pytest.raises(CameraLostError, match="cannot be opened"):
                     PicameraCapture(config, AS_IT_HANGS, None)
             counts.append(open_files())
-    # The camera that is open has its four requests: now and then one more of them is under way. Each try that left
-    # something would add ten.
-    assert max(counts[1:]) <= counts[1] + 4
+    # The camera that is open has its requests, of which now and then more are under way: the fewest are what stays.
+    assert min(counts[6:]) <= min(counts[1:6])
 
 
 def test_a_picture_that_is_not_copied_outlives_its_camera(monkeypatch: pytest.MonkeyPatch) -> None:
