@@ -159,6 +159,11 @@ class ComplianceConfig(Section):
     )
 
 
+def _belong_together(cert: Path | None, key: Path | None) -> None:
+    if (cert is None) != (key is None):
+        raise ValueError("cert and key belong together; set both or none")
+
+
 class MqttConfig(Section):
     """The brokers and how to reach them."""
 
@@ -197,8 +202,7 @@ class MqttConfig(Section):
 
     @model_validator(mode="after")
     def _cert_has_its_key(self) -> Self:
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("cert and key belong together; set both or none")
+        _belong_together(self.cert, self.key)
         return self
 
 
@@ -276,15 +280,31 @@ class HealthConfig(Section):
 
 
 class HttpConfig(Section):
-    """The HTTP server, for Prometheus and for whoever asks whether the daemon works."""
+    """The HTTP server: the page, figures for Prometheus, and whether the daemon works."""
 
-    enabled: bool = Field(default=False, description="Whether it answers GET /metrics and GET /healthz.")
+    enabled: bool = Field(
+        default=False, description="Whether it answers GET /metrics and GET /healthz and, with a password, has a page."
+    )
     host: str = Field(
         "127.0.0.1",
         description="Address to listen on: 127.0.0.1 for this computer only, 0.0.0.0 or :: for everybody who reaches "
-        "it (there is no login).",
+        "it (only the page asks for its password).",
     )
     port: int = Field(8020, ge=1, le=65535, description="TCP port to listen on.")
+    password_file: Path | None = Field(
+        None,
+        description="File whose first line is the page's password; null: from systemd or the environment. Without a "
+        "password there is no page.",
+    )
+    cert: Path | None = Field(
+        None, description="Certificate (PEM) of this computer: it answers by HTTPS only; null: by HTTP only."
+    )
+    key: Path | None = Field(None, description="Its private key (PEM, without a password).")
+
+    @model_validator(mode="after")
+    def _cert_has_its_key(self) -> Self:
+        _belong_together(self.cert, self.key)
+        return self
 
 
 class Config(Section):

@@ -5,19 +5,23 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
+from facemask_edge.areas import AREAS, Areas
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.clock import utc_now
 from facemask_edge.config import Config
+from facemask_edge.credentials import page_password
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import DeliveryError, OutputError
+from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.health import Health
 from facemask_edge.health_message import ModelInUse
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
+from facemask_edge.page.desk import Desk, Loop
 from facemask_edge.pipeline import Models
 from facemask_edge.pulse import Pulse
 from facemask_edge.remote_control import RemoteControl
@@ -28,7 +32,7 @@ from facemask_edge.snapshots import SEND, Snapshots
 from facemask_edge.states import Once
 from facemask_edge.store import Store
 from facemask_edge.switches import RefusedError
-from facemask_edge.values import Frame, Violation
+from facemask_edge.values import Box, Frame, Image, Violation
 from facemask_edge.watch import Watch
 
 STOP_DRAIN = 1.5
@@ -71,8 +75,9 @@ class Daemon:
         self._deaths = EdgeTpuDeaths(config.outbox.path.with_name("edge-tpu-deaths"))
         self._models = Models(config, self._deaths)
         self._classifier = self._models.classifier.model.entry
-        self._watches = [Watch(config, camera, self._models) for camera in config.cameras]
         outbox = config.outbox
+        self._areas = Areas(config.cameras, outbox.beside(AREAS))
+        self._watches = [Watch(config, self._areas.of(camera.name), self._models) for camera in config.cameras]
         self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
         actions = {"restart": self._restart}
@@ -80,16 +85,34 @@ class Daemon:
             actions["take_snapshot"] = self._take_snapshot
         self._remote = RemoteControl(config, device=self._device, actions=actions)
         self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=self._remote.listen_to)
-        self._snapshots = Snapshots(config, self._send_snapshot)
+        password = page_password(config.http) if config.http.enabled else None
+        find = None
+        if config.privacy.blur_faces and (config.snapshots.enabled or password is not None):
+            find = ThoroughDetector().boxes
+        self._snapshots = Snapshots(config, self._send_snapshot, find)
         self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
         self._pulse = Pulse()
+        self._desk = None if password is None else self._new_desk(find)
         self._http = None
         if config.http.enabled:
             from facemask_edge.http_server import HttpServer  # noqa: PLC0415 - most daemons need none of its libraries
 
-            self._http = HttpServer(config.http, self._pulse, lambda: self._health.newest)
+            self._http = HttpServer(
+                config.http, self._pulse, lambda: self._health.newest, desk=self._desk, password=password or ""
+            )
         self._next_note = self._next_order = 0.0
+
+    def _new_desk(self, find: Callable[[Image], Iterable[Box]] | None) -> Desk:
+        loop = Loop(
+            cameras=lambda: {watch.name: watch.state() for watch in self._watches},
+            switches=self._remote.switches.shown,
+            health=lambda: self._health.newest,
+            fault=self._pulse.fault,
+            order=self._order,
+            redraw=self._redraw,
+        )
+        return Desk(self._config, self._models, self._areas, loop, find)
 
     def run(self, *, drain_timeout: float) -> None:
         """Judge frames until all recordings have ended, or ``stop`` is called; then wait for the acknowledgements.
@@ -209,6 +232,8 @@ class Daemon:
         self._note_what_is_open()
         if self._remote.take_orders(self._publisher):
             self._apply_switches()
+        if self._desk:
+            self._desk.calls.carry_out()
         if self._health.is_due(self._publisher.delivery, self._cameras()):
             self._tell_health()
         self._deaths.go_on()
@@ -230,6 +255,8 @@ class Daemon:
             self._report(watch, violation, watch.size or size if violation.reason == "scene_cut" else size)
         if self._remote.switches.snapshots:
             self._take_snapshots(watch, frame, violations)
+        if self._desk:
+            self._desk.judged(watch.name, frame, watch.pipeline.verdicts(), violations)
         watch.size = size
         watch.last_judged = time.monotonic()
         watch.judged += 1
@@ -268,6 +295,8 @@ class Daemon:
         if violation.event_type == "violation_start":
             ended = dataclasses.replace(violation, event_type="violation_end", duration=0.0, reason="restart")
             ending = self._payload(watch, ended, size)
+        elif self._desk:
+            self._desk.journal.ended(violation)
         topic = self._topics.violation(watch.name)
         self._publisher.submit(topic, self._payload(watch, violation, size), ending=ending)
 
@@ -281,6 +310,16 @@ class Daemon:
             if switches.enabled != watch.is_on:
                 watch.switch(on=switches.enabled)
                 self._end_violations(watch, "stopped")
+
+    def _order(self, name: str, payload: bytes) -> None:
+        try:
+            self._remote.order(name, payload, self._publisher)
+        finally:
+            self._apply_switches()
+
+    def _redraw(self, camera: str) -> None:
+        watch = next(watch for watch in self._watches if watch.name == camera)
+        watch.set_areas(self._areas.of(camera))
 
     def _restart(self) -> None:
         if not self._manager.is_there:

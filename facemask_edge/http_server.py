@@ -1,4 +1,4 @@
-"""The optional HTTP server: ``GET /metrics`` for Prometheus, ``GET /healthz`` for whoever asks whether it works.
+"""The optional HTTP server: the page, ``GET /metrics`` for Prometheus, ``GET /healthz`` for whether it works.
 
 It runs in a thread of its own; whatever becomes of it, the daemon goes on. What is asked of it is bounded: so many
 connections, each for so long.
@@ -16,19 +16,23 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from facemask_edge.config import HttpConfig
 from facemask_edge.errors import ConfigError, ServiceError
 from facemask_edge.health_message import HealthMessage
 from facemask_edge.metrics import Metrics
+from facemask_edge.page.desk import Desk
+from facemask_edge.page.login import Login
+from facemask_edge.page.routes import Routes
 from facemask_edge.pulse import Pulse
+from facemask_edge.tls import check_certificate
 
 MOST_CONNECTIONS = 20
 """One more is ended at once."""
 LONGEST_CONNECTION = 10.0
-"""Seconds after which a connection ends, whatever it is about: who asks slowly holds no place for others."""
+"""Seconds after which a connection ends on which no answer ended: who asks slowly holds no place for others."""
 LARGEST_HEAD = 16_384
 """Bytes of a request's head."""
 STOP_TIMEOUT = 0.5
@@ -45,23 +49,40 @@ class HttpServer:
         config: The section ``http``.
         pulse: Whether the daemon works.
         newest: Gives the newest message on the topic ``health``; None before the first one.
+        desk: What the page is about; None where there is no page.
+        password: Of the page.
 
     Raises:
         ServiceError: Another program has the port, or this computer has no such address now.
-        ConfigError: Host or port cannot be listened on.
+        ConfigError: Host or port cannot be listened on, or certificate or key cannot be used.
     """
 
-    def __init__(self, config: HttpConfig, pulse: Pulse, newest: Callable[[], HealthMessage | None]) -> None:
+    def __init__(
+        self,
+        config: HttpConfig,
+        pulse: Pulse,
+        newest: Callable[[], HealthMessage | None],
+        *,
+        desk: Desk | None = None,
+        password: str = "",
+    ) -> None:
         self._pulse = pulse
         self._metrics = Metrics(newest)
+        is_encrypted = check_certificate(config)
         self._socket = _listening(config)
-        routes = [Route("/metrics", self._tell_metrics), Route("/healthz", self._tell_health)]
+        routes: list[BaseRoute] = [Route("/metrics", self._tell_metrics), Route("/healthz", self._tell_health)]
+        if desk is None:
+            routes.append(Route("/", _tell_how_to_have_a_page))
+        else:
+            routes.append(Mount("/", Routes(desk, Login(password), is_encrypted=is_encrypted).app()))
         self._server = uvicorn.Server(
             uvicorn.Config(
                 Starlette(routes=routes),
                 http=_BoundedProtocol,
                 ws="none",
                 lifespan="off",
+                ssl_certfile=config.cert,
+                ssl_keyfile=config.key,
                 log_config=None,
                 log_level=logging.ERROR,
                 access_log=False,
@@ -71,6 +92,7 @@ class HttpServer:
                 timeout_graceful_shutdown=1,
             )
         )
+        self._desk = desk
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
     @property
@@ -80,6 +102,8 @@ class HttpServer:
 
     def start(self) -> None:
         """Answer from now on."""
+        if self._desk:
+            self._desk.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -87,6 +111,8 @@ class HttpServer:
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT)
+        if self._desk:
+            self._desk.stop()
 
     def _serve(self) -> None:
         try:
@@ -104,15 +130,28 @@ class HttpServer:
         return PlainTextResponse(f"{fault or 'ok'}\n", status_code=503 if fault else 200)
 
 
+def _tell_how_to_have_a_page(_: Request) -> Response:
+    return PlainTextResponse("There is no page without a password: set http.password_file.\n", status_code=404)
+
+
 class _BoundedProtocol(H11Protocol):
     """As uvicorn's, which waits for a request for ever."""
+
+    _end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
         else:
-            self.loop.call_later(LONGEST_CONNECTION, transport.abort)
+            self._end = self.loop.call_later(LONGEST_CONNECTION, transport.abort)
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's; who was answered may ask again."""
+        super().on_response_complete()
+        if self._end is not None:
+            self._end.cancel()
+            self._end = self.loop.call_later(LONGEST_CONNECTION, self.transport.abort)
 
 
 def _listening(config: HttpConfig) -> socket.socket:

@@ -5,11 +5,14 @@ import time
 from functools import partial
 
 import cv2
+import numpy as np
 
+from facemask_edge.activation_maps import ActivationMaps, Heat
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
+from facemask_edge.errors import ModelError
 from facemask_edge.faces import FaceDetector, create_detector, packaged_model
 from facemask_edge.inference import Model, wants_edge_tpu
 from facemask_edge.manifest import model_path
@@ -18,7 +21,7 @@ from facemask_edge.scene_cut import SceneCuts
 from facemask_edge.sharpness import sharpness
 from facemask_edge.stage_times import StageTimes
 from facemask_edge.tracking import FaceTracker
-from facemask_edge.values import Face, Frame, Image, Look, Track, Verdict, Violation
+from facemask_edge.values import Box, Face, Frame, Image, Label, Look, Track, Verdict, Violation
 from facemask_edge.zones import Zones
 
 WHOLE_FACE = 0.95
@@ -45,6 +48,11 @@ class Models:
         classifier = config.classifier
         accelerator = self._accelerator(classifier.model, classifier.accelerator)
         self.classifier = MaskClassifier(classifier.model, threads=classifier.threads, accelerator=accelerator)
+        try:
+            self._maps: ActivationMaps | None = ActivationMaps(self.classifier.model)
+        except ModelError:
+            # One that is compiled for an Edge TPU has none.
+            self._maps = None
         self._detectors: dict[str, FaceDetector] = {}
         # Which detector it will be, only the first frame tells; that it cannot be had where it is to run is said now.
         if config.detector.model or config.detector.accelerator.startswith("edgetpu"):
@@ -63,6 +71,20 @@ class Models:
     def detector_input(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of what the face detector looks at, for frames of this size."""
         return self.detector(width, height).model.size
+
+    def heat(self, image: Image, box: Box) -> Heat | None:
+        """What of a face speaks for ``no_mask``; the hottest place is 1. None where the model cannot tell.
+
+        Args:
+            image: uint8, height x width x 3, BGR: the whole frame.
+            box: The face in it.
+        """
+        if self._maps is None:
+            return None
+        self.classifier.probability(image, box)
+        heat = self._maps.of(Label.NO_MASK)
+        hottest = float(heat.max())
+        return heat / np.float32(hottest) if hottest > 0 else None
 
     def _accelerator(self, name: str, wanted: str) -> str:
         """Where a model is to run: as it is wanted, unless the Edge TPU has ended this program too often."""
@@ -150,6 +172,10 @@ class Pipeline:
     def set_threshold(self, threshold: float) -> None:
         """Change ``compliance.threshold`` for the looks from now on."""
         self._compliance.threshold = threshold
+
+    def set_zones(self, camera: CameraConfig) -> None:
+        """Have other zones from the next frame on."""
+        self._zones = Zones(camera.zones, camera.ignore_zones)
 
     @property
     def open_violations(self) -> int:

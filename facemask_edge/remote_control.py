@@ -31,7 +31,8 @@ class RemoteControl:
     def __init__(self, config: Config, *, device: str, actions: Mapping[str, Callable[[], None]]) -> None:
         self._topics = Topics(config.mqtt.prefix, device)
         self._takes_orders = config.mqtt.orders
-        self.switches = Switches(config, config.outbox.beside(OVERRIDES) if self._takes_orders else None)
+        is_open = self._takes_orders or config.http.enabled
+        self.switches = Switches(config, config.outbox.beside(OVERRIDES) if is_open else None)
         self._orders = Orders(self.switches, actions)
         self.listen_to = {LISTEN: self._topics.orders} if self._takes_orders else {}
         """Topics on which something may come, by what it is good for."""
@@ -55,6 +56,18 @@ class RemoteControl:
         for camera in self._gone:
             # An empty payload: the broker forgets what it retains.
             publisher.publish_latest(self._topics.people(camera), "")
+
+    def order(self, name: str, payload: bytes, publisher: Publisher) -> None:
+        """Carry out an order that came another way, and tell how the switches are then.
+
+        Raises:
+            RefusedError: It cannot be done, and nothing was changed.
+            OutputError: It is done, but forgotten when the daemon ends.
+        """
+        try:
+            self._orders.carry_out(name, payload)
+        finally:
+            self._tell_states(publisher)
 
     def take_orders(self, publisher: Publisher) -> bool:
         """Carry out what came since this was asked last; whether a switch may be another now."""

@@ -8,6 +8,7 @@ import cv2
 
 from facemask_edge import overlay
 from facemask_edge.config import PrivacyConfig, SnapshotsConfig
+from facemask_edge.jpeg import encoded
 from facemask_edge.privacy import pixelate
 from facemask_edge.values import Box, Image, Label, Verdict, Violation
 
@@ -35,7 +36,7 @@ class Shot:
 
 
 def snapshot(
-    shot: Shot, snapshots: SnapshotsConfig, privacy: PrivacyConfig, find: Callable[[Image], Iterable[Box]]
+    shot: Shot, snapshots: SnapshotsConfig, privacy: PrivacyConfig, find: Callable[[Image], Iterable[Box]] | None
 ) -> bytes:
     """The JPEG of a shot, of at most ``MOST_BYTES``.
 
@@ -43,18 +44,40 @@ def snapshot(
         shot: Its image is painted into.
         snapshots: What it is to show.
         privacy: Whether faces are to be recognized.
-        find: All that may be faces in a picture, for who must not miss one.
+        find: All that may be faces in a picture, for who must not miss one; needed where they are not.
+
+    Raises:
+        ValueError: Faces are not to be recognized, and there is nothing that finds them.
     """
     image = shot.image
     if privacy.blur_faces:
+        if find is None:
+            raise ValueError("faces are to be blurred that nothing looks for")
         # In the whole picture, also where only a part of it is shown: half a face is one, too.
         pixelate(image, [*shot.faces, *find(image)])
     if (violation := shot.violation) is not None:
         verdict = Verdict(violation.track, Label.NO_MASK, violation.probability, violation.observations)
         overlay.draw(image, [verdict])
-        if snapshots.picture == "person":
-            image = _part(image, around(violation.track.box, image.shape[1], image.shape[0]))
-    return _encoded(image, snapshots.width)
+        part = shown_part(snapshots, violation.track.box, image.shape[1], image.shape[0])
+        left, top = int(part.x), int(part.y)
+        image = image[top : top + int(part.height), left : left + int(part.width)]
+    return _small_enough(image, snapshots.width)
+
+
+def shown_part(snapshots: SnapshotsConfig, face: Box, width: int, height: int) -> Box:
+    """What a snapshot shows of a picture of ``width`` x ``height`` pixels, in whole ones.
+
+    Args:
+        snapshots: What it is to show.
+        face: Of the person that it is about.
+        width: Of the whole picture.
+        height: Of the whole picture.
+    """
+    if snapshots.picture == "full":
+        return Box(0, 0, width, height)
+    person = around(face, width, height)
+    left, top = math.floor(person.x), math.floor(person.y)
+    return Box(left, top, math.ceil(person.x + person.width) - left, math.ceil(person.y + person.height) - top)
 
 
 def around(face: Box, width: int, height: int) -> Box:
@@ -69,29 +92,21 @@ def around(face: Box, width: int, height: int) -> Box:
     return person if person.width and person.height else Box(0, 0, width, height)
 
 
-def _part(image: Image, box: Box) -> Image:
-    right, bottom = math.ceil(box.x + box.width), math.ceil(box.y + box.height)
-    return image[int(box.y) : bottom, int(box.x) : right]
-
-
-def _encoded(image: Image, width: int) -> bytes:
+def _small_enough(image: Image, width: int) -> bytes:
     scale = min(width / image.shape[1], 1.0)
     for quality in QUALITIES:
-        encoded = _jpeg(image, scale, quality)
-        if len(encoded) <= MOST_BYTES:
-            return encoded
+        jpeg = _jpeg(image, scale, quality)
+        if len(jpeg) <= MOST_BYTES:
+            return jpeg
     # A picture of nothing but noise.
-    while len(encoded) > MOST_BYTES:
+    while len(jpeg) > MOST_BYTES:
         scale *= 0.7
-        encoded = _jpeg(image, scale, QUALITIES[-1])
-    return encoded
+        jpeg = _jpeg(image, scale, QUALITIES[-1])
+    return jpeg
 
 
 def _jpeg(image: Image, scale: float, quality: int) -> bytes:
     if scale < 1.0:
         size = [max(round(side * scale), 1) for side in (image.shape[1], image.shape[0])]
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment] # always uint8
-    is_done, content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not is_done:
-        raise ValueError(f"OpenCV cannot encode a picture of {image.shape[1]} x {image.shape[0]} pixels")
-    return content.tobytes()
+    return encoded(image, quality)

@@ -66,6 +66,11 @@ class SnapshotFolder:
         replace_for_good(folder / f"{violation}{SUFFIX}", jpeg)
         return True
 
+    def find(self, camera: str, violation: str) -> Path | None:
+        """The picture of a violation; None where none is kept."""
+        path = self.path / camera / f"{violation}{SUFFIX}"
+        return path if path.is_file() else None
+
     def clean(self, *, room_for: int = 0) -> int:
         """Delete what is too old, and the oldest of what is too much or is in the way of events; how many it were.
 

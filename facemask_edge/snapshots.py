@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from facemask_edge.config import Config
-from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.snapshot import Shot, snapshot
 from facemask_edge.snapshot_folder import SnapshotFolder
 from facemask_edge.values import Box, Image
@@ -35,18 +34,16 @@ class Snapshots:
     Args:
         config: The whole configuration.
         send: Called in the thread with each shot and its JPEG.
-
-    Raises:
-        ModelError: The face detector cannot be used.
+        find: All that may be faces in a picture, for who must not miss one; None where faces are left as they are.
     """
 
-    def __init__(self, config: Config, send: Callable[[Shot, bytes], None]) -> None:
+    def __init__(
+        self, config: Config, send: Callable[[Shot, bytes], None], find: Callable[[Image], Iterable[Box]] | None
+    ) -> None:
         self._config = config
         self._send = send
         self._folder = SnapshotFolder(config)
-        self._find: Callable[[Image], Iterable[Box]] = _none
-        if config.snapshots.enabled and config.privacy.blur_faces:
-            self._find = ThoroughDetector().boxes
+        self._find = find
         self._waiting: queue.Queue[Shot | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
         self._next_clean = 0.0
@@ -125,7 +122,3 @@ class Snapshots:
         if says != self._logged or now >= self._next_log:
             logger.warning("%s", says)
             self._logged, self._next_log = says, now + LOG_INTERVAL
-
-
-def _none(_: Image) -> Iterable[Box]:
-    return ()

@@ -1,8 +1,9 @@
 """How brokers and devices prove to each other who they are."""
 
 import ssl
+from pathlib import Path
 
-from facemask_edge.config import MqttConfig
+from facemask_edge.config import HttpConfig, MqttConfig
 from facemask_edge.errors import ConfigError
 
 
@@ -17,13 +18,29 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise ConfigError(f"mqtt.ca {config.ca}: {_file_fault(error, 'certificate')}") from error
     if config.cert is not None:
-        try:
-            # An encrypted key would ask for its password on the terminal.
-            context.load_cert_chain(config.cert, config.key, password=_no_password)
-        except (OSError, ValueError) as error:
-            fault = _file_fault(error, "certificate and key that belong together")
-            raise ConfigError(f"mqtt.cert {config.cert} with mqtt.key {config.key}: {fault}") from error
+        _load(context, "mqtt", config.cert, config.key)
     return context
+
+
+def check_certificate(config: HttpConfig) -> bool:
+    """Whether the HTTP server is to show a certificate, which can be used.
+
+    Raises:
+        ConfigError: A file cannot be read or is no certificate.
+    """
+    if config.cert is None:
+        return False
+    _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "http", config.cert, config.key)
+    return True
+
+
+def _load(context: ssl.SSLContext, section: str, cert: Path, key: Path | None) -> None:
+    try:
+        # An encrypted key would ask for its password on the terminal.
+        context.load_cert_chain(cert, key, password=_no_password)
+    except (OSError, ValueError) as error:
+        fault = _file_fault(error, "certificate and key that belong together")
+        raise ConfigError(f"{section}.cert {cert} with {section}.key {key}: {fault}") from error
 
 
 def _no_password() -> str:

@@ -1,10 +1,14 @@
 """One camera in the daemon's loop."""
 
+import json
+from typing import Any
+
 from facemask_edge.cameras import is_live, open_camera
 from facemask_edge.cameras.capture import WAIT_FOR_FRAME
 from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.privacy import PrivacyMasks
 
 
 class Watch:
@@ -40,6 +44,24 @@ class Watch:
         if self.has_ended or not self.is_on:
             state = CameraState.ENDED if self.has_ended else CameraState.OFF
         return CameraStatus(state, "", self.size, self.judged, 0)
+
+    def state(self) -> dict[str, Any]:
+        """How it is, for who looks; any thread may ask."""
+        status = self.status
+        width, height = status.size or (None, None)
+        return {
+            "state": status.state,
+            "reason": status.reason,
+            "width": width,
+            "height": height,
+            "judged": self.judged,
+            "people": json.loads(self.people) if self.people else None,
+        }
+
+    def set_areas(self, camera: CameraConfig) -> None:
+        """Have other zones and privacy masks from the next frame on."""
+        self.pipeline.set_zones(camera)
+        self.camera.mask(PrivacyMasks(camera.privacy_masks))
 
     def switch(self, *, on: bool) -> None:
         """Let go of the camera for a while, or take it again."""

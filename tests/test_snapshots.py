@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from facemask_edge.config import Config
+from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.snapshot import Shot
 from facemask_edge.snapshots import MOST_WAITING, Snapshots
 from facemask_edge.values import Box, Track, Violation
@@ -23,7 +24,7 @@ def config(folder: Path, *, enabled: bool = True, **settings: object) -> Config:
 
 @contextmanager
 def running(config: Config, send: Callable[[Shot, bytes], None]) -> Iterator[Snapshots]:
-    snapshots = Snapshots(config, send)
+    snapshots = Snapshots(config, send, ThoroughDetector().boxes if config.snapshots.enabled else None)
     snapshots.start()
     yield snapshots
     snapshots.stop(10)

@@ -37,7 +37,7 @@ def is_live(source: str) -> bool:
 
 def open_camera(
     config: CameraConfig, *, wait: float = WAIT_FOR_FRAME, detector_input: DetectorInput | None = None
-) -> Camera:
+) -> PreparedCamera:
     """Open the camera that a configuration describes.
 
     Args:
@@ -65,8 +65,7 @@ def open_camera(
         camera: Camera = LiveCamera(config.name, open_capture, wait=wait, hangs=hangs)
     else:
         camera = _open_recording(Path(config.source))
-    masks = PrivacyMasks(config.privacy_masks)
-    return PreparedCamera(camera, orientation, masks) if masks or not orientation.is_upright else camera
+    return PreparedCamera(camera, orientation, PrivacyMasks(config.privacy_masks))
 
 
 def _open_recording(path: Path) -> Camera:

@@ -42,6 +42,10 @@ class PreparedCamera:
         """As ``Camera``."""
         return self._camera.is_alive
 
+    def mask(self, masks: PrivacyMasks) -> None:
+        """Have other masks from the next frame on; for the thread that iterates."""
+        self._masks = masks
+
     def switch(self, *, on: bool) -> None:
         """As ``Camera``."""
         self._camera.switch(on=on)
@@ -51,6 +55,8 @@ class PreparedCamera:
         self._camera.close()
 
     def _prepared(self, frame: Frame) -> Frame:
+        if self._orientation.is_upright and not self._masks:
+            return frame
         lores = None if frame.lores is None else prepared(frame.lores, self._orientation, self._masks)
         return dataclasses.replace(frame, image=prepared(frame.image, self._orientation, self._masks), lores=lores)
 

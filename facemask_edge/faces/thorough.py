@@ -1,6 +1,7 @@
 """Finds all that may be a face, for who must not miss one: slower, and more often wrong, than the frame loop can be."""
 
 import math
+import threading
 
 import numpy as np
 
@@ -15,7 +16,7 @@ OVERLAP = 128
 
 
 class ThoroughDetector:
-    """Looks at the whole picture, and then at its parts without scaling them down.
+    """Looks at the whole picture, and then at its parts without scaling them down; any thread may ask it.
 
     Args:
         threads: Inference threads.
@@ -26,9 +27,14 @@ class ThoroughDetector:
 
     def __init__(self, *, threads: int = 1) -> None:
         self._detector = YuNet(MODEL, min_score=MIN_SCORE, threads=threads)
+        self._is_asked = threading.Lock()
 
     def boxes(self, image: Image) -> list[Box]:
         """All that may be faces in a uint8 height x width x 3 BGR picture, one perhaps more than once."""
+        with self._is_asked:
+            return self._boxes(image)
+
+    def _boxes(self, image: Image) -> list[Box]:
         height, width = image.shape[:2]
         side = self._detector.model.size[0]
         found = [face.box for face in self._detector.detect(image)]
