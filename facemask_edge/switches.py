@@ -68,9 +68,15 @@ class Number:
 
 Switch = OnOff | Number
 SWITCHES: dict[str, Switch] = {
-    "enabled": OnOff("Watching", "OFF lets go of the cameras; violations that are open end as `stopped`."),
-    "threshold": Number("Threshold", "As `compliance.threshold`, for the looks from then on.", *THRESHOLDS, 0.01),
-    "snapshots": OnOff("Snapshots", "OFF takes no picture of a violation; only where `snapshots.enabled` is true."),
+    "enabled": OnOff("Watching", "Off, it lets go of the cameras; violations that are open end as `stopped`."),
+    "threshold": Number(
+        "Threshold",
+        "A face leans to no mask above it: lower reports more people, some of them wrongly; higher misses more. As "
+        "`compliance.threshold`, for the looks from then on.",
+        *THRESHOLDS,
+        0.01,
+    ),
+    "snapshots": OnOff("Snapshots", "Off, it takes no picture of a violation; only where `snapshots.enabled` is true."),
 }
 """By name, which is the topic's, too."""
 

@@ -47,7 +47,7 @@ function figures(state, health, camera) {
     Version: state.version,
   };
   if (health.cpu_temperature_c !== null) found["Processor"] = `${health.cpu_temperature_c} °C`;
-  if (about?.latency_ms) found["Camera to decision"] = `${about.latency_ms.p50} ms, at most ${about.latency_ms.p95} ms in 95 of 100`;
+  if (about?.latency_ms) found["Camera to decision"] = `${Math.round(about.latency_ms.p50)} ms, in 95 of 100 at most ${Math.round(about.latency_ms.p95)} ms`;
   if (about) found["Frames judged"] = `${about.judged} of ${about.frames}`;
   return found;
 }

@@ -47,7 +47,7 @@ function slider(name, about) {
     input,
     element("p", { class: "hint", id: `${id}-hint` }, plain(about.description)),
   );
-  let touched = 0;
+  let touched = -Infinity;
   let due = null;
   input.addEventListener("input", () => {
     touched = performance.now();
@@ -77,7 +77,7 @@ function box(name, about) {
     input,
     element("p", { class: "hint", id: `${id}-hint` }, plain(about.description)),
   );
-  let touched = 0;
+  let touched = -Infinity;
   input.addEventListener("change", () => {
     touched = performance.now();
     send(name, input.checked ? "ON" : "OFF");
