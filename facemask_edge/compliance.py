@@ -83,6 +83,8 @@ class Compliance:
         self._new_id = new_id
         self.threshold = config.threshold
         """As in the configuration; may be changed, and holds for the looks from then on."""
+        self.min_face_height: float = config.min_face_height
+        """Likewise."""
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
         self._people: dict[str, _Person] = {}
         self._in_view: list[_Person] = []
@@ -106,7 +108,7 @@ class Compliance:
         settled: list[tuple[float, Track]] = []
         for track in tracks:
             person = self._people.get(track.id)
-            if track.box.height < self._config.min_face_height:
+            if track.box.height < self.min_face_height:
                 continue
             if person is None:
                 urgent.append((0, -math.inf, track))
@@ -204,7 +206,7 @@ class Compliance:
 
     def _weight(self, track: Track, look: Look) -> float:
         """How much a look counts, 0..1, by how well the face was to be seen."""
-        size = track.box.height / (LARGE * self._config.min_face_height)
+        size = track.box.height / (LARGE * self.min_face_height)
         return min(1.0, size) * min(1.0, look.sharpness / SHARP) * min(1.0, track.score / SURE)
 
     def _start(self, person: _Person, timestamp: float) -> Violation:

@@ -14,6 +14,8 @@ from facemask_edge.redaction import address_without_password
 
 THRESHOLDS = 0.01, 0.99
 """The least and the largest."""
+FACE_HEIGHTS = 8, 1000
+"""Pixels, the least and the most that a smallest face can be."""
 NAME_PATTERN = r"^\.*[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
@@ -134,7 +136,12 @@ class ClassifierConfig(Section):
 class ComplianceConfig(Section):
     """When a face counts, and when it is a violation."""
 
-    min_face_height: int = Field(32, ge=8, description="Smaller faces, in pixels of the frame, stay undetermined.")
+    min_face_height: int = Field(
+        32,
+        ge=FACE_HEIGHTS[0],
+        le=FACE_HEIGHTS[1],
+        description="Smaller faces, in pixels of the frame, stay undetermined.",
+    )
     threshold: float = Field(
         0.5, ge=THRESHOLDS[0], le=THRESHOLDS[1], description="Probability of no_mask above which a face leans to it."
     )

@@ -306,7 +306,7 @@ class Daemon:
     def _apply_switches(self) -> None:
         switches = self._remote.switches
         for watch in self._watches:
-            watch.pipeline.set_threshold(switches.threshold)
+            watch.pipeline.set_limits(threshold=switches.threshold, min_face_height=switches.min_face_height)
             if switches.enabled != watch.is_on:
                 watch.switch(on=switches.enabled)
                 self._end_violations(watch, "stopped")

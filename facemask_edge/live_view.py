@@ -18,7 +18,7 @@ from facemask_edge.values import Box, Frame, Image, Verdict
 
 LONGEST_SIDE = 640
 """Pixels of the picture that is shown."""
-INTERVAL = 0.15
+INTERVAL = 0.2
 """Seconds between two pictures of a camera at the least."""
 LOOKS = 4.0
 """Seconds since somebody asked for the newest picture in which another one is made."""

@@ -169,9 +169,10 @@ class Pipeline:
         """What is thought of each face in view in the newest frame."""
         return self._compliance.verdicts()
 
-    def set_threshold(self, threshold: float) -> None:
-        """Change ``compliance.threshold`` for the looks from now on."""
+    def set_limits(self, *, threshold: float, min_face_height: float) -> None:
+        """Change these of the section ``compliance`` for the looks from now on."""
         self._compliance.threshold = threshold
+        self._compliance.min_face_height = min_face_height
 
     def set_zones(self, camera: CameraConfig) -> None:
         """Have other zones from the next frame on."""

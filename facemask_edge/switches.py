@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facemask_edge.config import THRESHOLDS, Config
+from facemask_edge.config import FACE_HEIGHTS, THRESHOLDS, Config
 from facemask_edge.errors import OutputError
 from facemask_edge.kept_file import read_kept, write_kept
 
@@ -76,6 +76,13 @@ SWITCHES: dict[str, Switch] = {
         *THRESHOLDS,
         0.01,
     ),
+    "min_face_height": Number(
+        "Smallest face",
+        "Pixels of the picture: smaller faces stay undecided. As `compliance.min_face_height`, for the looks from then "
+        "on; which face detector looks for them is chosen by the configuration.",
+        *FACE_HEIGHTS,
+        1,
+    ),
     "snapshots": OnOff("Snapshots", "Off, it takes no picture of a violation; only where `snapshots.enabled` is true."),
 }
 """By name, which is the topic's, too."""
@@ -100,6 +107,7 @@ class Switches:
         self._configured: dict[str, Any] = {
             "enabled": True,
             "threshold": config.compliance.threshold,
+            "min_face_height": config.compliance.min_face_height,
             "snapshots": config.snapshots.enabled,
         }
         self._sent = {} if file is None else _read(file)
@@ -118,6 +126,11 @@ class Switches:
     def threshold(self) -> float:
         """Probability of ``no_mask`` above which a face leans to it."""
         return float(self._value("threshold"))
+
+    @property
+    def min_face_height(self) -> float:
+        """Pixels of the frame: smaller faces stay undetermined."""
+        return float(self._value("min_face_height"))
 
     @property
     def snapshots(self) -> bool:

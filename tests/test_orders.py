@@ -29,7 +29,7 @@ def test_an_action_is_done_when_it_is_pressed(switches: Switches) -> None:
 
 
 def test_an_unknown_name_is_told_the_known_ones(switches: Switches) -> None:
-    with pytest.raises(RefusedError, match="known are enabled, threshold, restart"):
+    with pytest.raises(RefusedError, match="known are enabled, threshold, min_face_height, restart"):
         Orders(switches, {"restart": lambda: None}).carry_out("treshold", b"0.5")
 
 
@@ -40,7 +40,7 @@ def test_what_only_looks_like_an_order_is_none(payload: bytes, switches: Switche
     for name in ("enabled", "threshold"):
         with pytest.raises(RefusedError):
             Orders(switches, {}).carry_out(name, payload)
-    assert switches.shown() == {"enabled": "ON", "threshold": "0.5"}
+    assert switches.shown() == {"enabled": "ON", "threshold": "0.5", "min_face_height": "32"}
 
 
 def test_what_was_sent_is_shown_in_one_short_line() -> None:

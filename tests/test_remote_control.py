@@ -98,7 +98,7 @@ def test_what_cannot_be_done_is_answered_and_changes_nothing(
         assert refused(subscriber) == [
             ("threshold/set", "7", "send a number from 0.01 to 0.99"),
             ("enabled/set", "maybe", "send ON or OFF"),
-            ("door/set", "ON", "there is no such name; known are enabled, threshold, restart"),
+            ("door/set", "ON", "there is no such name; known are enabled, threshold, min_face_height, restart"),
             ("restart/set", "PRESS", "nobody would start it again: it runs under no service manager"),
         ]
         assert (state(subscriber, "enabled"), state(subscriber, "threshold")) == ("ON", "0.5")

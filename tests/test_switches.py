@@ -18,7 +18,7 @@ def file(tmp_path: Path) -> Path:
 def test_as_long_as_nothing_is_sent_the_configuration_holds(file: Path) -> None:
     switches = Switches(CONFIG, file)
     assert (switches.enabled, switches.threshold) == (True, 0.4)
-    assert switches.shown() == {"enabled": "ON", "threshold": "0.4"}
+    assert switches.shown() == {"enabled": "ON", "threshold": "0.4", "min_face_height": "32"}
     assert not file.exists()
 
 
@@ -28,7 +28,7 @@ def test_what_is_sent_holds_now_and_after_the_next_start(file: Path) -> None:
     switches.set("threshold", "0.85")
     for each in (switches, Switches(CONFIG, file)):
         assert (each.enabled, each.threshold) == (False, 0.85)
-        assert each.shown() == {"enabled": "OFF", "threshold": "0.85"}
+        assert each.shown() == {"enabled": "OFF", "threshold": "0.85", "min_face_height": "32"}
 
 
 def test_default_gives_way_to_the_configuration(file: Path) -> None:

@@ -20,19 +20,20 @@ class PreparedCamera:
     """
 
     def __init__(self, camera: Camera, orientation: Orientation, masks: PrivacyMasks) -> None:
-        self._camera = camera
+        self.source = camera
+        """What gives them as they are."""
         self._orientation = orientation
         self._masks = masks
 
     def __iter__(self) -> Iterator[Frame | None]:
         """As ``Camera``."""
-        for frame in self._camera:
+        for frame in self.source:
             yield None if frame is None else self._prepared(frame)
 
     @property
     def status(self) -> CameraStatus | None:
         """As ``Camera``."""
-        status = self._camera.status
+        status = self.source.status
         if status is None or status.size is None or not self._orientation.rotation % HALF:
             return status
         return dataclasses.replace(status, size=status.size[::-1])
@@ -40,7 +41,7 @@ class PreparedCamera:
     @property
     def is_alive(self) -> bool:
         """As ``Camera``."""
-        return self._camera.is_alive
+        return self.source.is_alive
 
     def mask(self, masks: PrivacyMasks) -> None:
         """Have other masks from the next frame on; for the thread that iterates."""
@@ -48,11 +49,11 @@ class PreparedCamera:
 
     def switch(self, *, on: bool) -> None:
         """As ``Camera``."""
-        self._camera.switch(on=on)
+        self.source.switch(on=on)
 
     def close(self) -> None:
         """As ``Camera``."""
-        self._camera.close()
+        self.source.close()
 
     def _prepared(self, frame: Frame) -> Frame:
         if self._orientation.is_upright and not self._masks:

@@ -94,8 +94,8 @@ def check_temperature(thermal: Path = THERMAL, bits: int | None = None) -> Itera
 
 
 def check_secrets(config: Config, file: Path | None) -> Iterator[Finding]:
-    """Whether others on this computer may read a password."""
-    held = [] if config.mqtt.password_file is None else [config.mqtt.password_file]
+    """Whether others on this computer may read a password, or a private key."""
+    held = [file for file in (config.mqtt.password_file, config.http.password_file, config.http.key) if file]
     sources = [camera.source for camera in config.cameras if is_live(camera.source)]
     if file is not None and any(address_without_password(source) != source for source in sources):
         held.append(file)
@@ -105,7 +105,7 @@ def check_secrets(config: Config, file: Path | None) -> Iterator[Finding]:
         except OSError:
             continue
         if is_open:
-            yield warning("permissions", f"everybody may read {path}, which holds a password", f"chmod o= {path}")
+            yield warning("permissions", f"everybody may read {path}, which holds a secret", f"chmod o= {path}")
         else:
             yield ok("permissions", f"{path} is read by its owner and group only")
 

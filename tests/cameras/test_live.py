@@ -27,7 +27,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def camera_of(url: str) -> LiveCamera:
-    camera = open_camera(CameraConfig(name="door", source=url))
+    camera = open_camera(CameraConfig(name="door", source=url)).source
     assert isinstance(camera, LiveCamera)
     return camera
 

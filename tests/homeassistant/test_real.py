@@ -47,6 +47,7 @@ OF_THE_DEVICE = {
     "sensor.pi_processor_temperature",
     "switch.pi_watching",
     "number.pi_threshold",
+    "number.pi_smallest_face",
     "button.pi_restart",
 }
 OF_SNAPSHOTS = {"camera.pi_door_snapshot", "switch.pi_snapshots", "button.pi_take_snapshot"}

@@ -1,0 +1,191 @@
+"""Shows what the page costs the frame loop: while somebody looks at the live picture, and while nobody does.
+
+    python -m benchmarks.live_view [--rounds 5] [--json live_view.json]
+
+The sample is judged over and over as fast as it can be, by the daemon's own objects; who looks is a process of its own
+that asks for one picture after the other over HTTP, as a browser does. Three in turn: without a page, with one that
+nobody looks at, with one that somebody looks at.
+"""
+
+import argparse
+import http.client
+import json
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from facemask_edge.areas import AREAS, Areas
+from facemask_edge.cameras.recording import Recording
+from facemask_edge.config import Config
+from facemask_edge.faces.thorough import ThoroughDetector
+from facemask_edge.http_server import HttpServer
+from facemask_edge.live_view import LOOKS
+from facemask_edge.page.desk import Desk, Loop
+from facemask_edge.page.routes import LONGEST_WAIT
+from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.pulse import Pulse
+from facemask_edge.values import Frame
+from tests.conftest import free_port
+from tests.make_recordings import RECORDINGS
+
+FRAMES = 600
+"""Of each turn."""
+PASSWORD = "of the benchmark"  # noqa: S105 - nobody else is let in for as long as it runs
+MOST_LOOKED_AT, MOST_ALONE = 1.05, 1.01
+"""Times what a frame costs without a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """So many frames that were judged."""
+
+    kind: str
+    milliseconds: float
+    """A frame."""
+    shown: int
+    """Pictures that somebody got meanwhile."""
+
+
+class Bench:
+    """A loop with a page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.config = Config.model_validate(
+            {"http": {"enabled": True, "port": self.port}, "outbox": {"path": str(folder / "outbox.sqlite3")}}
+        )
+        self.models = Models(self.config)
+        with closing(Recording(RECORDINGS[0][0])) as sample:
+            self.frames = list(sample)
+        loop = Loop(
+            cameras=lambda: {"camera": {"state": "ok", "judged": 0}},
+            switches=dict,
+            health=lambda: None,
+            fault=str,
+            order=lambda _name, _payload: None,
+            redraw=lambda _: None,
+        )
+        areas = Areas(self.config.cameras, self.config.outbox.beside(AREAS))
+        self.desk = Desk(self.config, self.models, areas, loop, ThoroughDetector().boxes)
+        self.server = HttpServer(self.config.http, Pulse(), lambda: None, desk=self.desk, password=PASSWORD)
+
+    def turn(self, kind: str) -> Turn:
+        """Judge, with or without a page, and with or without somebody who looks."""
+        pipeline = Pipeline(self.config, self.config.cameras[0], self.models)
+        with looking(self.port) if kind == "looked at" else nobody() as seen:
+            start = time.perf_counter()
+            for frame in islice(endless(self.frames), FRAMES):
+                violations = pipeline.process(frame)
+                if kind != "no page":
+                    self.desk.judged("camera", frame, pipeline.verdicts(), violations)
+            seconds = time.perf_counter() - start
+        return Turn(kind, 1000 * seconds / FRAMES, sum(seen))
+
+
+def endless(frames: list[Frame]) -> Iterator[Frame]:
+    """The same again and again, each later than the one before."""
+    length = frames[-1].timestamp + 1.0
+    for number, frame in enumerate(cycle(frames)):
+        yield Frame(frame.image, frame.timestamp + number // len(frames) * length, number)
+
+
+@contextmanager
+def nobody() -> Iterator[list[int]]:
+    """Nobody looks, and nobody did lately."""
+    time.sleep(LOOKS + LONGEST_WAIT)
+    yield []
+
+
+@contextmanager
+def looking(port: int) -> Iterator[list[int]]:
+    """Somebody looks, in a process of their own; how many pictures they got."""
+    seen: list[int] = []
+    command = [sys.executable, "-m", "benchmarks.live_view", "--look", str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - this program
+        assert process.stdin is not None  # noqa: S101 - for mypy
+        assert process.stdout is not None  # noqa: S101 - likewise
+        process.stdout.readline()
+        yield seen
+        process.stdin.close()
+        seen.append(int(process.stdout.readline()))
+
+
+def look(port: int) -> None:
+    """Ask for one picture after the other until the standard input ends."""
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/login", json.dumps({"password": PASSWORD}), headers)
+        answer = connection.getresponse()
+        answer.read()
+        cookie = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+        print("looks", flush=True)  # noqa: T201 - to who waits for it
+        known, count, is_over = "0", 0, False
+        next_state = 0.0
+        while not is_over:
+            connection.request("GET", f"/api/live/camera?known={known}", headers=cookie)
+            answer = connection.getresponse()
+            count += bool(answer.read())
+            known = answer.headers.get("X-Number", known)
+            if time.monotonic() >= next_state:
+                next_state = time.monotonic() + 1.0
+                connection.request("GET", "/api/state", headers=cookie)
+                connection.getresponse().read()
+            is_over = has_ended()
+        print(count, flush=True)  # noqa: T201 - likewise
+
+
+def has_ended() -> bool:
+    """Whether the standard input has."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+def main() -> None:
+    """Print a table; exit code 1 when something asked for is not reached."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often all are timed")
+    parser.add_argument("--json", type=Path, help="write the turns there")
+    parser.add_argument("--look", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.look:
+        look(options.look)
+        return
+    console = Console(highlight=False)
+    turns: list[Turn] = []
+    kinds = ("no page", "nobody looks", "looked at")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        bench.server.start()
+        for _ in track(range(options.rounds), "rounds", console=Console(stderr=True), transient=True):
+            turns += [bench.turn(kind) for kind in kinds]
+        bench.server.stop()
+    costs = {kind: [turn.milliseconds for turn in turns if turn.kind == kind] for kind in kinds}
+    shown = statistics.median(turn.shown / (turn.milliseconds * FRAMES / 1000) for turn in turns if turn.shown)
+    table = Table("", "ms a frame", "times no page", "worst", "asked for", title=f"{FRAMES} frames of 640 x 480 a turn")
+    is_cheap = True
+    for kind, most in zip(kinds, (None, MOST_ALONE, MOST_LOOKED_AT), strict=True):
+        ratios = [cost / alone for cost, alone in zip(costs[kind], costs["no page"], strict=True)]
+        asked = "" if most is None else f"at most {most:g}"
+        is_cheap &= most is None or statistics.median(ratios) <= most
+        median = statistics.median(costs[kind])
+        table.add_row(kind, f"{median:.2f}", f"{statistics.median(ratios):.3f}", f"{max(ratios):.3f}", asked)
+    console.print(table)
+    console.print(f"{shown:.1f} pictures a second were shown")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(turn) for turn in turns], indent=2) + "\n")
+    sys.exit(not is_cheap)
+
+
+if __name__ == "__main__":
+    main()
