@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs clean
+.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs page-pictures clean
 
 PYTHON ?= python3
 PYTHON311 ?= python3.11
@@ -122,6 +122,10 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python -m tests.make_mqtt_reference
 	$(BIN)/python -m tests.make_model_figures
 	$(BIN)/python -m tests.make_evaluation_figures
+
+# Takes the pictures of the page that the documents show, as its tests do; needs the Debian packages chromium and mosquitto.
+page-pictures: $(VENV)/test.stamp
+	FACEMASK_PAGE_PICTURES=docs $(BIN)/python -m pytest tests/page/test_browser.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
