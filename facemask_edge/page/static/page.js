@@ -46,6 +46,7 @@ async function keepState() {
         if (!names.includes(page.camera)) page.camera = names[0];
         byId("device").textContent = state.device;
         document.title = `${state.device} · facemask-edge`;
+        byId("edit").disabled = false;
         byId("trouble").hidden = true;
         showChoice(names);
         showSettings(state);
