@@ -6,9 +6,9 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
-import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
 
 from facemask_edge.broker_address import BrokerAddress
@@ -25,6 +25,8 @@ from facemask_edge.redaction import printable
 
 PATIENCE = 5.0
 """Seconds that each answer may take."""
+MOST_HEARD = 1_000
+"""Messages that wait to be looked at; who sends more waits, as each may be as large as a packet."""
 RETAINED_PATIENCE = 1.0
 """Seconds that what a broker keeps may take: where it keeps nothing, nothing comes."""
 CHECK_ADDRESS = "is it running, and is its address in mqtt.servers right?"
@@ -78,19 +80,19 @@ class BrokerVisit:
 
     def __init__(self, address: BrokerAddress, config: MqttConfig) -> None:
         self.address = address
-        self._heard: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._heard: queue.Queue[tuple[str, Any]] = queue.Queue(MOST_HEARD)
         self._left: deque[tuple[str, Any]] = deque()
         """Heard while something else was waited for."""
         # Not the daemon's id: that one would be pushed out.
         client_id = f"facemask-edge-visit-{secrets.token_hex(4)}"
         self.client = new_client(_Client, address, config, client_id)
-        self.client.on_connect = lambda _c, _d, _f, reason, properties: self._heard.put(
-            ("connected", welcome_of(reason, properties))
+        self.client.on_connect = lambda _c, _d, _f, reason, properties: self._hear(
+            "connected", welcome_of(reason, properties)
         )
-        self.client.on_end = lambda reason: self._heard.put(("ended", reason))
-        self.client.on_subscribe = lambda _c, _d, _m, reasons, _p: self._heard.put(("subscribed", reasons))
-        self.client.on_publish = lambda _c, _d, _m, reason, _p: self._heard.put(("published", reason))
-        self.client.on_message = self._received
+        self.client.on_end = lambda reason: self._hear("ended", reason)
+        self.client.on_subscribe = lambda _c, _d, _m, reasons, _p: self._hear("subscribed", reasons)
+        self.client.on_publish = lambda _c, _d, _m, reason, _p: self._hear("published", reason)
+        self.client.on_message = lambda _c, _d, message: self._hear(message.topic, bytes(message.payload))
 
     def __enter__(self) -> Self:
         """Not connected yet."""
@@ -103,6 +105,10 @@ class BrokerVisit:
     def close(self) -> None:
         """Say goodbye."""
         self.client.disconnect()
+        with suppress(queue.Empty):
+            # The client's thread may wait for room.
+            while True:
+                self._heard.get_nowait()
         self.client.loop_stop()
 
     def connect(self) -> None:
@@ -177,5 +183,6 @@ class BrokerVisit:
         answers = [self.next("published") for _ in asked]
         return all(answer is not None and not answer.is_failure for answer in answers)
 
-    def _received(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
-        self._heard.put((message.topic, bytes(message.payload)))
+    def _hear(self, kind: str, content: object) -> None:
+        with suppress(queue.Full):
+            self._heard.put((kind, content), timeout=PATIENCE)

@@ -88,7 +88,7 @@ class Daemon:
         password = page_password(config.http) if config.http.enabled else None
         find = None
         if config.privacy.blur_faces and (config.snapshots.enabled or password is not None):
-            find = ThoroughDetector().boxes
+            find = ThoroughDetector(min_score=config.detector.min_score).boxes
         self._snapshots = Snapshots(config, self._send_snapshot, find)
         self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()

@@ -43,8 +43,7 @@ class SnapshotFolder:
         self.path = config.snapshots_path
         self._seconds = config.snapshots.retention_days * DAY
         self._max_bytes = config.snapshots.max_bytes
-        # Events come first: the room that they may need is left to them.
-        self._min_free_bytes = config.outbox.min_free_bytes + config.outbox.max_bytes
+        self._config = config
 
     def keep(self, camera: str, violation: str, jpeg: bytes) -> bool:
         """Write one; whether there was room for it.
@@ -106,8 +105,7 @@ class SnapshotFolder:
 
     def _lacking(self, room_for: int) -> int:
         """Bytes that are missing on the disk until there is room for so many."""
-        disk = os.statvfs(self.path)
-        return self._min_free_bytes + room_for - disk.f_bavail * disk.f_frsize
+        return room_for - room(self._config, self.path)
 
     def _kept(self, now: float) -> Iterator[Kept]:
         for path in self.path.glob("*/*"):
@@ -125,3 +123,14 @@ class SnapshotFolder:
                     written = now
                 # What a power cut left half written.
                 yield Kept(0.0 if path.suffix == UNFINISHED else written, path, status.st_size)
+
+
+def room(config: Config, folder: Path) -> int:
+    """Bytes that pictures may take there; below 0 where there are too few for the events alone.
+
+    Raises:
+        OSError: The disk does not say.
+    """
+    disk = os.statvfs(folder)
+    # Events come first: the room that they may need is left to them.
+    return disk.f_bavail * disk.f_frsize - config.outbox.min_free_bytes - config.outbox.max_bytes

@@ -19,6 +19,7 @@ from facemask_edge.check.machine import check_clock, check_outbox, check_secrets
 from facemask_edge.check.models import check_models
 from facemask_edge.check.page import check_page
 from facemask_edge.check.service import check_daemon, check_places, is_running
+from facemask_edge.check.snapshots import check_snapshots
 from facemask_edge.check.switches import check_switches
 from facemask_edge.check.told import is_current, newest, part
 from facemask_edge.config_file import load_config
@@ -62,7 +63,7 @@ def _examined(file: Path | None, overrides: Sequence[str]) -> list[Finding]:
     findings = [ok("configuration", f"{file or 'the defaults'}, device {device}"), *check_secrets(config, file)]
     found, models = check_models(config)
     findings += [*found, *check_outbox(config), *check_clock(), *check_temperature(), *check_places(config)]
-    findings += [*check_switches(config, device), *check_page(config)]
+    findings += [*check_switches(config, device), *check_page(config), *check_snapshots(config)]
     is_used = is_running(config)
     findings.append(check_daemon(is_used=is_used))
     brokers: list[Finding] = []

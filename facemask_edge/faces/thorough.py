@@ -11,6 +11,8 @@ from facemask_edge.values import Box, Image
 MODEL = "face_detector_512_int8.tflite"
 MIN_SCORE = 0.2
 """Far below what starts a track: something else that is taken for a face does no harm here."""
+FAR_BELOW = 3
+"""Times a lower score than what starts a track, where that is set low."""
 OVERLAP = 128
 """Pixels that two neighbouring parts share: a face of up to this size is whole in one of them."""
 
@@ -19,14 +21,15 @@ class ThoroughDetector:
     """Looks at the whole picture, and then at its parts without scaling them down; any thread may ask it.
 
     Args:
+        min_score: Of what starts a track.
         threads: Inference threads.
 
     Raises:
         ModelError: The model cannot be used.
     """
 
-    def __init__(self, *, threads: int = 1) -> None:
-        self._detector = YuNet(MODEL, min_score=MIN_SCORE, threads=threads)
+    def __init__(self, *, min_score: float = 1.0, threads: int = 1) -> None:
+        self._detector = YuNet(MODEL, min_score=min(MIN_SCORE, min_score / FAR_BELOW), threads=threads)
         self._is_asked = threading.Lock()
 
     def boxes(self, image: Image) -> list[Box]:
