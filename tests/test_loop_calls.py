@@ -87,9 +87,9 @@ def test_what_is_refused_because_the_loop_hangs_is_never_done_later(
 def test_what_was_begun_in_time_is_waited_for(
     calls: LoopCalls, askers: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop_calls, "LONGEST_WAIT", 0.4)
+    monkeypatch.setattr(loop_calls, "LONGEST_WAIT", 1.0)
     slow = threading.Event()
-    answer = askers.submit(calls.call, lambda: slow.wait(0.6) or "done")
+    answer = askers.submit(calls.call, lambda: slow.wait(1.2) or "done")
     turn_until(calls, answer)
     assert answer.result() == "done"
 
