@@ -75,7 +75,7 @@ def _first_line(file: Path, what: str) -> str:
 
 def _checked(secret: bytes, what: str) -> str:
     if len(secret) > MOST_BYTES:
-        raise ConfigError(f"{what}: its line is larger than {MOST_BYTES} bytes, more than MQTT can carry")
+        raise ConfigError(f"{what}: its line is larger than {MOST_BYTES} bytes")
     try:
         return secret.decode()
     except UnicodeDecodeError as error:

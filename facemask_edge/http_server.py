@@ -10,6 +10,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -141,10 +142,7 @@ class _BoundedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-        else:
-            self._end = self.loop.call_later(LONGEST_CONNECTION, transport.abort)
+        self._end = self.loop.call_later(LONGEST_CONNECTION, transport.abort)
 
     def on_response_complete(self) -> None:
         """As uvicorn's; who was answered may ask again."""
@@ -154,11 +152,29 @@ class _BoundedProtocol(H11Protocol):
             self._end = self.loop.call_later(LONGEST_CONNECTION, self.transport.abort)
 
 
+class _BoundedSocket(socket.socket):
+    """Listens; only so many connections are open at once, also of those that have not begun to encrypt.
+
+    Of these no protocol knows, but each is a file of this process, which cameras and the outbox need, too.
+    """
+
+    _accepted: tuple[socket.socket, ...] = ()
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As any socket's; one connection too many is ended at once."""
+        accepted, address = super().accept()
+        self._accepted = (*(each for each in self._accepted if each.fileno() >= 0), accepted)
+        if len(self._accepted) > MOST_CONNECTIONS:
+            accepted.close()
+            raise ConnectionAbortedError
+        return accepted, address
+
+
 def _listening(config: HttpConfig) -> socket.socket:
     where = f"http: {config.host}:{config.port}"
     try:
         family, _, _, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
+        return _BoundedSocket(fileno=socket.create_server(address[:2], family=family).detach())
     except UnicodeError as error:
         raise ConfigError(f"{where}: no name of a host; set http.host to an address of this computer") from error
     except OSError as error:

@@ -34,7 +34,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Entry(BaseModel):
     """One violation."""
 
-    model_config = ConfigDict(extra="forbid")
+    # No JSON can tell anybody of infinity.
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     id: str
     camera: str
@@ -54,7 +55,7 @@ class Entry(BaseModel):
 class End(BaseModel):
     """What is known of a violation when it ends."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     ended: str = Field(description="The violation's id.")
     duration_s: float
@@ -121,13 +122,11 @@ class Journal:
             entry.duration_s, entry.reason = end.duration_s, end.reason
 
     def _forget(self) -> None:
-        """What is older than a day, by the device's clock, and what is too much."""
-        oldest = (dt.datetime.now(dt.UTC) - DAY).isoformat()
-        old = [each for each, entry in self._entries.items() if entry.time < oldest]
-        too_many = max(len(self._entries) - len(old) - MOST, 0)
-        rest = [each for each in self._entries if each not in set(old)]
-        for each in (*old, *rest[:too_many]):
-            del self._entries[each]
+        """What is older than a day, by the device's clock, or of a time when that was wrong; and what is too much."""
+        now = dt.datetime.now(dt.UTC)
+        oldest, newest = (now - DAY).isoformat(), (now + DAY).isoformat()
+        entries = [(each, entry) for each, entry in self._entries.items() if oldest <= entry.time <= newest]
+        self._entries = dict(entries[-MOST:])
 
     def _read(self) -> None:
         try:
@@ -162,8 +161,8 @@ class Journal:
         try:
             # Not waited for: what a power cut takes of it is in the outbox, or was delivered.
             number = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with os.fdopen(number, "a") as opened:
-                opened.write(f"{line.model_dump_json()}\n")
+            with os.fdopen(number, "ab") as opened:
+                opened.write(f"{line.model_dump_json()}\n".encode())
         except OSError as error:
             self._warn(error)
 

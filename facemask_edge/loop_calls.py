@@ -2,15 +2,17 @@
 
 import queue
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
+from facemask_edge.errors import OutputError
 from facemask_edge.switches import RefusedError
 
 MOST_WAITING = 8
 """One more is refused."""
-LONGEST_WAIT = 5.0
-"""Seconds for the loop to do it; longer hangs."""
+LONGEST_WAIT = 4.0
+"""Seconds for the loop to begin, and to end, it; both are less than a connection may last."""
+BUSY = "the device is too busy; try again"
 Result = TypeVar("Result")
 
 
@@ -25,17 +27,19 @@ class LoopCalls:
 
         Raises:
             RefusedError: The loop is too busy, and the function is not called; or it refuses what is asked.
-            OutputError: As the function's.
+            OutputError: As the function's; or it was begun, and does not end.
         """
         done: Future[Result] = Future()
         try:
             self._waiting.put_nowait((done, function))
-            return done.result(LONGEST_WAIT)
-        except (queue.Full, TimeoutError, CancelledError) as error:
-            # What the loop has begun cannot be called back: then its answer is waited for once more.
-            if isinstance(error, TimeoutError) and not done.cancel():
-                return done.result(LONGEST_WAIT)
-            raise RefusedError("the device is too busy; try again") from error
+        except queue.Full as error:
+            raise RefusedError(BUSY) from error
+        # What the loop has begun cannot be called back: then its answer is waited for once more.
+        if not wait([done], LONGEST_WAIT).done and done.cancel():
+            raise RefusedError(BUSY)
+        if not wait([done], LONGEST_WAIT).done:
+            raise OutputError("the disk does not answer; look later whether it holds")
+        return done.result()
 
     def carry_out(self) -> None:
         """In the loop: call one of those that wait; each may have to wait for the disk, and frames must not."""

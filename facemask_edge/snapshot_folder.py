@@ -67,6 +67,9 @@ class SnapshotFolder:
 
     def find(self, camera: str, violation: str) -> Path | None:
         """The picture of a violation; None where none is kept."""
+        # Whoever asks may be anybody: what names no violation names no file.
+        if not UUID.fullmatch(violation):
+            return None
         path = self.path / camera / f"{violation}{SUFFIX}"
         return path if path.is_file() else None
 

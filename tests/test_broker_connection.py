@@ -13,12 +13,12 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from facemask_edge.config import MqttConfig
+from facemask_edge.config import HttpConfig, MqttConfig
 from facemask_edge.delivery import BrokerState
 from facemask_edge.errors import ConfigError
 from facemask_edge.mqtt import Publisher
 from facemask_edge.store import Store
-from facemask_edge.tls import tls_context
+from facemask_edge.tls import check_certificate, tls_context
 from tests.certificates import authority, issue, tls_listener
 from tests.conftest import Mosquitto, NewPublisher, free_port
 from tests.faults.scripted_broker import Manner, ScriptedBroker
@@ -196,6 +196,15 @@ def test_a_certificate_or_key_that_cannot_be_used_is_a_wrong_configuration(
         tls_context(MqttConfig(cert=cert, key=key))
     assert caught.value.exit_code == 78
     assert ("encrypted" in str(caught.value)) == (wrong == "encrypted")
+    with pytest.raises(ConfigError) as of_the_page:
+        check_certificate(HttpConfig(cert=cert, key=key))
+    assert str(of_the_page.value) == str(caught.value).replace("mqtt.", "http.")
+
+
+def test_the_page_has_a_certificate_or_none(ca: trustme.CA, tmp_path: Path) -> None:
+    cert, key = issue(ca, "pi.example", tmp_path)
+    assert check_certificate(HttpConfig(cert=cert, key=key))
+    assert not check_certificate(HttpConfig())
 
 
 def encrypted(key: bytes) -> bytes:

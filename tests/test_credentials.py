@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from facemask_edge.config import MqttConfig
-from facemask_edge.credentials import credentials
+from facemask_edge.config import HttpConfig, MqttConfig
+from facemask_edge.credentials import MOST_BYTES, SHORTEST_PASSWORD, credentials, page_password
 from facemask_edge.errors import ConfigError
 
 
@@ -68,3 +68,51 @@ def test_an_environment_that_no_broker_could_be_told_is_explained(value: str, fa
         credentials(MqttConfig(), environment)
     assert "geheim" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_without_a_password_for_it_there_is_no_page(tmp_path: Path) -> None:
+    others = {"FACEMASK_MQTT_PASSWORD": "of the broker", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    (tmp_path / "mqtt_password").write_text("of the broker\n")
+    # The unit's fallback for a file that is not there.
+    (tmp_path / "http_password").write_text("")
+    assert page_password(HttpConfig(), others) is None
+
+
+def test_of_the_page_too_the_configuration_comes_before_systemd_and_systemd_before_the_environment(
+    tmp_path: Path,
+) -> None:
+    environment = {"FACEMASK_HTTP_PASSWORD": "from environment"}
+    assert page_password(HttpConfig(), environment) == "from environment"
+    (tmp_path / "http_password").write_text("from systemd\n")
+    environment["CREDENTIALS_DIRECTORY"] = str(tmp_path)
+    assert page_password(HttpConfig(), environment) == "from systemd"
+    (tmp_path / "password").write_text("from the file\nnot this line\n")
+    assert page_password(HttpConfig(password_file=tmp_path / "password"), environment) == "from the file"
+
+
+@pytest.mark.parametrize("password", ["", "x" * (SHORTEST_PASSWORD - 1), "ünïcödé"])
+def test_a_password_that_is_guessed_soon_is_refused_and_not_told(password: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text(f"{password}\n")
+    for config, environment in (
+        (HttpConfig(password_file=file), {}),
+        (HttpConfig(), {"FACEMASK_HTTP_PASSWORD": password}),
+    ):
+        with pytest.raises(ConfigError, match="fewer than 8 characters; take a longer one") as caught:
+            page_password(config, environment)
+        assert not password or password not in str(caught.value)
+    assert page_password(HttpConfig(), {"FACEMASK_HTTP_PASSWORD": f"{password}12345678"}) == f"{password}12345678"
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(b"x" * (MOST_BYTES + 1), "larger than"), (b"\xff\xfe", "not UTF-8"), (None, "No such file")],
+    ids=["huge", "binary", "missing"],
+)
+def test_a_file_that_is_no_password_of_the_page_is_explained(content: bytes | None, fault: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"^http\.password_file {file}.*{fault}") as caught:
+        page_password(HttpConfig(password_file=file), {})
+    assert "MQTT" not in str(caught.value)

@@ -2,6 +2,7 @@ import errno
 import http.client
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from facemask_edge.errors import ConfigError, ServiceError
 from facemask_edge.health_message import HealthMessage
 from facemask_edge.http_server import LONGEST_CONNECTION, MOST_CONNECTIONS, HttpServer
 from facemask_edge.pulse import Pulse
+from tests.certificates import authority, issue
 from tests.conftest import ROOT, Mosquitto, free_port
 from tests.motion_jpeg import MotionJpeg
 from tests.subscriber import Subscriber, wait_until
@@ -146,6 +148,43 @@ def test_who_asks_slowly_or_never_holds_no_place(
         for line in lines:
             with suppress(ConnectionResetError):
                 assert line.recv(1) == b""
+
+
+def is_open(line: socket.socket) -> bool:
+    """Whether the other side has not ended a connection on which it says nothing."""
+    try:
+        line.recv(1, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        pass
+    return False
+
+
+def test_who_never_begins_to_encrypt_holds_no_more_places_than_others(pulse: Pulse, tmp_path: Path) -> None:
+    cert, key = issue(authority(tmp_path / "ca.pem"), "localhost", tmp_path)
+    server = HttpServer(HttpConfig(enabled=True, port=free_port(), cert=cert, key=key), pulse, lambda: None)
+    server.start()
+    pulse.turned()
+    with ExitStack() as stack:
+        lines = [
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port))))
+            for _ in range(3 * MOST_CONNECTIONS)
+        ]
+        # Each is a file of this process, of which it may have so many only.
+        assert wait_until(lambda: sum(map(is_open, lines)) == MOST_CONNECTIONS, 5)
+    trusted = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+
+    def answers() -> bool:
+        with closing(http.client.HTTPSConnection("localhost", server.port, timeout=5, context=trusted)) as connection:
+            try:
+                connection.request("GET", "/healthz")
+                return connection.getresponse().status == 200
+            except (OSError, http.client.HTTPException):
+                return False
+
+    assert wait_until(answers, 5)
+    server.stop()
 
 
 def test_a_port_that_is_taken_and_an_address_that_is_none_are_explained(server: HttpServer, pulse: Pulse) -> None:

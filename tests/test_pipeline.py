@@ -11,6 +11,7 @@ from facemask_edge.config import Config
 from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.values import Box
 from tests.conftest import ROOT
 from tests.judge_recordings import as_in_the_ground_truth, judged
 from tests.make_recordings import RECORDINGS
@@ -31,6 +32,34 @@ def test_a_wrong_judgement_is_not_taken_for_the_ground_truth() -> None:
 def test_nobody_in_an_ignore_zone_is_reported() -> None:
     everything = "[[0, 0], [1, 0], [1, 1], [0, 1]]"
     assert judged(SAMPLE, load_config(None, [f"cameras=[{{name: door, ignore_zones: [{everything}]}}]"])) == []
+
+
+def test_other_zones_hold_from_the_next_frame_on() -> None:
+    config = Config()
+    pipeline = Pipeline(config, config.cameras[0], Models(config))
+    ignored = config.cameras[0].model_copy(update={"ignore_zones": [[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]]})
+    frame = next(frame for frame in Recording(SAMPLE) if frame.index == 60)
+    for number, (camera, is_seen) in enumerate(((ignored, False), (config.cameras[0], True), (ignored, False))):
+        pipeline.set_zones(camera)
+        pipeline.process(dataclasses.replace(frame, timestamp=number / 10))
+        assert (pipeline.faces > 0) is is_seen
+
+
+def test_heat_shows_what_of_a_face_decided() -> None:
+    config = Config()
+    models = Models(config)
+    pipeline = Pipeline(config, config.cameras[0], models)
+    for frame in Recording(SAMPLE):
+        if starts := [event for event in pipeline.process(frame) if event.event_type == "violation_start"]:
+            break
+    heat = models.heat(frame.image, starts[0].track.box)
+    assert heat is not None
+    assert heat.shape == (7, 7)
+    assert (heat.min() >= 0, heat.max()) == (True, 1.0)
+    # A face that the tracker foretells outside the picture is no fault.
+    for box in (Box(-500, -500, 40, 50), Box(9_000, 9_000, 40, 50), Box(5, 5, 0, 0)):
+        outside = models.heat(frame.image, box)
+        assert outside is None or outside.max() == 1.0
 
 
 def test_no_frame_costs_more_classifications_than_the_budget() -> None:

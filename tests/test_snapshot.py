@@ -8,7 +8,7 @@ from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config, PrivacyConfig, SnapshotsConfig
 from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.pipeline import Models, Pipeline
-from facemask_edge.snapshot import MOST_BYTES, Shot, snapshot
+from facemask_edge.snapshot import MOST_BYTES, Shot, shown_part, snapshot
 from facemask_edge.values import Box, Image, Track, Violation
 from tests.test_daemon import RECORDINGS
 
@@ -86,6 +86,30 @@ def test_it_shows_the_person_down_to_the_knees_or_all() -> None:
         for config in (PERSON, FULL, SnapshotsConfig(picture="full"))
     ]
     assert [each.shape for each in shown] == [(450, 200, 3), (720, 1280, 3), (360, 640, 3)]
+
+
+@pytest.mark.parametrize(
+    "face",
+    [
+        Box(600, 200, 40, 50),
+        Box(600.3, 200.7, 39.9, 50.1),
+        Box(-20, -20, 40, 50),
+        Box(1260, 700, 40, 50),
+        Box(300, 100, 900, 900),
+        Box(900, 900, 40, 50),
+    ],
+)
+def test_what_is_said_to_be_shown_is_what_is_shown(face: Box) -> None:
+    across = np.arange(1280) // 8
+    down = np.arange(720)[:, np.newaxis] // 4
+    # The picture itself says which of its pixels they are.
+    image = np.dstack(np.broadcast_arrays(across, down, 0)).astype(np.uint8)
+    for config in (PERSON, FULL):
+        part = shown_part(config, face, 1280, 720)
+        shown = decoded(snapshot(Shot("door", image.copy(), (), violation(face), ""), config, OPEN, None))
+        assert (part.width, part.height) == (shown.shape[1], shown.shape[0])
+        there = image[int(part.y) : int(part.y + part.height), int(part.x) : int(part.x + part.width)]
+        assert np.median(np.abs(shown.astype(int) - there)) <= 1
 
 
 def test_what_somebody_asked_for_shows_all() -> None:

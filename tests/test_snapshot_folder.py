@@ -139,3 +139,14 @@ def test_events_have_the_room_on_a_disk_that_is_nearly_full(tmp_path: Path) -> N
         assert pictures.keep("door", name(13), bytes(100_000))
         fill(disk)
         assert not pictures.keep("door", name(14), bytes(100_000))
+
+
+def test_a_picture_is_found_by_its_violation_and_by_nothing_else(tmp_path: Path) -> None:
+    pictures = folder(tmp_path)
+    assert pictures.find("door", A) is None
+    pictures.keep("door", A, b"jpeg")
+    (pictures.path / "x.jpg").write_bytes(b"of somebody")
+    (pictures.path / "door" / f"{B}.jpg").mkdir()
+    assert pictures.find("door", A) == pictures.path / "door" / f"{A}.jpg"
+    others = [B, f"../door/{A}", "../x", f"{pictures.path / 'x'}", f"{A}\n", "\0", "", "x" * 5_000]
+    assert [pictures.find("door", other) for other in others] == [None] * len(others)

@@ -156,7 +156,8 @@ class Desk:
             RefusedError: That cannot be done, and nothing is changed.
             OutputError: It is in force, but lost when the daemon ends.
         """
-        self.calls.call(lambda: self._loop.order(name, text.encode()))
+        # Half a character is sent on, and refused as what is no text.
+        self.calls.call(lambda: self._loop.order(name, text.encode(errors="surrogatepass")))
 
     def draw(self, camera: str, areas: DrawnAreas | None) -> None:
         """Have a camera's areas changed; None for those of its configuration.

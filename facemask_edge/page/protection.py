@@ -82,4 +82,9 @@ def is_of_this_page(headers: Headers) -> bool:
         return site == "same-origin"
     # Browsers say so only of a connection that is encrypted, or of this computer; this they always say.
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc == headers.get("host")
+    except ValueError:
+        return False

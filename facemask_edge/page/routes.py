@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -20,7 +21,6 @@ from facemask_edge.errors import OutputError
 from facemask_edge.page.desk import Desk
 from facemask_edge.page.login import LONGEST_SESSION, LockedOutError, Login, WrongPasswordError
 from facemask_edge.page.protection import COOKIE, Protection, session
-from facemask_edge.snapshot_folder import UUID
 from facemask_edge.switches import RefusedError
 
 STATIC = Path(__file__).parent / "static"
@@ -109,11 +109,12 @@ class Routes:
         return JSONResponse(self._desk.violations())
 
     def _picture(self, request: Request) -> Response:
-        camera, violation = request.path_params["camera"], request.path_params["id"]
-        path = self._desk.picture(camera, violation) if UUID.fullmatch(violation) else None
-        if path is None:
-            raise HTTPException(404, "there is no such picture")
-        return FileResponse(path, media_type="image/jpeg")
+        path = self._desk.picture(request.path_params["camera"], request.path_params["id"])
+        # It may be too old, and be deleted, at any time.
+        with suppress(FileNotFoundError):
+            if path is not None:
+                return Response(path.read_bytes(), media_type="image/jpeg")
+        raise HTTPException(404, "there is no such picture")
 
     async def _switch(self, request: Request) -> Response:
         value = _part(await _sent(request), "value", str)
@@ -126,12 +127,14 @@ class Routes:
     async def _draw(self, request: Request) -> Response:
         drawn = None
         if request.method == "PUT":
+            sent = await _sent(request)
             try:
-                drawn = DrawnAreas.model_validate(await _sent(request))
+                drawn = DrawnAreas.model_validate(sent)
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(str(key) for key in first["loc"])
-                raise HTTPException(400, f"{where}: {first['msg']}") from error
+                says = f"{where}: {first['msg']}" if where else "send an object with zones, ignore_zones, privacy_masks"
+                raise HTTPException(400, says) from error
         await run_in_threadpool(self._on_camera, request, lambda camera: self._desk.draw(camera, drawn))
         return self._areas(request)
 
@@ -154,10 +157,14 @@ async def _sent(request: Request) -> Any:  # noqa: ANN401 - whatever was sent
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise HTTPException(415, "send JSON")
     content = b""
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LARGEST_BODY:
-            raise HTTPException(413, "that is too much")
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > LARGEST_BODY:
+                raise HTTPException(413, "that is too much")
+    except ClientDisconnect as error:
+        # Nobody reads it; without an answer, a stranger would fill the log with tracebacks.
+        raise HTTPException(400, "that is not all") from error
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:

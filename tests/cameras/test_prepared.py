@@ -1,20 +1,26 @@
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 
 from facemask_edge.cameras import open_camera
 from facemask_edge.cameras.orientation import Orientation
-from facemask_edge.cameras.prepared import prepared
+from facemask_edge.cameras.prepared import PreparedCamera, prepared
 from facemask_edge.config import CameraConfig
 from facemask_edge.privacy import PrivacyMasks
 from facemask_edge.values import Frame
 from tests.test_daemon import RECORDINGS
 
 UPPER_HALF = [(0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5)]
+LOWER_HALF = [(0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (0.0, 1.0)]
+
+
+def opened(**settings: object) -> PreparedCamera:
+    return open_camera(CameraConfig.model_validate({"source": str(RECORDINGS[0]), **settings}))
 
 
 def frames(**settings: object) -> Iterator[Frame]:
-    camera = open_camera(CameraConfig.model_validate({"source": str(RECORDINGS[0]), **settings}))
+    camera = opened(**settings)
     for frame in camera:
         assert frame is not None
         yield frame
@@ -39,3 +45,22 @@ def test_a_camera_s_own_memory_is_not_painted_into() -> None:
     shown = prepared(memory[:, :50], Orientation(), PrivacyMasks([UPPER_HALF]))
     assert not shown[:20].any()
     assert memory.all()
+
+
+def test_other_masks_hold_from_the_next_frame_on() -> None:
+    with closing(opened(rotation=180)) as camera:
+        pictures = iter(camera)
+
+        def black_parts() -> tuple[bool, bool]:
+            frame = next(pictures)
+            assert frame is not None
+            half = frame.height // 2
+            return not frame.image[:half].any(), not frame.image[half + 1 :].any()
+
+        assert black_parts() == (False, False)
+        camera.mask(PrivacyMasks([UPPER_HALF]))
+        assert black_parts() == (True, False)
+        camera.mask(PrivacyMasks([LOWER_HALF]))
+        assert black_parts() == (False, True)
+        camera.mask(PrivacyMasks([]))
+        assert black_parts() == (False, False)
