@@ -8,7 +8,9 @@ import datetime as dt
 import logging
 import os
 import queue
+import secrets
 import threading
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +26,8 @@ MOST = 2_000
 """Violations; of more, the oldest are left out."""
 LARGEST_FILE = 4_000_000
 """Bytes: more than twice as many can have."""
+SETTLED = 15.0
+"""Seconds after a change in which a picture of it may come."""
 LONGEST_STOP = 0.5
 """Seconds that the thread may take to write the newest."""
 logger = logging.getLogger(__name__)
@@ -82,6 +86,8 @@ class Journal:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._lines = 0
         self._fault = ""
+        self._process = secrets.token_hex(4)
+        self._changes, self._changed = 0, time.monotonic()
         self._read()
         for entry in self._entries.values():
             if entry.duration_s is None:
@@ -102,6 +108,7 @@ class Journal:
         """A violation has begun."""
         with self._access:
             self._entries[entry.id] = entry
+            self._has_changed()
         self._unwritten.put(entry)
 
     def ended(self, violation: Violation) -> None:
@@ -109,7 +116,18 @@ class Journal:
         end = End(ended=violation.id, duration_s=round(violation.duration or 0.0, 3), reason=violation.reason or "")
         with self._access:
             self._take(end)
+            self._has_changed()
         self._unwritten.put(end)
+
+    def _has_changed(self) -> None:
+        self._changes, self._changed = self._changes + 1, time.monotonic()
+
+    @property
+    def version(self) -> str | None:
+        """Another one after each change; None for a while after one, as its picture may still come."""
+        with self._access:
+            is_new = time.monotonic() - self._changed < SETTLED
+            return None if is_new else f"{self._process}.{self._changes}"
 
     def entries(self) -> list[Entry]:
         """Those of the last day, the oldest first; copies."""

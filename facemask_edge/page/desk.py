@@ -17,7 +17,7 @@ from facemask_edge.loop_calls import LoopCalls
 from facemask_edge.pipeline import Models
 from facemask_edge.snapshot import shown_part
 from facemask_edge.snapshot_folder import SnapshotFolder
-from facemask_edge.switches import available
+from facemask_edge.switches import RefusedError, available
 from facemask_edge.values import Box, Frame, Image, Verdict, Violation
 
 
@@ -156,6 +156,8 @@ class Desk:
             RefusedError: That cannot be done, and nothing is changed.
             OutputError: It is in force, but lost when the daemon ends.
         """
+        if name not in self._controls:
+            raise RefusedError(f"there is no such switch; known are {', '.join(self._controls)}")
         # Half a character is sent on, and refused as what is no text.
         self.calls.call(lambda: self._loop.order(name, text.encode(errors="surrogatepass")))
 

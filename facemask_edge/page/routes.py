@@ -105,8 +105,12 @@ class Routes:
             return Response(status_code=204)
         return Response(shown.jpeg, media_type="image/jpeg", headers={"X-Number": str(shown.number)})
 
-    def _violations(self, _: Request) -> Response:
-        return JSONResponse(self._desk.violations())
+    def _violations(self, request: Request) -> Response:
+        # Asked for every few seconds, and a megabyte on a bad day.
+        version = self._desk.journal.version
+        if version is not None and request.query_params.get("known") == version:
+            return Response(status_code=204)
+        return JSONResponse(self._desk.violations(), headers={"X-Version": version or ""})
 
     def _picture(self, request: Request) -> Response:
         path = self._desk.picture(request.path_params["camera"], request.path_params["id"])

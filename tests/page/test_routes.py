@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facemask_edge import journal
 from facemask_edge.areas import AREAS, MOST_AREAS, Areas
 from facemask_edge.clock import utc_now
 from facemask_edge.config import Config
@@ -30,7 +31,7 @@ from facemask_edge.page.routes import LARGEST_BODY
 from facemask_edge.pipeline import Models
 from facemask_edge.pulse import Pulse
 from facemask_edge.snapshot_folder import SnapshotFolder
-from facemask_edge.switches import RefusedError, Switches
+from facemask_edge.switches import SWITCHES, RefusedError, Switches
 from facemask_edge.values import Box, Frame, Track, Violation
 from tests.certificates import authority, issue
 from tests.conftest import free_port
@@ -320,6 +321,13 @@ def test_a_switch_that_cannot_be_so_is_refused_with_a_sentence(value: str, owner
     assert owner.desk.state()["switches"]["enabled"] == "ON"
 
 
+def test_actions_are_no_switches(owner: Site) -> None:
+    for name in ("restart", "take_snapshot"):
+        answer = owner.asked("PUT", f"/api/switches/{name}", {"value": "PRESS"})
+        known = "enabled, threshold, min_face_height, snapshots"
+        assert (answer.status, answer.says) == (409, f"there is no such switch; known are {known}")
+
+
 def test_what_holds_but_is_not_kept_is_said(owner: Site) -> None:
     owner.faults.append(OutputError("overrides.json: No space left on device; it holds until the daemon ends"))
     answer = owner.asked("PUT", "/api/switches/enabled", {"value": "OFF"})
@@ -376,7 +384,7 @@ def test_the_page_is_told_how_everything_is(owner: Site) -> None:
     assert b"<html" in owner.asked("GET", "/").body
     state = json.loads(owner.asked("GET", "/api/state").body)
     assert state["cameras"] == {"door": {"state": "ok"}, "yard": {"state": "ok"}}
-    assert state["switches"].keys() == state["controls"].keys() == {"enabled", "threshold", "snapshots"}
+    assert state["switches"].keys() == state["controls"].keys() == set(SWITCHES)
 
 
 def test_a_picture_is_shown_live_and_only_of_a_camera_that_there_is(
@@ -407,6 +415,21 @@ def test_violations_are_listed_with_whether_their_picture_is_kept(owner: Site) -
     assert 0 <= left < left + side <= 1
     assert 0 <= top < 1
     assert np.shape(listed[0]["heat"]) == (7, 7)
+
+
+def test_violations_that_are_known_are_not_told_again(owner: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = owner.asked("GET", "/api/violations")
+    # Of the newest, a picture may still come.
+    assert (new.status, new.headers["X-Version"]) == (200, "")
+    assert owner.asked("GET", "/api/violations?known=").status == 200
+    monkeypatch.setattr(journal, "SETTLED", 0.0)
+    version = owner.asked("GET", "/api/violations").headers["X-Version"]
+    assert owner.asked("GET", f"/api/violations?known={version}").status == 204
+    track = Track("track", Box(40, 20, 20, 25), 0.9)
+    owner.desk.judged("door", FRAME, [], [Violation("violation_start", A, track, 0.97, 5, 1.0)])
+    other = owner.asked("GET", f"/api/violations?known={version}")
+    assert (other.status, len(json.loads(other.body))) == (200, 1)
+    assert other.headers["X-Version"] != version
 
 
 def test_only_pictures_of_violations_leave_the_folder(owner: Site) -> None:

@@ -61,10 +61,18 @@ async function keepState() {
 }
 
 async function keepToday() {
+  let version = "";
+  let violations = [];
   for (;;) {
     if (!document.hidden) {
       try {
-        showToday(await json("/api/violations"), page.state);
+        const answer = await ask(`/api/violations?known=${version}`);
+        if (answer.status === 200) {
+          version = answer.headers.get("X-Version");
+          violations = await answer.json();
+        }
+        // Also what is not new: it may be another day.
+        showToday(violations, page.state);
       } catch {
         // The state's own trouble says so.
       }
