@@ -33,6 +33,7 @@ def test_the_evaluation_is_of_the_shipped_models_and_stands_in_the_documents() -
     assert len(evaluated) == 3
     assert evaluated == {name: shipped[name] for name in evaluated}, "run evaluate-model as docs/evaluation.md says"
     assert make_evaluation_figures.PAGE.read_text() == make_evaluation_figures.page(), "run: make docs"
+    assert make_evaluation_figures.TUNING.read_text() == make_evaluation_figures.tuning(), "run: make docs"
     assert make_evaluation_figures.README.read_text() == make_evaluation_figures.readme(), "run: make docs"
 
 
