@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import sys
@@ -70,3 +71,25 @@ def test_the_site_is_built_without_a_broken_link_and_asks_no_other_host(tmp_path
     assert built.returncode == 0, built.stderr
     for page in tmp_path.rglob("*.html"):
         assert not re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"?(?:https?:)?//", page.read_text()), page
+
+
+def said_in_the_source() -> set[str]:
+    """All texts of the program, with an ellipsis for each value that is put in."""
+    texts = set()
+    for file in (ROOT / "facemask_edge").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+                texts.add("".join(map(str, parts)).replace("……", "…"))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(re.sub(r"%[.\d]*[dfrs]", "…", node.value))
+    return texts
+
+
+def test_what_troubleshooting_quotes_is_what_the_program_says() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quotes = re.findall(r"^\| `([^`]+)`", page, re.MULTILINE)
+    assert len(quotes) == page.count("\n| `") > 50
+    texts = said_in_the_source()
+    for quote in quotes:
+        assert any(quote.strip("…") in text for text in texts), quote
