@@ -135,14 +135,14 @@ def zones() -> Image:
 
 def light() -> Image:
     """What the doctor says of pictures that are as they should be, dark, glaring and blurred."""
-    changes: dict[str, Callable[[Image], Image]] = {
-        "as it should be": unchanged,
-        "dark": lambda image: np.asarray(image * 0.14, np.uint8),
-        "glaring": lambda image: np.asarray(255 - (255 - image.astype(np.float32)) * 0.22, np.uint8),
-        "blurred": lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 7), np.uint8),
-    }
+    changes: list[Callable[[Image], Image]] = [
+        unchanged,
+        lambda image: np.asarray(image * 0.14, np.uint8),
+        lambda image: np.asarray(255 - (255 - image.astype(np.float32)) * 0.22, np.uint8),
+        lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 7), np.uint8),
+    ]
     panels = []
-    for change in changes.values():
+    for change in changes:
         image, verdicts = watched(Config(), change)
         says = judged("", looked_at(image), len(verdicts)).says
         overlay.draw(image, verdicts)
