@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs page-pictures clean
+.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs site page-pictures clean
 
 PYTHON ?= python3
 PYTHON311 ?= python3.11
@@ -127,6 +127,10 @@ docs: $(VENV)/test.stamp
 page-pictures: $(VENV)/test.stamp
 	FACEMASK_PAGE_PICTURES=docs $(BIN)/python -m pytest tests/page/test_browser.py
 
+# The documents as a site, into the folder site; a link that leads nowhere ends it.
+site: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -134,12 +138,16 @@ $(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	touch $@
 
+$(VENV)/docs.stamp: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
+
 # The converter's extra brings TensorFlow, where there is one for this machine.
 $(VENV)/test.stamp: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo,test,converter]'
 	# Read only, for its signatures: what it needs is on a Pi.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps picamera2==0.3.38
-	touch $@ $(VENV)/demo.stamp
+	touch $@ $(VENV)/demo.stamp $(VENV)/docs.stamp
 
 # As the installer has it there.
 define BOOKWORM
@@ -159,4 +167,4 @@ endef
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-bookworm .venv-tflite-runtime demo-output benchmark-results
+	rm -rf $(VENV) .venv-bookworm .venv-tflite-runtime demo-output benchmark-results site
