@@ -405,6 +405,9 @@ class Publisher:
             pause = self._backoff * _jitter()
             self._backoff = min(2 * self._backoff, LONGEST_BACKOFF)
         self._next_attempt = time.monotonic() + pause
+        if self._stopping:
+            # A broker that was told goodbye may be the first to hang up.
+            return
         logger.warning(
             "%s %s: %s; %d events wait, trying again in %.1f s",
             server,

@@ -33,6 +33,14 @@ def facemask_edge_run(broker: Mosquitto, folder: Path) -> list[str]:
     return command + [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
 
 
+def test_a_clean_end_warns_of_nothing(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    cameras = [{"name": "door", "source": str(RECORDINGS[0])}]
+    command = [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
+    ended = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    assert "connected to" in ended.stderr
+    assert "WARNING" not in ended.stderr
+
+
 def expected_violations(recording: Path) -> int:
     """How many people in it wear no mask."""
     people = json.loads(recording.with_suffix(".json").read_text())["people"]
