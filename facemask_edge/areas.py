@@ -48,6 +48,18 @@ class Areas:
         self._drawn = {name: areas for name in self._configured if (areas := self._read(name)) is not None}
         for name in self._drawn:
             logger.info("camera %s has the zones that were drawn on the page, not those of its configuration", name)
+        for name in self.of_no_camera:
+            logger.warning("zones and privacy masks that were drawn for camera %s hold nowhere: there is none", name)
+
+    @property
+    def of_no_camera(self) -> list[str]:
+        """Names for which something was drawn, and that no camera has now."""
+        return [name for name in self._kept if name not in self._configured]
+
+    @property
+    def damaged(self) -> list[str]:
+        """Cameras of which cannot be read what was drawn."""
+        return [name for name in self._kept if name in self._configured and name not in self._drawn]
 
     def of(self, camera: str) -> CameraConfig:
         """A camera's configuration with what was drawn."""

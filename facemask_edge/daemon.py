@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
+from facemask_edge import journal
 from facemask_edge.areas import AREAS, Areas
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.clock import utc_now
@@ -83,9 +84,9 @@ class Daemon:
         actions = {"restart": self._restart}
         if config.snapshots.enabled:
             actions["take_snapshot"] = self._take_snapshot
-        self._remote = RemoteControl(config, device=self._device, actions=actions)
-        self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=self._remote.listen_to)
         password = page_password(config.http) if config.http.enabled else None
+        self._remote = RemoteControl(config, device=self._device, actions=actions, has_page=password is not None)
+        self._publisher = Publisher(config.mqtt, device=self._device, store=store, listen_to=self._remote.listen_to)
         find = None
         if config.privacy.blur_faces and (config.snapshots.enabled or password is not None):
             find = ThoroughDetector(min_score=config.detector.min_score).boxes
@@ -94,6 +95,8 @@ class Daemon:
         self._manager = ServiceManager()
         self._pulse = Pulse()
         self._desk = None if password is None else self._new_desk(find)
+        if password is None:
+            journal.forget(outbox.beside(journal.JOURNAL))
         self._http = None
         if config.http.enabled:
             from facemask_edge.http_server import HttpServer  # noqa: PLC0415 - most daemons need none of its libraries

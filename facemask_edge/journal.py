@@ -26,6 +26,8 @@ MOST = 2_000
 """Violations; of more, the oldest are left out."""
 LARGEST_FILE = 4_000_000
 """Bytes: more than twice as many can have."""
+REWRITE_INTERVAL = 3600.0
+"""Seconds between two rewrites of the file at the most: it keeps nothing for much longer than it is known."""
 SETTLED = 15.0
 """Seconds after a change in which a picture of it may come."""
 LONGEST_STOP = 0.5
@@ -85,6 +87,7 @@ class Journal:
         self._unwritten: queue.SimpleQueue[Line | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._lines = 0
+        self._next_rewrite = 0.0
         self._fault = ""
         self._process = secrets.token_hex(4)
         self._changes, self._changed = 0, time.monotonic()
@@ -168,12 +171,19 @@ class Journal:
 
     def _run(self) -> None:
         self._rewrite()
-        while (line := self._unwritten.get()) is not None:
+        while True:
+            try:
+                line = self._unwritten.get(timeout=max(self._next_rewrite - time.monotonic(), 0.0))
+            except queue.Empty:
+                self._rewrite()
+                continue
+            if line is None:
+                return
             self._append(line)
 
     def _append(self, line: Line) -> None:
         self._lines += 1
-        if self._lines > 2 * MOST:
+        if self._lines > 2 * MOST or time.monotonic() >= self._next_rewrite:
             self._rewrite()
             return
         try:
@@ -186,6 +196,7 @@ class Journal:
 
     def _rewrite(self) -> None:
         """Leave out of the file what is forgotten."""
+        self._next_rewrite = time.monotonic() + REWRITE_INTERVAL
         with self._access:
             self._forget()
             lines = [entry.model_dump_json() for entry in self._entries.values()]
@@ -199,3 +210,11 @@ class Journal:
         if str(error.strerror) != self._fault:
             self._fault = str(error.strerror)
             logger.warning("%s: %s; the page forgets today's violations when the daemon ends", self._file, self._fault)
+
+
+def forget(file: Path) -> None:
+    """Delete the journal of a time when there was a page."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s: %s; the journal of a time with a page stays", file, error.strerror)

@@ -26,12 +26,15 @@ class RemoteControl:
         config: The whole configuration.
         device: Name of this device.
         actions: See ``Orders``.
+        has_page: Whether switches can be changed there, too.
     """
 
-    def __init__(self, config: Config, *, device: str, actions: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(
+        self, config: Config, *, device: str, actions: Mapping[str, Callable[[], None]], has_page: bool = False
+    ) -> None:
         self._topics = Topics(config.mqtt.prefix, device)
         self._takes_orders = config.mqtt.orders
-        is_open = self._takes_orders or config.http.enabled
+        is_open = self._takes_orders or has_page
         self.switches = Switches(config, config.outbox.beside(OVERRIDES) if is_open else None)
         self._orders = Orders(self.switches, actions)
         self.listen_to = {LISTEN: self._topics.orders} if self._takes_orders else {}

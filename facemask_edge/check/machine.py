@@ -24,11 +24,12 @@ ROOMY = 2
 def check_outbox(config: Config) -> Iterator[Finding]:
     """Whether events can be kept."""
     path, floor = config.outbox.path, config.outbox.min_free_bytes
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
+        folder = nearest(path.parent)
         disk = os.statvfs(folder)
     except OSError as error:
-        yield problem("disk", f"{folder}: {error.strerror}", "choose another outbox.path")
+        advice = "run this as the daemon's user, or with sudo; or choose another outbox.path"
+        yield problem("disk", f"{error.filename}: {error.strerror}", advice)
         return
     free = disk.f_bavail * disk.f_frsize
     says = f"{free / 1e9:.1f} GB free at {folder}"
@@ -47,6 +48,15 @@ def check_outbox(config: Config) -> Iterator[Finding]:
         yield problem("outbox", f"this user may not write {path}", "run this as the daemon's user, or with sudo")
     else:
         yield _events(path)
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the first one above it that is there.
+
+    Raises:
+        OSError: This user may not even look.
+    """
+    return next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
 
 
 def _events(path: Path) -> Finding:

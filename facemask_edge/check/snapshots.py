@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 from facemask_edge.check.finding import Finding, ok, problem, warning
+from facemask_edge.check.machine import nearest
 from facemask_edge.config import Config
 from facemask_edge.snapshot_folder import room
 
@@ -13,8 +14,12 @@ def check_snapshots(config: Config) -> Iterator[Finding]:
     if not config.snapshots.enabled or config.snapshots.retention_days == 0:
         return
     path = config.snapshots_path
-    folder = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    try:
+        folder = nearest(path)
+        is_open = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        is_open = False
+    if not is_open:
         advice = "run this as the daemon's user, or with sudo; or set snapshots.path"
         yield problem("snapshots", f"this user may not write {path}: none is kept", advice)
         return

@@ -104,7 +104,7 @@ class Desk:
             camera=camera,
             time=utc_now(),
             probability=round(violation.probability, 3),
-            heat=None if heat is None else [[round(float(value), 3) for value in row] for row in heat],
+            heat=None if heat is None else [[round(float(value), 2) for value in row] for row in heat],
             place=place,
             aspect=aspect,
         )

@@ -13,15 +13,16 @@ let camera = null;
 let areas = []; // { kind, corners: [[x, y], …] }, as shares of the picture
 let fixed = [];
 let open = null; // the area whose corners are still being set
-let chosen = null;
 let press = null;
 
 export async function openEditor(of) {
   page = of;
   camera = page.camera;
+  lock(true);
   try {
     take(await json(`/api/areas/${encodeURIComponent(camera)}`));
   } catch (error) {
+    lock(false);
     say(error.message);
     return;
   }
@@ -39,13 +40,16 @@ function reveal(isOpen) {
   editor.hidden = !isOpen;
   drawing.toggleAttribute("hidden", !isOpen);
   byId("edit").hidden = isOpen;
-  byId("choice").querySelectorAll("button").forEach((button) => (button.disabled = isOpen));
+  lock(isOpen);
 }
+
+// What is drawn belongs to one camera.
+const lock = (isOpen) => byId("choice").querySelectorAll("button").forEach((button) => (button.disabled = isOpen));
 
 function take(told) {
   areas = Object.keys(KINDS).flatMap((kind) => told[kind].map((corners) => ({ kind, corners })));
   fixed = told.fixed_masks;
-  open = chosen = press = null;
+  open = press = null;
 }
 
 const kind = () => editor.elements.kind.value;
@@ -62,11 +66,11 @@ drawing.addEventListener("pointerdown", (event) => {
   if (event.button !== 0 || press) return;
   drawing.setPointerCapture(event.pointerId);
   const { area, corner } = event.target.dataset;
-  press = { at: [event.clientX, event.clientY], from: place(event), to: null, area: areas[area], corner };
+  press = { id: event.pointerId, at: [event.clientX, event.clientY], from: place(event), to: null, area: areas[area], corner };
 });
 
 drawing.addEventListener("pointermove", (event) => {
-  if (!press) return;
+  if (press?.id !== event.pointerId) return;
   const moved = Math.hypot(event.clientX - press.at[0], event.clientY - press.at[1]);
   if (press.to === null && moved < DRAGGED) return;
   press.to = place(event);
@@ -74,25 +78,23 @@ drawing.addEventListener("pointermove", (event) => {
   show();
 });
 
-drawing.addEventListener("pointercancel", () => {
+drawing.addEventListener("pointercancel", (event) => {
+  if (press?.id !== event.pointerId) return;
   press = null;
   show();
 });
 
 drawing.addEventListener("pointerup", () => {
-  if (!press) return;
+  if (press?.id !== event.pointerId) return;
   const { from, to, area, corner } = press;
   press = null;
   if (to !== null) {
     if (corner === undefined && !open && from[0] !== to[0] && from[1] !== to[1]) add(rectangle(from, to));
   } else if (open && area === open && corner === "0" && open.corners.length > 2) {
-    chosen = open;
     open = null;
   } else if (open) {
     open.corners.push(from);
-  } else if (area) {
-    chosen = area;
-  } else {
+  } else if (corner === undefined) {
     open = { kind: kind(), corners: [from] };
     areas.push(open);
   }
@@ -110,17 +112,20 @@ drawing.addEventListener("keydown", (event) => {
     corners[corner] = [limited(x + step * across), limited(y + step * down)];
   } else if (event.key === "Delete" && corners.length > 3) {
     corners.splice(corner, 1);
+  } else if (event.key === "Insert") {
+    const [[x, y], [nextX, nextY]] = [corners[corner], corners[(+corner + 1) % corners.length]];
+    corners.splice(+corner + 1, 0, [limited((x + nextX) / 2), limited((y + nextY) / 2)]);
   } else {
     return;
   }
   event.preventDefault();
   show();
-  drawing.querySelector(`circle[data-area="${area}"][data-corner="${Math.min(corner, corners.length - 1)}"]`).focus();
+  const next = event.key === "Insert" ? +corner + 1 : Math.min(corner, corners.length - 1);
+  drawing.querySelector(`circle[data-area="${area}"][data-corner="${next}"]`).focus();
 });
 
 function add(corners) {
-  chosen = { kind: kind(), corners };
-  areas.push(chosen);
+  areas.push({ kind: kind(), corners });
   open = null;
 }
 
@@ -161,10 +166,16 @@ async function keep(method, body) {
 function remove(area) {
   areas = areas.filter((each) => each !== area);
   if (open === area) open = null;
-  if (chosen === area) chosen = null;
+}
+
+// "Zone 2": of each kind they are counted.
+function named() {
+  const counts = { zones: 0, ignore_zones: 0, privacy_masks: 0 };
+  return areas.map(({ kind }) => `${KINDS[kind]} ${(counts[kind] += 1)}`);
 }
 
 function show() {
+  const names = named();
   const { width, height } = page.state.cameras[camera];
   const [across, down] = [width ?? 1600, height ?? 900];
   drawing.setAttribute("viewBox", `0 0 ${across} ${down}`);
@@ -173,8 +184,7 @@ function show() {
   const shapes = fixed.map((corners) => drawn("polygon", { class: "fixed", points: points(corners) }));
   areas.forEach((area, index) => {
     const shape = area === open ? "polyline" : "polygon";
-    const name = area === chosen ? `${area.kind} chosen` : area.kind;
-    shapes.push(drawn(shape, { class: name, points: points(area.corners), "data-area": index }));
+    shapes.push(drawn(shape, { class: area.kind, points: points(area.corners), "data-area": index }));
   });
   if (press?.to && press.corner === undefined && !open) {
     shapes.push(drawn("polygon", { class: kind(), points: points(rectangle(press.from, press.to)) }));
@@ -184,7 +194,7 @@ function show() {
       shapes.push(
         drawn("circle", {
           class: area.kind, cx: x * across, cy: y * down, r: 11 * scale, tabindex: 0, role: "button",
-          "aria-label": `${KINDS[area.kind]}, corner ${corner + 1}: ${Math.round(100 * x)} % from the left, ${Math.round(100 * y)} % from the top`,
+          "aria-label": `${names[index]}, corner ${corner + 1}: ${Math.round(100 * x)} % from the left, ${Math.round(100 * y)} % from the top`,
           "data-area": index, "data-corner": corner,
         }),
       ),
@@ -195,13 +205,14 @@ function show() {
   byId("areas").replaceChildren(
     ...areas.map((area, index) => {
       const button = element("button", { type: "button", class: "quiet" }, "Remove");
-      button.setAttribute("aria-label", `Remove ${KINDS[area.kind]} ${index + 1}`);
+      button.setAttribute("aria-label", `Remove ${names[index]}`);
       button.addEventListener("click", () => {
         remove(area);
         show();
+        byId("add").focus();
       });
       const unfinished = area === open ? ", not closed" : "";
-      return element("li", {}, element("b", { class: area.kind }, KINDS[area.kind]), ` with ${area.corners.length} corners${unfinished}`, button);
+      return element("li", {}, element("b", { class: area.kind }, names[index]), ` with ${area.corners.length} corners${unfinished}`, button);
     }),
   );
 }

@@ -1,8 +1,11 @@
 // What is asked of the device. Whoever is not logged in any more is sent to the door.
 
+const LONGEST = 10_000; // milliseconds: as long as the device keeps a connection on which no answer ends
+
 export async function ask(path, method = "GET", body = undefined) {
   const answer = await fetch(path, {
     method,
+    signal: AbortSignal.timeout(LONGEST),
     headers: body === undefined ? {} : { "Content-Type": "application/json" },
     body: body === undefined ? undefined : JSON.stringify(body),
   });

@@ -8,16 +8,17 @@ export function showHealth(state, camera) {
   const health = state.health;
   const warnings = health?.warnings ?? [];
   const lost = Object.entries(state.cameras).filter(([, each]) => !["ok", "off", "ended"].includes(each.state));
-  const standing = byId("standing");
+  const isOff = Object.values(state.cameras).every((each) => each.state === "off");
   const [kind, says] = state.fault
     ? ["bad", state.fault]
     : lost.length
       ? ["bad", `camera ${lost.map(([name]) => name).join(", ")} gives no picture`]
       : warnings.length
         ? ["warn", `${warnings.length} warning${warnings.length === 1 ? "" : "s"}`]
-        : ["good", "all is well"];
-  if (standing.textContent !== says) standing.textContent = says;
-  standing.className = `badge ${kind}`;
+        : isOff
+          ? ["warn", "not watching"]
+          : ["good", "all is well"];
+  showStanding(kind, says);
   const now = JSON.stringify([health, camera]);
   if (now === shown) return;
   shown = now;
@@ -30,6 +31,12 @@ export function showHealth(state, camera) {
       element("dd", {}, `${value}`),
     ]),
   );
+}
+
+export function showStanding(kind, says) {
+  const standing = byId("standing");
+  if (standing.textContent !== says) standing.textContent = says;
+  standing.className = `badge ${kind}`;
 }
 
 function figures(state, health, camera) {

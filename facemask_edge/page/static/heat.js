@@ -17,16 +17,11 @@ export function heatCanvas(heat) {
 
 // In words, for who does not see it.
 export function heatInWords(heat) {
-  let [left, top, sum] = [0, 0, 0];
-  heat.forEach((row, y) =>
-    row.forEach((value, x) => {
-      left += value * (x + 0.5);
-      top += value * (y + 0.5);
-      sum += value;
-    }),
-  );
-  const part = (place, names) => names[Math.min(Math.floor(3 * place), 2)];
-  const down = part(top / sum / heat.length, ["upper", "middle", "lower"]);
-  const across = part(left / sum / heat[0].length, [" on the left", "", " on the right"]);
+  const hottest = Math.max(...heat.flat());
+  const top = heat.findIndex((row) => row.includes(hottest));
+  const left = heat[top].indexOf(hottest);
+  const part = (place, count, names) => names[Math.floor((3 * place) / count)];
+  const down = part(top, heat.length, ["upper", "middle", "lower"]);
+  const across = part(left, heat[0].length, [" on the left", "", " on the right"]);
   return `the ${down} part of the face${across}`;
 }

@@ -2,18 +2,29 @@ import { showLive } from "./live.js";
 import { openEditor } from "./areas.js";
 import { showToday } from "./today.js";
 import { showSettings } from "./settings.js";
-import { showHealth } from "./health.js";
+import { showHealth, showStanding } from "./health.js";
 import { ask, json, pause, element } from "./device.js";
 
 const byId = (id) => document.getElementById(id);
 const INTERVAL = 1000;
 const TODAY_INTERVAL = 5000;
 
-export const page = { state: null, camera: null };
+export const page = { state: null, stateAt: 0, camera: null, isCutOff: false };
+
+// Said once, not with each try.
+function trouble(says) {
+  const place = byId("trouble");
+  if (place.textContent !== says) place.textContent = says;
+}
 
 byId("leave").addEventListener("click", async () => {
-  await ask("/logout", "POST");
-  location.replace("/login");
+  // Also where the device does not answer any more: what was seen is not left on the screen.
+  byId("main").replaceChildren();
+  try {
+    await ask("/logout", "POST");
+  } finally {
+    location.replace("/login");
+  }
 });
 byId("edit").addEventListener("click", () => openEditor(page));
 
@@ -43,17 +54,19 @@ async function keepState() {
         const state = await json("/api/state");
         const names = Object.keys(state.cameras);
         page.state = state;
+        page.stateAt = performance.now();
+        page.isCutOff = false;
         if (!names.includes(page.camera)) page.camera = names[0];
         byId("device").textContent = state.device;
         document.title = `${state.device} · facemask-edge`;
-        byId("edit").disabled = false;
-        byId("trouble").hidden = true;
+        trouble("");
         showChoice(names);
         showSettings(state);
         showHealth(state, page.camera);
       } catch {
-        byId("trouble").hidden = false;
-        byId("trouble").textContent = "The device does not answer; what is shown may be old.";
+        page.isCutOff = true;
+        trouble("The device does not answer; what is shown is old.");
+        showStanding("bad", "no answer");
       }
     }
     await pause(INTERVAL);
@@ -72,7 +85,7 @@ async function keepToday() {
           violations = await answer.json();
         }
         // Also what is not new: it may be another day.
-        showToday(violations, page.state);
+        if (page.state) showToday(violations, page.state);
       } catch {
         // The state's own trouble says so.
       }

@@ -1,5 +1,5 @@
 // The switches: a slider for a number, a box for what is on or off.
-import { element, json, say } from "./device.js";
+import { element, json, pause, say } from "./device.js";
 
 const byId = (id) => document.getElementById(id);
 const SEND_INTERVAL = 150;
@@ -19,12 +19,25 @@ export function showSettings(state) {
 // What is a description for developers, too: without its marks.
 const plain = (text) => text.replaceAll("`", "");
 
+// The newest value of each, once the one before is answered: never two that could change places on their way.
+const unsent = new Map();
+const sending = new Set();
+
 async function send(name, value) {
-  try {
-    await json(`/api/switches/${name}`, "PUT", { value });
-  } catch (error) {
-    say(`It is not set: ${error.message}`);
+  unsent.set(name, value);
+  if (sending.has(name)) return;
+  sending.add(name);
+  while (unsent.has(name)) {
+    const newest = unsent.get(name);
+    unsent.delete(name);
+    try {
+      await json(`/api/switches/${name}`, "PUT", { value: newest });
+    } catch (error) {
+      say(`It is not set: ${error.message}`);
+    }
+    await pause(SEND_INTERVAL);
   }
+  sending.delete(name);
 }
 
 function asConfigured(name) {
@@ -48,15 +61,10 @@ function slider(name, about) {
     element("p", { class: "hint", id: `${id}-hint` }, plain(about.description)),
   );
   let touched = -Infinity;
-  let due = null;
   input.addEventListener("input", () => {
     touched = performance.now();
     output.textContent = input.value;
-    // At once, but not with every pixel.
-    due ??= setTimeout(() => {
-      due = null;
-      send(name, input.value);
-    }, SEND_INTERVAL);
+    send(name, input.value);
   });
   const show = (value) => {
     // Not under the finger that moves it.
@@ -73,8 +81,8 @@ function box(name, about) {
   const row = element(
     "div",
     { class: "control" },
-    element("label", { for: id }, about.title),
-    input,
+    element("label", { class: "box", for: id }, input, " ", about.title),
+    asConfigured(name),
     element("p", { class: "hint", id: `${id}-hint` }, plain(about.description)),
   );
   let touched = -Infinity;

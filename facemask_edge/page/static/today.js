@@ -27,7 +27,8 @@ byId("why")
   .addEventListener("change", (event) => byId("list").classList.toggle("no-why", !event.target.checked));
 
 export function showToday(entries, state) {
-  const midnight = new Date().setHours(0, 0, 0, 0);
+  // By the device's clock, which gave them their times.
+  const midnight = new Date(state.time).setHours(0, 0, 0, 0);
   told = entries.filter((entry) => new Date(entry.time) >= midnight);
   about = state;
   show();
@@ -41,7 +42,7 @@ function choose(chosen) {
 
 function show() {
   // What has not changed stays as it is, with the focus that may be in it.
-  const now = JSON.stringify([told, hour, most, new Date().getHours(), about?.has_pictures]);
+  const now = JSON.stringify([told, hour, most, about?.has_pictures]);
   if (now === shown) return;
   shown = now;
   byId("sum").textContent = sum(told);
@@ -100,7 +101,7 @@ const text = (x, y, content) => drawn("text", { x, y, "aria-hidden": "true" }, `
 function item(entry) {
   const when = new Date(entry.time).toLocaleTimeString();
   const how = entry.reason === null ? "Still there." : `${duration(entry.duration_s)}${REASONS[entry.reason] ?? entry.reason}.`;
-  const words = entry.heat ? ` Decided by ${heatInWords(entry.heat)}.` : "";
+  const words = entry.heat ? ` Most of it by ${heatInWords(entry.heat)}.` : "";
   return element(
     "li",
     {},
