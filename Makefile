@@ -14,7 +14,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/facemask-edge demo --output demo-output
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(PYTEST_OPTIONS)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -38,6 +38,7 @@ benchmarks: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.crowd --json benchmark-results/crowd.json
 	$(BIN)/python -m benchmarks.several_cameras --json benchmark-results/several_cameras.json
 	$(BIN)/python -m benchmarks.paper_pipeline --json benchmark-results/paper_pipeline.json
+	$(BIN)/python -m benchmarks.live_view --json benchmark-results/live_view.json
 	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
 
 # The other runtimes, each in an environment of its own with Python 3.11: tflite-runtime as the owner of a Coral has it

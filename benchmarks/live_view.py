@@ -1,10 +1,10 @@
 """Shows what the page costs the frame loop: while somebody looks at the live picture, and while nobody does.
 
-    python -m benchmarks.live_view [--rounds 5] [--json live_view.json]
+    python -m benchmarks.live_view [--rounds 5] [--width 640] [--json live_view.json]
 
-The sample is judged over and over as fast as it can be, by the daemon's own objects; who looks is a process of its own
-that asks for one picture after the other over HTTP, as a browser does. Three in turn: without a page, with one that
-nobody looks at, with one that somebody looks at.
+The sample, scaled to a width, is judged over and over as fast as it can be, by the daemon's own objects; who looks is a
+process of its own that asks for one picture after the other over HTTP, as a browser does. Three in turn: without a page
+or its server, with one that nobody looks at, with one that somebody looks at.
 """
 
 import argparse
@@ -17,11 +17,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
+import cv2
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -31,12 +32,10 @@ from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config
 from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.http_server import HttpServer
-from facemask_edge.live_view import LOOKS
 from facemask_edge.page.desk import Desk, Loop
-from facemask_edge.page.routes import LONGEST_WAIT
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.pulse import Pulse
-from facemask_edge.values import Frame
+from facemask_edge.values import Frame, Image
 from tests.conftest import free_port
 from tests.make_recordings import RECORDINGS
 
@@ -61,14 +60,19 @@ class Turn:
 class Bench:
     """A loop with a page."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, width: int) -> None:
         self.port = free_port()
         self.config = Config.model_validate(
             {"http": {"enabled": True, "port": self.port}, "outbox": {"path": str(folder / "outbox.sqlite3")}}
         )
         self.models = Models(self.config)
+        self.find = ThoroughDetector().boxes
         with closing(Recording(RECORDINGS[0][0])) as sample:
-            self.frames = list(sample)
+            self.frames = [scaled(frame, width) for frame in sample]
+
+    @contextmanager
+    def page(self) -> Iterator[Desk]:
+        """A page, and its server."""
         loop = Loop(
             cameras=lambda: {"camera": {"state": "ok", "judged": 0}},
             switches=dict,
@@ -78,20 +82,24 @@ class Bench:
             redraw=lambda _: None,
         )
         areas = Areas(self.config.cameras, self.config.outbox.beside(AREAS))
-        self.desk = Desk(self.config, self.models, areas, loop, ThoroughDetector().boxes)
-        self.server = HttpServer(self.config.http, Pulse(), lambda: None, desk=self.desk, password=PASSWORD)
+        desk = Desk(self.config, self.models, areas, loop, self.find)
+        server = HttpServer(self.config.http, Pulse(), lambda: None, desk=desk, password=PASSWORD)
+        server.start()
+        yield desk
+        server.stop()
 
     def turn(self, kind: str) -> Turn:
         """Judge, with or without a page, and with or without somebody who looks."""
-        pipeline = Pipeline(self.config, self.config.cameras[0], self.models)
-        with looking(self.port) if kind == "looked at" else nobody() as seen:
-            start = time.perf_counter()
-            for frame in islice(endless(self.frames), FRAMES):
-                violations = pipeline.process(frame)
-                if kind != "no page":
-                    self.desk.judged("camera", frame, pipeline.verdicts(), violations)
-            seconds = time.perf_counter() - start
-        return Turn(kind, 1000 * seconds / FRAMES, sum(seen))
+        with self.page() if kind != "no page" else nullcontext() as desk:
+            with looking(self.port) if kind == "looked at" else nullcontext(list[int]()) as seen:
+                pipeline = Pipeline(self.config, self.config.cameras[0], self.models)
+                start = time.perf_counter()
+                for frame in islice(endless(self.frames), FRAMES):
+                    violations = pipeline.process(frame)
+                    if desk is not None:
+                        desk.judged("camera", frame, pipeline.verdicts(), violations)
+                seconds = time.perf_counter() - start
+            return Turn(kind, 1000 * seconds / FRAMES, sum(seen))
 
 
 def endless(frames: list[Frame]) -> Iterator[Frame]:
@@ -101,11 +109,11 @@ def endless(frames: list[Frame]) -> Iterator[Frame]:
         yield Frame(frame.image, frame.timestamp + number // len(frames) * length, number)
 
 
-@contextmanager
-def nobody() -> Iterator[list[int]]:
-    """Nobody looks, and nobody did lately."""
-    time.sleep(LOOKS + LONGEST_WAIT)
-    yield []
+def scaled(frame: Frame, width: int) -> Frame:
+    """The same, so many pixels wide."""
+    size = width, round(frame.height * width / frame.width)
+    image: Image = cv2.resize(frame.image, size)  # type: ignore[assignment] # always uint8
+    return Frame(image, frame.timestamp, frame.index)
 
 
 @contextmanager
@@ -155,6 +163,7 @@ def main() -> None:
     """Print a table; exit code 1 when something asked for is not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often all are timed")
+    parser.add_argument("--width", type=int, default=640, help="of the frames, in pixels")
     parser.add_argument("--json", type=Path, help="write the turns there")
     parser.add_argument("--look", type=int, metavar="PORT", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -165,14 +174,19 @@ def main() -> None:
     turns: list[Turn] = []
     kinds = ("no page", "nobody looks", "looked at")
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
-        bench.server.start()
+        bench = Bench(Path(folder), options.width)
         for _ in track(range(options.rounds), "rounds", console=Console(stderr=True), transient=True):
             turns += [bench.turn(kind) for kind in kinds]
-        bench.server.stop()
     costs = {kind: [turn.milliseconds for turn in turns if turn.kind == kind] for kind in kinds}
     shown = statistics.median(turn.shown / (turn.milliseconds * FRAMES / 1000) for turn in turns if turn.shown)
-    table = Table("", "ms a frame", "times no page", "worst", "asked for", title=f"{FRAMES} frames of 640 x 480 a turn")
+    table = Table(
+        "",
+        "ms a frame",
+        "times no page",
+        "worst",
+        "asked for",
+        title=f"{FRAMES} frames of {options.width} pixels a turn",
+    )
     is_cheap = True
     for kind, most in zip(kinds, (None, MOST_ALONE, MOST_LOOKED_AT), strict=True):
         ratios = [cost / alone for cost, alone in zip(costs[kind], costs["no page"], strict=True)]
