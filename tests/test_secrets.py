@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Mosquitto
+from tests.conftest import Mosquitto, free_port
 from tests.faults.scripted_broker import Manner, ScriptedBroker
 from tests.motion_jpeg import MotionJpeg, motion_jpeg_server
 from tests.subscriber import Subscriber, wait_until
@@ -23,6 +23,7 @@ SECRETS = {
     "environment": "Enenvpass55aa",
     "credential": "Crsystemd88ef",
     "server": "Svserver33cd",
+    "page": "Pgpage77be",
 }
 
 
@@ -93,6 +94,9 @@ def test_a_daemon_that_everything_refuses_tells_no_password(
         options = settings(
             tmp_path, servers, [camera, rtsp, "/dev/video77"], mqtt__username="pi", mqtt__password_file=str(password)
         )
+        page = {"http.enabled": "true", "http.port": f"{free_port()}", "http.password_file": f"{tmp_path}/page"}
+        (tmp_path / "page").write_text(SECRETS["page"])
+        options += [part for name, value in page.items() for part in ("--set", f"{name}={value}")]
         said = said_by(["facemask_edge", "run", "--verbose", *options], seconds=12)
     assert "trying again" in said
     assert "camera-0" in said
@@ -106,13 +110,19 @@ def test_a_daemon_that_everything_refuses_tells_no_password(
 @pytest.mark.parametrize("kind", ["environment", "credential"])
 def test_a_password_from_elsewhere_is_not_told(kind: str, tmp_path: Path) -> None:
     (tmp_path / "mqtt_username").write_text("pi")
-    (tmp_path / "mqtt_password").write_text(SECRETS["credential"])
+    for name in ("mqtt_password", "http_password"):
+        (tmp_path / name).write_text(SECRETS["credential"])
     environment = {
-        "environment": {"FACEMASK_MQTT_USERNAME": "pi", "FACEMASK_MQTT_PASSWORD": SECRETS["environment"]},
+        "environment": {
+            "FACEMASK_MQTT_USERNAME": "pi",
+            "FACEMASK_MQTT_PASSWORD": SECRETS["environment"],
+            "FACEMASK_HTTP_PASSWORD": SECRETS["environment"],
+        },
         "credential": {"CREDENTIALS_DIRECTORY": str(tmp_path)},
     }[kind]
     with closing(ScriptedBroker(Manner.REFUSES)) as broker:
-        options = settings(tmp_path, [broker.url], ["/dev/video77"])
+        http = {"http__enabled": "true", "http__port": f"{free_port()}"}
+        options = settings(tmp_path, [broker.url], ["/dev/video77"], **http)
         said = said_by(["facemask_edge", "run", "--verbose", *options], environment=environment, seconds=6)
     assert "refused the connection" in said
     assert_none_of(said)
