@@ -35,8 +35,10 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def daemon(broker: Mosquitto, folder: Path, source: str, *settings: str) -> Iterator[str]:
-    """A daemon that watches one camera; the address of its page."""
+def daemon(
+    broker: Mosquitto, folder: Path, source: str, *settings: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A daemon that watches one camera; the address of its page, and the daemon."""
     password = folder / "http_password"
     password.write_text(f"{PASSWORD}\n")
     port = free_port()
@@ -46,7 +48,7 @@ def daemon(broker: Mosquitto, folder: Path, source: str, *settings: str) -> Iter
     command = [*facemask_edge_run(broker, folder), *(word for setting in told for word in ("--set", setting))]
     with subprocess.Popen(command) as process:
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield f"http://127.0.0.1:{port}", process
         finally:
             process.terminate()
             process.wait(30)

@@ -1,6 +1,7 @@
 """The page in a real browser: what somebody does there, and what comes of it."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     subscriber = Subscriber(broker.port)
     with motion_jpeg_server() as (url, camera):
         camera.stream = staticmethod(people_walk_by)
-        with daemon(broker, folder, url, "snapshots.enabled=true") as address:
+        with daemon(broker, folder, url, "snapshots.enabled=true") as (address, _):
             assert wait_until(lambda: bool(subscriber.payloads("facemask/pi/door/people")), 30)
             yield Site(address, subscriber, camera)
     subscriber.close()
@@ -284,7 +285,7 @@ def test_a_finger_draws_on_a_phone(chromium: Browser, site: Site, tmp_path: Path
 
 
 def test_a_wrong_password_is_locked_out(context: BrowserContext, mosquitto: Mosquitto, tmp_path: Path) -> None:
-    with motion_jpeg_server() as (url, _), daemon(mosquitto, tmp_path, url) as address:
+    with motion_jpeg_server() as (url, _), daemon(mosquitto, tmp_path, url) as (address, _process):
         page = context.new_page()
         assert wait_until(lambda: is_there(page, address), 20)
         for _ in range(5):
@@ -294,6 +295,24 @@ def test_a_wrong_password_is_locked_out(context: BrowserContext, mosquitto: Mosq
         log_in(page, address)
         expect(page.locator("#trouble")).to_have_text("Too many wrong passwords. Try again in 5 min.")
         expect(page).to_have_url(f"{address}/login")
+
+
+def test_a_device_that_does_not_answer_looks_so(context: BrowserContext, mosquitto: Mosquitto, tmp_path: Path) -> None:
+    with motion_jpeg_server() as (url, _), daemon(mosquitto, tmp_path, url) as (address, process):
+        page = context.new_page()
+        assert wait_until(lambda: is_there(page, address), 20)
+        log_in(page, address)
+        expect(page.locator("#standing")).to_have_text("all is well")
+        expect(page.locator("#picture")).to_be_visible()
+        process.send_signal(signal.SIGSTOP)
+        try:
+            expect(page.locator("#standing")).to_have_text("no answer", timeout=20_000)
+            expect(page.locator("#trouble")).to_have_text("The device does not answer; what is shown is old.")
+            expect(page.locator("#picture")).to_be_hidden(timeout=20_000)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        expect(page.locator("#standing")).to_have_text("all is well", timeout=20_000)
+        expect(page.locator("#picture")).to_be_visible(timeout=20_000)
 
 
 def is_there(page: Page, address: str) -> bool:
