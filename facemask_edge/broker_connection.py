@@ -145,10 +145,8 @@ class BrokerConnection:
 
     def publish_event(self, topic: str, payload: bytes) -> int:
         """Send an event at QoS 1; the number by which it is acknowledged."""
-        properties = None
-        if self._is_version_5:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.ContentType = "application/json"
+        properties = self._content("application/json")
+        if properties is not None:
             properties.PayloadFormatIndicator = 1
         return self._client.publish(topic, payload, qos=1, properties=properties).mid
 
@@ -158,12 +156,18 @@ class BrokerConnection:
 
     def publish_once(self, topic: str, payload: str | bytes, about: Mapping[str, str]) -> int:
         """Send what is of use now; ``about`` says more of it, by name. The number by which it is acknowledged."""
-        properties = None
-        if self._is_version_5:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.ContentType = "application/json" if isinstance(payload, str) else "image/jpeg"
+        properties = self._content("application/json" if isinstance(payload, str) else "image/jpeg")
+        if properties is not None:
             properties.UserProperty = list(about.items())
         return self._client.publish(topic, payload, qos=1, properties=properties).mid
+
+    def _content(self, kind: str) -> Properties | None:
+        """What is said of a message, by its media type; None where the broker's version knows no such thing."""
+        if not self._is_version_5:
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ContentType = kind
+        return properties
 
     def listen(self, topic: str) -> int | None:
         """Listen to what is sent there from now on; the number by which it is acknowledged, None when all is over.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from facemask_edge.config import Config
+from facemask_edge.log_throttle import LogThrottle
 from facemask_edge.snapshot import Shot, snapshot
 from facemask_edge.snapshot_folder import SnapshotFolder
 from facemask_edge.values import Box, Image
@@ -23,8 +24,6 @@ CLEAN_INTERVAL = 60.0
 """Seconds between two looks at what is too old."""
 NICENESS = 10
 """Of the thread, as in nice(1)."""
-LOG_INTERVAL = 60.0
-"""Seconds between two lines that say the same."""
 logger = logging.getLogger(__name__)
 
 
@@ -47,7 +46,7 @@ class Snapshots:
         self._waiting: queue.Queue[Shot | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
         self._next_clean = 0.0
-        self._logged, self._next_log = "", 0.0
+        self._throttle = LogThrottle()
 
     def start(self) -> None:
         """Begin, and delete what became too old while nobody did."""
@@ -118,7 +117,5 @@ class Snapshots:
             self._warn(f"snapshots: {error.filename}: {error.strerror}; it stays longer than it should")
 
     def _warn(self, says: str) -> None:
-        now = time.monotonic()
-        if says != self._logged or now >= self._next_log:
+        if self._throttle.is_due(says):
             logger.warning("%s", says)
-            self._logged, self._next_log = says, now + LOG_INTERVAL

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, WAIT_FOR_FRAME, CameraLostError, Capture, Picture
 from facemask_edge.cameras.picture_watch import SUSPECT, PictureWatch
 from facemask_edge.cameras.status import CameraState, CameraStatus
+from facemask_edge.log_throttle import LogThrottle
 from facemask_edge.values import Frame
 
 MOST_AGE = 2.0
@@ -22,8 +23,6 @@ MOST_AGE = 2.0
 CLOSE_TIMEOUT = 0.5
 """Seconds to wait for a camera that is closed: what hangs in a driver ends with the process."""
 SHORTEST_BACKOFF, LONGEST_BACKOFF = 1.0, 10.0
-LOG_INTERVAL = 60.0
-"""Seconds between two lines that say the same."""
 SIZE_LOG_INTERVAL = 1.0
 """Seconds between two lines that say that a camera is well: it may come and go with each picture."""
 DRIVER_HANGS = 30.0
@@ -68,7 +67,7 @@ class LiveCamera:
         self._last_frame = 0.0
         self._watch = PictureWatch()
         """Outlives what is opened: a camera that is still black when it was opened again was never well."""
-        self._logged, self._next_log, self._next_size_log = "", 0.0, 0.0
+        self._throttle, self._next_size_log = LogThrottle(), 0.0
         self._called = time.monotonic()
         """When the newest call of the driver began, or the newest pause ends."""
         self._thread = threading.Thread(target=self._capture, name=f"camera {name}", daemon=True)
@@ -155,11 +154,8 @@ class LiveCamera:
         self._state = CameraState.OPENING
 
     def _log(self, pause: float) -> None:
-        now = time.monotonic()
-        if self._closing.is_set() or (self._reason == self._logged and now < self._next_log):
-            return
-        logger.warning("camera %s: %s; trying again in %.0f s", self._name, self._reason, pause)
-        self._logged, self._next_log = self._reason, now + LOG_INTERVAL
+        if not self._closing.is_set() and self._throttle.is_due(self._reason):
+            logger.warning("camera %s: %s; trying again in %.0f s", self._name, self._reason, pause)
 
     def _pause(self, seconds: float) -> None:
         self._called = time.monotonic() + seconds
@@ -192,7 +188,7 @@ class LiveCamera:
         if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:
             self._next_size_log = frame.timestamp + SIZE_LOG_INTERVAL
             logger.info("camera %s: %d x %d", self._name, *size)
-            self._logged = ""
+            self._throttle.forget()
         self._frames += 1
         self._last_frame = frame.timestamp
         self._state, self._reason, self._size = CameraState.OK, "", size
