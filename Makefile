@@ -123,9 +123,10 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python -m tests.make_model_figures
 	$(BIN)/python -m tests.make_evaluation_figures
 
-# Takes the pictures of the page that the documents show, as its tests do; needs the Debian packages chromium and mosquitto.
+# Takes the pictures of the page and of the Home Assistant card that the documents show, as their tests do; needs the Debian
+# packages chromium and mosquitto, and for the card what test-homeassistant needs.
 page-pictures: $(VENV)/test.stamp
-	FACEMASK_PAGE_PICTURES=docs $(BIN)/python -m pytest tests/page/test_browser.py
+	FACEMASK_PAGE_PICTURES=docs FACEMASK_TESTS=full $(BIN)/python -m pytest tests/page/test_browser.py tests/homeassistant/test_card.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
