@@ -88,8 +88,9 @@ test-v4l2: $(VENV)/test.stamp
 test-picamera: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/picamera $(PYTEST_OPTIONS)
 
-# The real Home Assistant, from PyPI in a Debian Trixie, with its MQTT integration on a Mosquitto; six minutes. Needs root,
-# mmdebstrap and Mosquitto, an x86-64 and 700 MB for as long as it runs.
+# The real Home Assistant, from PyPI in a Debian Trixie, with its MQTT integration on a Mosquitto and its front end, in which
+# Chromium opens the card of docs/homeassistant.md; four minutes. Needs root, mmdebstrap, Mosquitto and Chromium, an x86-64
+# and 1.2 GB for as long as it runs.
 test-homeassistant: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/homeassistant $(PYTEST_OPTIONS)
 
