@@ -13,7 +13,7 @@ import pytest
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config
 from facemask_edge.homeassistant import LONGEST_DELAY, discovery_topic
-from tests.conftest import Mosquitto
+from tests.conftest import Mosquitto, free_port
 from tests.homeassistant.conftest import MARKS, retire
 from tests.homeassistant.home_assistant import HomeAssistant
 from tests.motion_jpeg import MotionJpeg, encoded, part
@@ -103,6 +103,14 @@ def test_it_appears_with_all_that_it_has_and_is_gone_when_it_is_retired(
     assert wait_until(lambda: home.entities() == set())
     assert home.device("pi", "model") is None
     assert home.complaints() == []
+
+
+def test_a_camera_that_never_sent_a_frame_has_no_latency(
+    home: HomeAssistant, broker: Mosquitto, tmp_path: Path
+) -> None:
+    with daemon(broker, tmp_path, f"http://127.0.0.1:{free_port()}/stream.mjpg", *HEALTH):
+        wait_for_all(home, {STATE: "lost", "sensor.pi_door_latency": "unknown"})
+        assert home.complaints() == []
 
 
 def test_a_violation_arrives(home: HomeAssistant, broker: Mosquitto, somebody: Stream, tmp_path: Path) -> None:
