@@ -89,8 +89,9 @@ test-v4l2: $(VENV)/test.stamp
 test-picamera: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/picamera $(PYTEST_OPTIONS)
 
-# The real Home Assistant, from PyPI in a Debian Trixie, with its MQTT integration on a Mosquitto; six minutes. Needs root,
-# mmdebstrap and Mosquitto, an x86-64 and 700 MB for as long as it runs.
+# The real Home Assistant, from PyPI in a Debian Trixie, with its MQTT integration on a Mosquitto and its front end, in which
+# Chromium opens the card of docs/homeassistant.md; four minutes. Needs root, mmdebstrap, Mosquitto and Chromium, an x86-64
+# and 1.2 GB for as long as it runs.
 test-homeassistant: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -s tests/homeassistant $(PYTEST_OPTIONS)
 
@@ -124,9 +125,10 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python -m tests.make_model_figures
 	$(BIN)/python -m tests.make_evaluation_figures
 
-# Takes the pictures of the page that the documents show, as its tests do; needs the Debian packages chromium and mosquitto.
+# Takes the pictures of the page and of the Home Assistant card that the documents show, as their tests do; needs the Debian
+# packages chromium and mosquitto, and for the card what test-homeassistant needs.
 page-pictures: $(VENV)/test.stamp
-	FACEMASK_PAGE_PICTURES=docs $(BIN)/python -m pytest tests/page/test_browser.py
+	FACEMASK_PAGE_PICTURES=docs FACEMASK_TESTS=full $(BIN)/python -m pytest tests/page/test_browser.py tests/homeassistant/test_card.py
 
 # The documents as a site, into the folder site; a link that leads nowhere ends it.
 site: $(VENV)/docs.stamp

@@ -161,7 +161,7 @@ class HomeAssistant:
         yield (
             "latency",
             self._diagnostic(
-                f"({in_health}.latency_ms or {{}}).p95",
+                f"({in_health}.latency_ms or {{}}).get('p95')",
                 name="latency",
                 device_class="duration",
                 state_class="measurement",

@@ -56,7 +56,7 @@ def test_the_version_stands_in_the_changelog_and_the_package() -> None:
 
 def test_every_link_between_documents_leads_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), CARD, *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        for target in re.findall(r'(?:\]\(|src=")([^)"#:]+)[)"]', page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 

@@ -1,4 +1,4 @@
-"""A Debian Trixie with Home Assistant Core from PyPI: with what it needs to start and for MQTT, and no web pages."""
+"""A Debian Trixie with Home Assistant Core from PyPI: with what it needs to start and for MQTT, and its front end."""
 
 import subprocess
 import sys
@@ -13,8 +13,8 @@ SUITE, PYTHON = "trixie", "3.13.5"
 """Home Assistant asks for a patch of Python's, too."""
 OTHERWISE = {"lru-dict": "lru-dict>=1.4,<2", "uv": None}
 """Of what it needs: one that has wheels in a later version only, and what it installs others with, which it may not."""
-INTEGRATIONS = "paho-mqtt", "numpy", "av", "PyTurboJPEG"
-"""What its integrations MQTT and camera need, in the versions that it pins."""
+INTEGRATIONS = "paho-mqtt", "numpy", "av", "PyTurboJPEG", "home-assistant-frontend"
+"""What its integrations MQTT, camera and frontend need, in the versions that it pins."""
 SOURCE_ONLY = "PyRIC==0.1.6.3", "PyTurboJPEG==1.8.0"
 """Pure Python, needed by what it needs for Bluetooth and for cameras."""
 

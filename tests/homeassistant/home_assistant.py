@@ -18,12 +18,24 @@ from tests.subscriber import wait_until
 
 CONFIG = "/config"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": CONFIG, "LANG": "C.UTF-8", "PYTHONPATH": debian.LIBRARY}
-# Without a development_repo it wants the wheel of its web pages, which nobody opens here.
 CONFIGURATION = """\
-http: {{server_host: 127.0.0.1, server_port: {port}}}
-frontend: {{development_repo: {folder}}}
-logger: {{default: warning}}
+http:
+  server_host: 127.0.0.1
+  server_port: {port}
+frontend:
+history:
+logbook:
+lovelace:
+  dashboards:
+    the-cameras:
+      mode: yaml
+      title: Cameras
+      filename: dashboard.yaml
+logger:
+  default: warning
 """
+# The steps of its welcome that would fetch the weather and radio stations from elsewhere.
+WELCOMED = {"version": 4, "key": "onboarding", "data": {"done": ["core_config", "analytics", "integration"]}}
 PERSON = {"name": "Tester", "username": "tester", "password": "nobody else", "language": "en"}
 FLOWS = "/api/config/config_entries/flow"
 COMPLAINT = re.compile(r"(WARNING|ERROR|CRITICAL) \(.*\) \[(?!homeassistant\.bootstrap\]|aiohttp_fast_zlib\])")
@@ -51,7 +63,9 @@ class HomeAssistant:
         self._broker = broker
         self._token = ""
         self._process: subprocess.Popen[bytes] | None = None
-        (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=port, folder=CONFIG))
+        (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=port))
+        (folder / ".storage").mkdir()
+        (folder / ".storage" / "onboarding").write_text(json.dumps(WELCOMED))
 
     def start(self) -> None:
         """Start it; it answers when this returns, and connects to the broker by itself."""
@@ -116,6 +130,12 @@ class HomeAssistant:
             return self._answer(f"/api/camera_proxy/{entity}")
         except HTTPError:
             return None
+
+    def dashboard(self, card: Mapping[str, object]) -> str:
+        """Make a dashboard with one card, as it is written in YAML; its address."""
+        views = [{"title": "Cameras", "cards": [card]}]
+        (self._folder / "dashboard.yaml").write_text(json.dumps({"views": views}))
+        return f"{self._url}/the-cameras/0"
 
     def entities(self) -> set[str]:
         """The ids of all that its registry knows from MQTT."""

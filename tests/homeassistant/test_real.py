@@ -3,7 +3,6 @@
 import itertools
 import json
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,21 +13,16 @@ import pytest
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config
 from facemask_edge.homeassistant import LONGEST_DELAY, discovery_topic
-from tests.conftest import MOSQUITTO, NO_MOSQUITTO, Mosquitto
-from tests.homeassistant.debian import make_root, why_not
-from tests.homeassistant.home_assistant import HomeAssistant, running
+from tests.conftest import Mosquitto, free_port
+from tests.homeassistant.conftest import MARKS, retire
+from tests.homeassistant.home_assistant import HomeAssistant
 from tests.motion_jpeg import MotionJpeg, encoded, part
 from tests.subscriber import Subscriber, wait_until
-from tests.test_daemon import RECORDINGS, facemask_edge_run
+from tests.test_daemon import RECORDINGS
 from tests.test_remote_control import Stream, refused
 from tests.test_remote_control import running as daemon
 
-REASON = why_not() or (None if MOSQUITTO else NO_MOSQUITTO)
-pytestmark = [
-    pytest.mark.full,
-    pytest.mark.skipif(REASON is not None, reason=f"{REASON}; on Debian as root: make test-homeassistant"),
-    pytest.mark.timeout(1800),
-]
+pytestmark = MARKS
 
 OF_A_CAMERA = {
     "event.pi_{}_violation",
@@ -52,8 +46,8 @@ OF_THE_DEVICE = {
 }
 OF_SNAPSHOTS = {"camera.pi_door_snapshot", "switch.pi_snapshots", "button.pi_take_snapshot"}
 EVENT, NOW, STATE = "event.pi_door_violation", "binary_sensor.pi_door_violation_now", "sensor.pi_door_state"
-WATCHING, THRESHOLD = "switch.pi_watching", "number.pi_threshold"
-ONLINE = {WATCHING: "on", THRESHOLD: "0.5", STATE: "ok", "binary_sensor.pi_warning": "off"}
+WATCHING, THRESHOLD, SMALLEST = "switch.pi_watching", "number.pi_threshold", "number.pi_smallest_face"
+ONLINE = {WATCHING: "on", THRESHOLD: "0.5", SMALLEST: "32", STATE: "ok", "binary_sensor.pi_warning": "off"}
 HEALTH = ("--set", "health.interval=1")
 TOPIC = discovery_topic(Config(), "pi")
 
@@ -61,33 +55,6 @@ TOPIC = discovery_topic(Config(), "pi")
 def entities(*cameras: str) -> set[str]:
     """The ids that a device with these cameras has."""
     return OF_THE_DEVICE | {entity.format(camera) for camera in cameras for entity in OF_A_CAMERA}
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HomeAssistant, Mosquitto]]:
-    """A running Home Assistant and its broker."""
-    root = make_root(tmp_path_factory.mktemp("debian"))
-    broker = Mosquitto(tmp_path_factory.mktemp("mosquitto")).start()
-    try:
-        with running(root, tmp_path_factory.mktemp("home"), broker.port) as home:
-            yield home, broker
-    finally:
-        broker.stop()
-
-
-@pytest.fixture
-def home(house: tuple[HomeAssistant, Mosquitto], tmp_path: Path) -> Iterator[HomeAssistant]:
-    """Home Assistant, which forgets the device in the end."""
-    yield house[0]
-    # It wonders about one that it does not know.
-    if house[0].entities():
-        retire(house[1], tmp_path)
-    assert wait_until(lambda: house[0].entities() == set())
-
-
-@pytest.fixture
-def broker(house: tuple[HomeAssistant, Mosquitto]) -> Mosquitto:
-    return house[1]
 
 
 @pytest.fixture
@@ -104,11 +71,6 @@ def somebody(stream: Stream) -> tuple[str, type[MotionJpeg]]:
 
     stream[1].stream = staticmethod(comes_and_goes)
     return stream
-
-
-def retire(broker: Mosquitto, folder: Path) -> None:
-    command = facemask_edge_run(broker, folder)
-    subprocess.run([*command[:3], "retire", *command[4:]], check=True, timeout=60)
 
 
 def is_above(least: float, state: str | None) -> bool:
@@ -141,6 +103,14 @@ def test_it_appears_with_all_that_it_has_and_is_gone_when_it_is_retired(
     assert wait_until(lambda: home.entities() == set())
     assert home.device("pi", "model") is None
     assert home.complaints() == []
+
+
+def test_a_camera_that_never_sent_a_frame_has_no_latency(
+    home: HomeAssistant, broker: Mosquitto, tmp_path: Path
+) -> None:
+    with daemon(broker, tmp_path, f"http://127.0.0.1:{free_port()}/stream.mjpg", *HEALTH):
+        wait_for_all(home, {STATE: "lost", "sensor.pi_door_latency": "unknown"})
+        assert home.complaints() == []
 
 
 def test_a_violation_arrives(home: HomeAssistant, broker: Mosquitto, somebody: Stream, tmp_path: Path) -> None:
@@ -186,7 +156,8 @@ def test_what_is_switched_there_takes_effect(
         wait_for_all(home, ONLINE)
         home.call("switch.turn_off", WATCHING)
         home.call("number.set_value", THRESHOLD, value=0.75)
-        wait_for_all(home, {WATCHING: "off", THRESHOLD: "0.75", STATE: "off"})
+        home.call("number.set_value", SMALLEST, value=48)
+        wait_for_all(home, {WATCHING: "off", THRESHOLD: "0.75", SMALLEST: "48", STATE: "off"})
         home.call("switch.turn_on", WATCHING)
         wait_for_all(home, {WATCHING: "on", STATE: "ok"})
         # It would, were there a service manager.

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from facemask_edge.cameras.recording import Recording
+from facemask_edge import jpeg
+from facemask_edge.cameras.recording import Recording, read_picture
 from tests.conftest import Mosquitto, free_port
 from tests.motion_jpeg import encoded, part
 from tests.test_daemon import RECORDINGS, facemask_edge_run
@@ -20,6 +22,8 @@ from tests.test_daemon import RECORDINGS, facemask_edge_run
 CHROMIUM = shutil.which("chromium")
 NO_CHROMIUM = "the Debian package chromium is not installed; run: sudo apt install chromium"
 PASSWORD = "open sesame"  # noqa: S105 - of this test
+PICTURES = os.environ.get("FACEMASK_PAGE_PICTURES")
+"""Folder for what the documents show; where it is not set, they are made all the same."""
 
 
 @contextmanager
@@ -68,3 +72,11 @@ def log_in(page: Page, address: str, password: str = PASSWORD) -> None:
     page.goto(address)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
+
+
+def keep(screenshot: bytes, name: str, folder: Path) -> None:
+    """As the documents show it; the test's own folder gets it where nobody asks for it."""
+    file = folder / f"{name}.png"
+    file.write_bytes(screenshot)
+    target = Path(PICTURES) if PICTURES else folder
+    (target / f"{name}.jpg").write_bytes(jpeg.encoded(read_picture(file), 80))

@@ -1,6 +1,5 @@
 """The page in a real browser: what somebody does there, and what comes of it."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,16 +11,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Request, expect
 
-from facemask_edge.cameras.recording import read_picture
-from facemask_edge.jpeg import encoded
 from tests.conftest import MOSQUITTO, NO_MOSQUITTO, Mosquitto
 from tests.motion_jpeg import MotionJpeg, motion_jpeg_server
-from tests.page.browser import browser, daemon, log_in, people_walk_by
+from tests.page.browser import browser, daemon, keep, log_in, people_walk_by
 from tests.subscriber import Subscriber, wait_until
 from tests.test_remote_control import people, refused, somebody_stays, state
-
-PICTURES = os.environ.get("FACEMASK_PAGE_PICTURES")
-"""Folder for what the documents show; where it is not set, they are made all the same."""
 
 
 class Site(NamedTuple):
@@ -87,14 +81,6 @@ def page(context: BrowserContext, site: Site) -> Iterator[Page]:
 
 def number(page: Page) -> int:
     return int(page.locator("#picture").get_attribute("data-number") or 0)
-
-
-def keep(page: Page, name: str, folder: Path, *, full_page: bool = True) -> None:
-    """As the documents show it."""
-    file = folder / f"{name}.png"
-    page.screenshot(path=file, full_page=full_page)
-    target = Path(PICTURES) if PICTURES else folder
-    (target / f"{name}.jpg").write_bytes(encoded(read_picture(file), 80))
 
 
 def stage(page: Page) -> tuple[float, float, float, float]:
@@ -172,7 +158,7 @@ def test_the_live_picture_moves_and_says_whom_it_sees(page: Page, site: Site, tm
     page.get_by_role("button", name="Show all hours").click()
     page.evaluate("scrollTo(0, 0)")
     expect(page.locator("#seen")).to_contain_text("1 with a mask, 1 without", timeout=30_000)
-    keep(page, "page", tmp_path)
+    keep(page.screenshot(full_page=True), "page", tmp_path)
 
 
 def test_a_zone_drawn_by_mouse_takes_effect_and_is_kept(page: Page, site: Site, tmp_path: Path) -> None:
@@ -186,7 +172,7 @@ def test_a_zone_drawn_by_mouse_takes_effect_and_is_kept(page: Page, site: Site, 
     for x, y in ((0.7, 0.7), (0.95, 0.7), (0.95, 0.95), (0.7, 0.95), (0.7, 0.7)):
         page.mouse.click(left + x * width, top + y * height)
     expect(page.locator("#areas li")).to_contain_text(["Zone 1 with 4 corners", "Privacy mask 1 with 4 corners"])
-    keep(page, "page-zones", tmp_path)
+    keep(page.screenshot(full_page=True), "page-zones", tmp_path)
     save(page)
     assert wait_until(lambda: sum(people(site.subscriber).values()) == 0, 10)
     time.sleep(1)
@@ -269,7 +255,7 @@ def test_a_finger_draws_on_a_phone(chromium: Browser, site: Site, tmp_path: Path
     log_in(page, site.address)
     expect(page.locator("#picture")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    keep(page, "page-phone", tmp_path, full_page=False)
+    keep(page.screenshot(), "page-phone", tmp_path)
     page.get_by_role("button", name="Draw zones and privacy masks").tap()
     left, top, width, height = stage(page)
     for x, y in ((0.2, 0.2), (0.8, 0.2), (0.5, 0.8), (0.2, 0.2)):
