@@ -77,10 +77,10 @@ class Daemon:
         self._models = Models(config, self._deaths)
         self._classifier = self._models.classifier.model.entry
         outbox = config.outbox
-        self._areas = Areas(config.cameras, outbox.beside(AREAS))
-        self._watches = [Watch(config, self._areas.of(camera.name), self._models) for camera in config.cameras]
         self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
+        self._areas = Areas(config.cameras, outbox.beside(AREAS))
+        self._watches = [Watch(config, self._areas.of(camera.name), self._models) for camera in config.cameras]
         actions = {"restart": self._restart}
         if config.snapshots.enabled:
             actions["take_snapshot"] = self._take_snapshot

@@ -215,6 +215,8 @@ class Journal:
 def forget(file: Path) -> None:
     """Delete the journal of a time when there was a page."""
     try:
-        file.unlink(missing_ok=True)
+        file.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except OSError as error:
         logger.warning("%s: %s; the journal of a time with a page stays", file, error.strerror)

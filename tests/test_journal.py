@@ -10,7 +10,7 @@ import pytest
 
 from facemask_edge import journal as journal_module
 from facemask_edge.clock import utc_now
-from facemask_edge.journal import LARGEST_FILE, Entry, Journal
+from facemask_edge.journal import LARGEST_FILE, Entry, Journal, forget
 from facemask_edge.values import Box, Track, Violation
 from tests.subscriber import wait_until
 
@@ -246,3 +246,27 @@ def test_it_may_end_without_having_begun(file: Path) -> None:
     journal.began(entry("a"))
     journal.stop()
     assert not file.exists()
+
+
+def test_the_journal_of_a_time_with_a_page_is_deleted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "journal.jsonl"
+    file.write_text("{}\n")
+    for _ in range(2):
+        forget(file)
+        assert not file.exists()
+    forget(tmp_path / "nowhere" / "journal.jsonl")
+    assert caplog.text == ""
+    (file / "folder").mkdir(parents=True)
+    forget(file)
+    assert "the journal of a time with a page stays" in caplog.text
+
+
+def test_the_file_holds_nothing_for_much_longer_than_it_is_known(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facemask_edge.journal.REWRITE_INTERVAL", 0.3)
+    old = (dt.datetime.now(dt.UTC) - dt.timedelta(days=1) + dt.timedelta(seconds=0.5)).isoformat()
+    journal = Journal(file)
+    journal.start()
+    journal.began(Entry(id="old", camera="door", time=old, probability=0.9))
+    assert wait_until(lambda: file.exists() and b"old" in file.read_bytes())
+    assert wait_until(lambda: file.read_bytes() == b"", 5)
+    journal.stop()

@@ -51,8 +51,11 @@ def clock_jumps(folder: Path, rounds: int, seed: int) -> Outcome:
     with closing(Subscriber(broker.port, persistent=True)) as witness:
         running = device(settings(folder, broker.url), environment=os.environ | faked_clock(clock), rate=30, seed=seed)
         for turn in range(rounds):
+            known = len(running.recorded)
             set_clock(clock, OFFSETS[(turn + 1) % len(OFFSETS)])
             time.sleep(chance.uniform(0.3, 1.0))
+            # However busy the machine is: something has to happen at each time.
+            assert wait_until(lambda known=known: len(running.recorded) > known, 30)  # type: ignore[misc] # its default
             if turn % 3 == 2:
                 broker.stop()
                 broker.start()

@@ -435,7 +435,7 @@ class ForgetfulDisk:
         assert process.stdout
         process.stdin.close()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             # Somebody still has a file open. Without this process the kernel refuses all that is asked of the disk.
             process.kill()
