@@ -3,6 +3,7 @@
 The tests of a suite are steps: each goes on where the one before ended.
 """
 
+import http.client
 import json
 import re
 import shlex
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from facemask_edge.edge_tpu import LIBRARY
-from tests.conftest import IS_FULL
+from tests.conftest import IS_FULL, free_port
 from tests.faults.process_faults import DETECTOR, stub_delegate, with_compiled_models
 from tests.subscriber import Subscriber, wait_until
 from tests.system.container import unreachable, why_not
@@ -260,6 +261,64 @@ def test_the_password_comes_as_a_credential(site: Site) -> None:
     assert '"a message came back' in site.machine.run("facemask-edge check --json").stdout
     spoken = site.machine.log(UNIT) + site.machine.run("ps axeww").stdout
     assert PASSWORD not in spoken
+
+
+def test_the_page_works_inside_of_the_hardening(site: Site) -> None:
+    run, port = site.machine.run, free_port()
+    run(f"cp {CONFIG} /root/config.yaml")
+    # As docs/page.md has it.
+    run("install -m 640 -o root -g facemask-edge /dev/null /etc/facemask-edge/http_password")
+    (site.machine.root / "etc/facemask-edge/http_password").write_text(f"{PASSWORD}\n")
+    run(f"sed -i -e '/^http:/,$ s/enabled: false/enabled: true/' -e 's/port: 8020/port: {port}/' {CONFIG}")
+    run(f"systemctl restart {UNIT}")
+    assert site.is_seen()
+    assert [state for state, _, _ in found(site, "page")] == ["ok"]
+    page = Page(port)
+    (camera,) = json.loads(page.asked("GET", "/api/state"))["cameras"]
+    assert page.asked("GET", f"/api/live/{camera}").startswith(b"\xff\xd8")
+    assert json.loads(page.asked("GET", "/api/violations"))[-1]["heat"]
+    everywhere = [[0, 0], [1, 0], [1, 1], [0, 1]]
+    page.asked("PUT", f"/api/areas/{camera}", {"ignore_zones": [everywhere]})
+    page.asked("PUT", "/api/switches/threshold", {"value": "0.6"})
+    run(f"systemctl restart {UNIT}")
+    assert wait_until(site.is_active, 20)
+    # Half a minute: everybody walks by in that time.
+    assert not site.is_seen()
+    assert ("warning", "0.6, as it was set from afar") in [each[:2] for each in found(site, "threshold")]
+    assert "has the zones that were drawn on the page" in [says for _, says, _ in found(site, f"camera {camera}")]
+    files = run(f"stat --format '%a %U' {STATE}/outbox.sqlite3.*.json*").stdout.splitlines()
+    assert set(files) == {"600 facemask-edge"}
+    page = Page(port)
+    page.asked("DELETE", f"/api/areas/{camera}")
+    page.asked("PUT", "/api/switches/threshold", {"value": "default"})
+    run(f"mv /root/config.yaml {CONFIG}; rm /etc/facemask-edge/http_password; systemctl restart {UNIT}")
+    assert site.is_seen()
+
+
+class Page:
+    """Somebody at the page, who knows the password."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._cookie = ""
+        assert wait_until(self._is_let_in, 20)
+
+    def _is_let_in(self) -> bool:
+        try:
+            self.asked("POST", "/login", {"password": PASSWORD})
+        except OSError:
+            return False
+        return True
+
+    def asked(self, method: str, path: str, body: object = None) -> bytes:
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)) as line:
+            kind = {} if body is None else {"Content-Type": "application/json"}
+            content = None if body is None else json.dumps(body)
+            line.request(method, path, content, {"Cookie": self._cookie, **kind})
+            answer = line.getresponse()
+            self._cookie = answer.headers.get("Set-Cookie", self._cookie).partition(";")[0]
+            assert answer.status in {200, 204}, answer.read()
+            return answer.read()
 
 
 def test_the_journal_knows_the_levels(site: Site) -> None:

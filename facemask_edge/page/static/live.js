@@ -38,12 +38,11 @@ export async function showLive(page) {
         known = answer.headers.get("X-Number");
         await show(picture, blob);
         picture.dataset.number = known;
-      } else {
-        // What it gave last may show what is masked by now.
-        picture.hidden = true;
-        known = "0";
-        if (answer.status !== 204) await pause(1000);
+      } else if (answer.status !== 204) {
+        await pause(1000);
       }
+      // Of a camera that gives no more, the last one may show what is masked by now.
+      if (page.state.cameras[camera]?.state !== "ok") picture.hidden = true;
     } catch {
       picture.hidden = true;
       known = "0";
