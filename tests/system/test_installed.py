@@ -291,7 +291,7 @@ def test_the_page_works_inside_of_the_hardening(site: Site) -> None:
     page = Page(port)
     page.asked("DELETE", f"/api/areas/{camera}")
     page.asked("PUT", "/api/switches/threshold", {"value": "default"})
-    run(f"mv /root/config.yaml {CONFIG}; rm /etc/facemask-edge/http_password; systemctl restart {UNIT}")
+    run(f"cp /root/config.yaml {CONFIG}; rm /etc/facemask-edge/http_password; systemctl restart {UNIT}")
     assert site.is_seen()
 
 
