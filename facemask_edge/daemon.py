@@ -12,7 +12,6 @@ from typing import Any
 from facemask_edge import journal
 from facemask_edge.areas import AREAS, Areas
 from facemask_edge.cameras.status import CameraStatus
-from facemask_edge.clock import utc_now
 from facemask_edge.config import Config
 from facemask_edge.credentials import page_password
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
@@ -29,6 +28,7 @@ from facemask_edge.remote_control import RemoteControl
 from facemask_edge.restarts import Restarts
 from facemask_edge.service_manager import ServiceManager
 from facemask_edge.snapshot import Shot
+from facemask_edge.snapshot_occasions import SnapshotOccasions
 from facemask_edge.snapshots import SEND, Snapshots
 from facemask_edge.states import Once
 from facemask_edge.store import Store
@@ -42,10 +42,6 @@ SNAPSHOTS_TIMEOUT = 1.0
 """Seconds that the newest snapshots may take when it stops."""
 IDLE = 0.005
 """Seconds between two looks at several cameras none of which has a new frame."""
-SEES = 2.0
-"""Seconds since its newest frame in which a camera is taken to give pictures."""
-ORDER_INTERVAL = 5.0
-"""Seconds between two snapshots that somebody may order: they are no way to watch people from afar."""
 OPEN_INTERVAL = 10.0
 """Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
@@ -91,6 +87,7 @@ class Daemon:
         if config.privacy.blur_faces and (config.snapshots.enabled or password is not None):
             find = ThoroughDetector(min_score=config.detector.min_score).boxes
         self._snapshots = Snapshots(config, self._send_snapshot, find)
+        self._occasions = SnapshotOccasions(self._snapshots)
         self._health = Health(config.health, restarts=self._restarts.count)
         self._manager = ServiceManager()
         self._pulse = Pulse()
@@ -104,7 +101,7 @@ class Daemon:
             self._http = HttpServer(
                 config.http, self._pulse, lambda: self._health.newest, desk=self._desk, password=password or ""
             )
-        self._next_note = self._next_order = 0.0
+        self._next_note = 0.0
 
     def _new_desk(self, find: Callable[[Image], Iterable[Box]] | None) -> Desk:
         loop = Loop(
@@ -257,7 +254,7 @@ class Daemon:
             # The people of the scene before may have been seen in frames of another size.
             self._report(watch, violation, watch.size or size if violation.reason == "scene_cut" else size)
         if self._remote.switches.snapshots:
-            self._take_snapshots(watch, frame, violations)
+            self._occasions.judged(watch, frame, violations)
         if self._desk:
             self._desk.judged(watch.name, frame, watch.pipeline.verdicts(), violations)
         watch.size = size
@@ -266,20 +263,6 @@ class Daemon:
         latency = watch.last_judged - frame.timestamp if watch.is_live else None
         self._health.judged(watch.name, frame, watch.pipeline, latency=latency)
         self._tell_people(watch)
-
-    def _take_snapshots(self, watch: Watch, frame: Frame, violations: Sequence[Violation]) -> None:
-        """Of each violation that starts with this frame, and of what is to be seen, if somebody has asked."""
-        starts: list[Violation | None] = [each for each in violations if each.event_type == "violation_start"]
-        if time.monotonic() < watch.wanted_until:
-            watch.wanted_until = 0.0
-            starts.append(None)
-        if not starts:
-            return
-        faces = tuple(verdict.track.box for verdict in watch.pipeline.verdicts())
-        for violation in starts:
-            # A copy: a camera has its frame's memory back soon.
-            shot = Shot(watch.name, frame.image.copy(), faces, violation, utc_now())
-            self._snapshots.take(shot, wait=not watch.is_live)
 
     def _send_snapshot(self, shot: Shot, jpeg: bytes) -> None:
         about = {"time": shot.time} | ({"id": shot.violation.id} if shot.violation else {})
@@ -331,17 +314,9 @@ class Daemon:
         self.stop()
 
     def _take_snapshot(self) -> None:
-        now = time.monotonic()
-        seeing = [watch for watch in self._watches if watch.size and now - watch.last_judged < SEES]
         if not self._remote.switches.snapshots:
             raise RefusedError("snapshots are switched off")
-        if now < self._next_order:
-            raise RefusedError(f"one was taken moments ago; wait {ORDER_INTERVAL:.0f} s")
-        if not seeing:
-            raise RefusedError("no camera gives pictures now")
-        self._next_order = now + ORDER_INTERVAL
-        for watch in seeing:
-            watch.wanted_until = now + SEES
+        self._occasions.order(self._watches)
 
     def _note_what_is_open(self) -> None:
         """Should the power be cut, the next start ends these violations at the time known here."""

@@ -2,17 +2,16 @@
 
 import dataclasses
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
 
 from facemask_edge import overlay
 from facemask_edge.jpeg import encoded
+from facemask_edge.niceness import give_way
 from facemask_edge.privacy import pixelate
 from facemask_edge.values import Box, Frame, Image, Verdict
 
@@ -24,8 +23,6 @@ LOOKS = 4.0
 """Seconds since somebody asked for the newest picture in which another one is made."""
 QUALITY = 75
 """Of the JPEG."""
-NICENESS = 10
-"""Of the thread, as in nice(1)."""
 LONGEST_STOP = 0.5
 """Seconds that the thread may take to end."""
 logger = logging.getLogger(__name__)
@@ -124,8 +121,7 @@ class LiveView:
         return shown if shown.number != known else None
 
     def _run(self) -> None:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        give_way()
         while True:
             with self._changed:
                 self._forget()

@@ -1,7 +1,6 @@
 """Takes snapshots beside the frame loop: in a thread of their own, which gives way to it."""
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -10,6 +9,7 @@ from contextlib import suppress
 
 from facemask_edge.config import Config
 from facemask_edge.log_throttle import LogThrottle
+from facemask_edge.niceness import give_way
 from facemask_edge.snapshot import Shot, snapshot
 from facemask_edge.snapshot_folder import SnapshotFolder
 from facemask_edge.values import Box, Image
@@ -22,8 +22,6 @@ LONGEST_WAIT = 10.0
 """Seconds that a recording waits for the thread; after that something hangs."""
 CLEAN_INTERVAL = 60.0
 """Seconds between two looks at what is too old."""
-NICENESS = 10
-"""Of the thread, as in nice(1)."""
 logger = logging.getLogger(__name__)
 
 
@@ -76,8 +74,7 @@ class Snapshots:
             logger.warning("snapshots: %d were not made in time, and are left out", left)
 
     def _run(self) -> None:
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        give_way()
         while self._turn():
             pass
 
