@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TextIO
 
 LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """syslog's levels, as sd-daemon(3) wants them before each line."""
@@ -84,7 +85,7 @@ def set_up_logging(*, is_verbose: bool, environment: Mapping[str, str] = os.envi
         is_verbose: Log what only a developer wants to know, too.
         environment: Says in ``JOURNAL_STREAM`` whether stderr is the journal.
     """
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(_own_stderr())
     if _is_journal(environment):
         # The journal has the time and the level already.
         handler.setFormatter(JournalFormatter("%(message)s"))
@@ -94,6 +95,15 @@ def set_up_logging(*, is_verbose: bool, environment: Mapping[str, str] = os.envi
         handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.INFO, handlers=[handler], force=True)
+
+
+def _own_stderr() -> TextIO:
+    """Another descriptor of stderr: where that of a library is hidden, a line that is logged just then is not lost."""
+    try:
+        number = os.dup(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return sys.stderr
+    return os.fdopen(number, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
 
 
 def last_words(text: str, environment: Mapping[str, str] = os.environ) -> str:

@@ -126,3 +126,16 @@ def test_verbose_logs_details_too() -> None:
     assert logging.getLogger().isEnabledFor(logging.DEBUG)
     set_up_logging(is_verbose=False, environment={})
     assert not logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+HIDDEN = (
+    "import logging; from facemask_edge.logs import set_up_logging\n"
+    "from facemask_edge.native import native_stderr_hidden\n"
+    "set_up_logging(is_verbose=False, environment={})\n"
+    "with native_stderr_hidden(): logging.info('by another thread, just then')\n"
+)
+
+
+def test_a_line_is_not_lost_while_libraries_are_hidden() -> None:
+    done = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, check=True)
+    assert done.stderr == "INFO by another thread, just then\n"
