@@ -14,7 +14,7 @@ from facemask_edge import __version__
 from facemask_edge.check.accelerator import check_accelerator
 from facemask_edge.check.broker import check_brokers
 from facemask_edge.check.cameras import check_cameras
-from facemask_edge.check.finding import Finding, State, ok, problem, warning
+from facemask_edge.check.finding import Finding, State, ok, problem, secret_or_configuration, warning
 from facemask_edge.check.machine import check_clock, check_outbox, check_secrets, check_temperature
 from facemask_edge.check.models import check_models
 from facemask_edge.check.page import check_page
@@ -73,7 +73,7 @@ def _examined(file: Path | None, overrides: Sequence[str]) -> list[Finding]:
         findings += brokers
         health = newest(kept)
     except ConfigError as error:
-        findings.append(_secret_or_configuration(error))
+        findings.append(secret_or_configuration(error))
     told = health if is_used and health is not None and is_current(health, config.health.interval) else None
     if is_used and told is None:
         findings.append(_unheard(brokers))
@@ -96,13 +96,6 @@ def _unheard(brokers: Sequence[Finding]) -> Finding:
     # It may have been started with the password of yesterday.
     advice = "sudo systemctl restart facemask-edge, and see its log: journalctl -u facemask-edge"
     return problem("daemon", f"it is not connected to {answering}, which lets the doctor in", advice)
-
-
-def _secret_or_configuration(error: ConfigError) -> Finding:
-    if isinstance(error.__cause__, PermissionError):
-        # systemd hands it to the daemon all the same.
-        return warning("permissions", str(error), "chown root:facemask-edge and chmod 640: this wants to try it")
-    return problem("configuration", str(error), "correct it")
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from facemask_edge.errors import ConfigError
 from facemask_edge.redaction import printable
 
 
@@ -41,3 +42,11 @@ def warning(subject: str, says: str, advice: str) -> Finding:
 def problem(subject: str, says: str, advice: str) -> Finding:
     """It cannot stay so."""
     return Finding(subject, State.PROBLEM, printable(says), printable(advice))
+
+
+def secret_or_configuration(error: ConfigError) -> Finding:
+    """A secret that only the daemon may read, or else a mistake in the configuration."""
+    if isinstance(error.__cause__, PermissionError):
+        # systemd hands it to the daemon all the same.
+        return warning("permissions", str(error), "chown root:facemask-edge and chmod 640: this wants to try it")
+    return problem("configuration", str(error), "correct it")

@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Iterator
 
-from facemask_edge.check.finding import Finding, ok, problem, warning
+from facemask_edge.check.finding import Finding, ok, secret_or_configuration, warning
 from facemask_edge.config import Config, HttpConfig
 from facemask_edge.credentials import page_password
 from facemask_edge.errors import ConfigError
@@ -19,11 +19,7 @@ def check_page(config: Config) -> Iterator[Finding]:
         is_encrypted = check_certificate(http)
         password = page_password(http)
     except ConfigError as error:
-        if isinstance(error.__cause__, PermissionError):
-            # systemd hands the password to the daemon all the same.
-            yield warning("permissions", str(error), "chown root:facemask-edge and chmod 640: this wants to try it")
-        else:
-            yield problem("configuration", str(error), "correct it")
+        yield secret_or_configuration(error)
         return
     address = f"{'https' if is_encrypted else 'http'}://{_host(http)}:{http.port}"
     if password is None:

@@ -84,7 +84,7 @@ drawing.addEventListener("pointercancel", (event) => {
   show();
 });
 
-drawing.addEventListener("pointerup", () => {
+drawing.addEventListener("pointerup", (event) => {
   if (press?.id !== event.pointerId) return;
   const { from, to, area, corner } = press;
   press = null;
