@@ -92,7 +92,8 @@ class HomeAssistant:
     def _components(self, config: Config, actions: Iterable[str]) -> Iterator[tuple[str, Component]]:
         for camera in config.cameras:
             for key, component in self._of_camera(camera.name, with_pictures=config.snapshots.enabled):
-                yield f"{escaped(camera.name)}_{key}", {**component, "name": f"{camera.name} {component['name']}"}
+                # No escaped name has two underscores: the snapshot of a camera called take is not the device's button.
+                yield f"{escaped(camera.name)}__{key}", {**component, "name": f"{camera.name} {component['name']}"}
         yield from self._of_device()
         if not config.mqtt.orders:
             return

@@ -15,10 +15,12 @@ from facemask_edge.niceness import give_way
 from facemask_edge.privacy import pixelate
 from facemask_edge.values import Box, Frame, Image, Verdict
 
-LONGEST_SIDE = 640
-"""Pixels of the picture that is shown."""
+LONGEST_SIDE = 512
+"""Pixels of the picture that is shown: what the search for faces looks at without scaling it down, and at once."""
 INTERVAL = 0.2
 """Seconds between two pictures of a camera at the least."""
+SHARE = 0.25
+"""Of a processor, for pictures, at the most: where one takes long, the next one comes later."""
 LOOKS = 4.0
 """Seconds since somebody asked for the newest picture in which another one is made."""
 QUALITY = 75
@@ -57,6 +59,7 @@ class LiveView:
         self._find = find
         self._wanted_until = dict.fromkeys(cameras, 0.0)
         self._next = dict.fromkeys(cameras, 0.0)
+        self._rests_until = 0.0
         self._waiting: dict[str, _Sight] = {}
         """The newest of each camera that the thread has not taken."""
         self._shown: dict[str, Shown] = {}
@@ -80,7 +83,7 @@ class LiveView:
     def wants(self, camera: str) -> bool:
         """Whether somebody looks at this camera, and its next picture is due."""
         now = time.monotonic()
-        return now < self._wanted_until[camera] and now >= self._next[camera]
+        return now < self._wanted_until[camera] and now >= max(self._next[camera], self._rests_until)
 
     def show(self, camera: str, frame: Frame, verdicts: Iterable[Verdict]) -> None:
         """Take in the newest frame of a camera; it is scaled down, and no longer needed then."""
@@ -132,12 +135,16 @@ class LiveView:
                     continue
                 camera = next(iter(self._waiting))
                 sight = self._waiting.pop(camera)
+            begin = time.thread_time()
             try:
                 jpeg = self._made(sight)
             except Exception:
                 # One that failed must not be the silent end of all others.
                 logger.exception("a picture to look at failed")
                 continue
+            finally:
+                worked = time.thread_time() - begin
+                self._rests_until = time.monotonic() + worked / SHARE - worked
             with self._changed:
                 self._count += 1
                 self._shown[camera] = Shown(self._count, jpeg)

@@ -12,11 +12,12 @@ from facemask_edge.config import Config
 from facemask_edge.homeassistant import HomeAssistant, discovery_topic, escaped
 
 TWO = [{"name": "door"}, {"name": "yard.north"}]
+ACTIONS = ["restart", "take_snapshot"]
 
 
 def home_assistant(folder: Path, **sections: Any) -> HomeAssistant:
     config = Config.model_validate(sections)
-    return HomeAssistant(config, device="pi", file=folder / "homeassistant.json", actions=["restart"])
+    return HomeAssistant(config, device="pi", file=folder / "homeassistant.json", actions=ACTIONS)
 
 
 def announced(folder: Path, **sections: Any) -> dict[str, Any]:
@@ -37,9 +38,9 @@ def test_every_camera_has_its_components(tmp_path: Path) -> None:
         "latency": "sensor",
     }
     for camera in ("door", "yard_2enorth"):
-        assert {key: components[f"{camera}_{key}"]["platform"] for key in of_each} == of_each
-    assert components["yard_2enorth_violation"]["state_topic"] == "facemask/pi/yard.north/violation"
-    assert components["yard_2enorth_violation"]["name"] == "yard.north violation"
+        assert {key: components[f"{camera}__{key}"]["platform"] for key in of_each} == of_each
+    assert components["yard_2enorth__violation"]["state_topic"] == "facemask/pi/yard.north/violation"
+    assert components["yard_2enorth__violation"]["name"] == "yard.north violation"
 
 
 def test_each_component_is_one_of_its_own(tmp_path: Path) -> None:
@@ -70,6 +71,16 @@ def test_switches_have_the_bounds_in_which_they_are_taken(tmp_path: Path) -> Non
     )
     assert components["enabled"]["platform"] == "switch"
     assert (components["restart"]["platform"], components["restart"]["device_class"]) == ("button", "restart")
+
+
+def test_a_camera_may_be_called_as_half_of_an_action_is(tmp_path: Path) -> None:
+    both = announced(tmp_path, cameras=[{"name": "take"}], snapshots={"enabled": True})["components"]
+    assert {component["platform"] for key, component in both.items() if "snapshot" in key} == {
+        "camera",
+        "button",
+        "switch",
+    }
+    assert len({component["unique_id"] for component in both.values()}) == len(both)
 
 
 def test_where_no_orders_are_taken_there_is_nothing_to_switch(tmp_path: Path) -> None:

@@ -197,5 +197,5 @@ def test_it_announces_itself_and_again_when_home_assistant_starts(
         assert wait_until(lambda: len(subscriber.payloads(topic)) == 2, 15)
         first, again = subscriber.payloads(topic)
         assert first == again
-        assert json.loads(first)["components"]["door_violation"]["state_topic"] == f"{PREFIX}/door/violation"
+        assert json.loads(first)["components"]["door__violation"]["state_topic"] == f"{PREFIX}/door/violation"
         assert refused(subscriber) == []
