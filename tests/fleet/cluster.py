@@ -1,0 +1,207 @@
+"""Real clusters of brokers on loopback: RabbitMQ and NATS, three nodes each, as Debian has them; and one Mosquitto."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from tests.conftest import Mosquitto, free_port
+
+NODES = 3
+START_TIMEOUT = 90.0
+"""Seconds until all nodes of a cluster let somebody in."""
+RABBITMQ = next(iter(sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))), None)
+NATS = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+NO_BROKERS = "the Debian packages rabbitmq-server and nats-server are not installed"
+
+
+class Cluster(ABC):
+    """Some brokers that hold the same.
+
+    Args:
+        folder: For all their files.
+        nodes: How many.
+    """
+
+    def __init__(self, folder: Path, nodes: int) -> None:
+        self.folder = folder
+        self.ports = [free_port() for _ in range(nodes)]
+        """For MQTT."""
+        self._processes: list[subprocess.Popen[bytes] | None] = [None] * nodes
+
+    @property
+    def servers(self) -> list[str]:
+        """As ``mqtt.servers`` has them."""
+        return [f"mqtt://127.0.0.1:{port}" for port in self.ports]
+
+    def start(self, number: int) -> None:
+        """Start one of them."""
+        command, environment = self._command(number)
+        with (self.folder / f"{number}.log").open("ab") as log:
+            self._processes[number] = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                # RabbitMQ ends when somebody closes what it reads.
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def wait_until_up(self) -> None:
+        """Wait until each lets somebody in.
+
+        Raises:
+            TimeoutError: One does not.
+        """
+        deadline = time.monotonic() + START_TIMEOUT
+        for port in self.ports:
+            while not _lets_in(port):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{type(self).__name__}: nobody is let in at port {port}; see {self.folder}")
+                time.sleep(0.5)
+
+    def kill(self, number: int) -> None:
+        """As a power cut would, but for what the kernel still writes."""
+        process = self._processes[number]
+        assert process is not None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+        self._processes[number] = None
+
+    def stop(self) -> None:
+        """End all that run."""
+        for number, process in enumerate(self._processes):
+            if process is not None:
+                self.kill(number)
+
+    @abstractmethod
+    def _command(self, number: int) -> tuple[list[str], dict[str, str]]:
+        """What starts a node, and its environment."""
+
+
+class RabbitMq(Cluster):
+    """RabbitMQ's MQTT plugin; the queue of a persistent session is a quorum queue, on all nodes."""
+
+    def __init__(self, folder: Path, nodes: int = NODES) -> None:
+        super().__init__(folder, nodes)
+        self._epmd_port = free_port()
+        self._of_erlang = [free_port() for _ in self.ports]
+        names = [f"facemask{number}@localhost" for number in range(nodes)]
+        self._names = names
+        (folder / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
+        cookie = folder / ".erlang.cookie"
+        cookie.write_text("of the tests")
+        cookie.chmod(0o400)
+        peers = "".join(f"cluster_formation.classic_config.nodes.{n + 1} = {name}\n" for n, name in enumerate(names))
+        for number, port in enumerate(self.ports):
+            (folder / f"{number}.conf").write_text(
+                "listeners.tcp = none\n"
+                f"mqtt.listeners.tcp.1 = 127.0.0.1:{port}\n"
+                "mqtt.allow_anonymous = true\n"
+                "mqtt.durable_queue_type = quorum\n"
+                # Which of two halves goes on after a partition: the one with more than half of all nodes.
+                "cluster_partition_handling = pause_minority\n"
+                "cluster_formation.peer_discovery_backend = classic_config\n"
+                f"{peers}"
+            )
+        # A daemon of its own: the tests' nodes are not to meet others of this computer.
+        self._epmd = subprocess.Popen(
+            ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"], stdin=subprocess.DEVNULL
+        )
+
+    def stop(self) -> None:
+        super().stop()
+        self._epmd.kill()
+        self._epmd.wait(10)
+
+    def _command(self, number: int) -> tuple[list[str], dict[str, str]]:
+        folder = self.folder
+        return [str(RABBITMQ)], {
+            "HOME": str(folder),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "RABBITMQ_NODENAME": self._names[number],
+            "RABBITMQ_DIST_PORT": str(self._of_erlang[number]),
+            "RABBITMQ_CONFIG_FILE": str(folder / f"{number}.conf"),
+            "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / f"{number}"),
+            "RABBITMQ_LOG_BASE": str(folder / f"{number}.logs"),
+            # Three nodes and all who speak to them share a few processors here: none may wait by spinning.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+        }
+
+
+class Nats(Cluster):
+    """NATS with JetStream and its MQTT front; what persistent sessions need is on all nodes."""
+
+    def __init__(self, folder: Path, nodes: int = NODES) -> None:
+        super().__init__(folder, nodes)
+        routes = [free_port() for _ in self.ports]
+        for number, port in enumerate(self.ports):
+            (folder / f"{number}.conf").write_text(
+                f"server_name: facemask{number}\n"
+                f"listen: 127.0.0.1:{free_port()}\n"
+                f'jetstream {{ store_dir: "{folder / str(number)}" }}\n'
+                f"cluster {{ name: facemask, listen: 127.0.0.1:{routes[number]},"
+                f" routes: [{', '.join(f'nats-route://127.0.0.1:{route}' for route in routes)}] }}\n"
+                f"mqtt {{ listen: 127.0.0.1:{port}, stream_replicas: {nodes} }}\n"
+            )
+
+    def _command(self, number: int) -> tuple[list[str], dict[str, str]]:
+        return [str(NATS), "-c", str(self.folder / f"{number}.conf")], {}
+
+
+class OneMosquitto(Cluster):
+    """No cluster: what a single house has, to compare with."""
+
+    def __init__(self, folder: Path, nodes: int = 1) -> None:
+        super().__init__(folder, nodes)
+        self._mosquitto = Mosquitto(folder, "allow_anonymous true", "max_queued_messages 0", port=self.ports[0])
+
+    def start(self, number: int) -> None:
+        assert number == 0
+        self._mosquitto.start()
+
+    def stop(self) -> None:
+        self._mosquitto.stop()
+
+    def _command(self, number: int) -> tuple[list[str], dict[str, str]]:
+        raise NotImplementedError
+
+
+@contextmanager
+def running(kind: Callable[[Path], Cluster], folder: Path) -> Iterator[Cluster]:
+    """A cluster of which all nodes let somebody in."""
+    cluster = kind(folder)
+    try:
+        for number in range(len(cluster.ports)):
+            cluster.start(number)
+        cluster.wait_until_up()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def _lets_in(port: int) -> bool:
+    client = paho.Client(CallbackAPIVersion.VERSION2, f"is-it-up-{port}")
+    accepted: list[bool] = []
+    client.on_connect = lambda _client, _data, _flags, reason, _properties: accepted.append(not reason.is_failure)
+    try:
+        client.connect("127.0.0.1", port)
+    except OSError:
+        return False
+    give_up = time.monotonic() + 5
+    while not accepted and time.monotonic() < give_up and client.loop(0.2) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+        pass
+    client.disconnect()
+    return accepted == [True]
