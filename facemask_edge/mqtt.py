@@ -74,8 +74,8 @@ class Publisher:
         self, config: MqttConfig, *, device: str, store: Store, listen_to: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self._config = config
-        # No device has a slash in its name: two that differ in prefix or name never take each other's connection.
-        self._client_id = f"{config.prefix}/{device}"
+        # No name has a colon: two devices that differ in prefix or name never take each other's connection.
+        self._client_id = f"{config.prefix}:{device}"
         self._status_topic = Topics(config.prefix, device).status
         self._servers = [parse_address(server) for server in config.servers]
         check_brokers(config, self._servers)

@@ -338,7 +338,7 @@ def test_a_connection_that_was_given_up_does_not_push_out_its_successor(
     publisher = new_publisher(broker.url)
     assert publisher.drain(15)
     threading.Event().wait(3)
-    assert log.read_text().count(" as facemask-pi ") == 1
+    assert log.read_text().count(" as facemask:pi ") == 1
 
 
 def test_a_password_is_in_no_log(

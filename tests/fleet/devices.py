@@ -20,10 +20,10 @@ from pathlib import Path
 from facemask_edge.config import MqttConfig
 from facemask_edge.identifiers import uuid7
 from facemask_edge.manifest import ModelEntry, find_model
-from facemask_edge.messages import Topics, violation_payload
+from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.store import Store
-from facemask_edge.values import Box, Track, Violation
+from facemask_edge.values import Box, Label, Track, Verdict, Violation
 
 CAMERA = "door"
 LASTS = 1.0
@@ -39,7 +39,8 @@ class Device:
     def __init__(self, folder: Path, name: str, config: MqttConfig, model: ModelEntry) -> None:
         self.name = name
         self._model = model
-        self._topic = Topics(config.prefix, name).violation(CAMERA)
+        self._topics = Topics(config.prefix, name)
+        self._in_view: dict[str, Verdict] = {}
         store = Store(folder / name / "outbox.sqlite3", max_bytes=MAX_BYTES)
         self.publisher = Publisher(config, device=name, store=store)
         self.publisher.start()
@@ -48,16 +49,20 @@ class Device:
         """Somebody without a mask comes."""
         track = Track(str(uuid.uuid4()), Box(412, 120, 96, 118), 0.9)
         violation = Violation("violation_start", uuid7(), track, 0.97, 6, time.monotonic())
+        self._in_view[violation.id] = Verdict(track, Label.NO_MASK, 0.97, 6)
         self._tell(violation)
         return violation
 
     def ends(self, violation: Violation) -> None:
         """They leave."""
+        del self._in_view[violation.id]
         self._tell(replace(violation, event_type="violation_end", duration=LASTS, reason="left"))
 
     def _tell(self, violation: Violation) -> None:
         payload = violation_payload(violation, (1280, 720), device=self.name, camera=CAMERA, model=self._model)
-        self.publisher.submit(self._topic, payload)
+        self.publisher.submit(self._topics.violation(CAMERA), payload)
+        people = people_payload(self._in_view.values(), len(self._in_view))
+        self.publisher.publish_latest(self._topics.people(CAMERA), people)
 
 
 def run(devices: Sequence[Device], *, rate: float, seconds: float) -> tuple[int, int]:
