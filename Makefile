@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs site page-pictures clean
+.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant test-fleet bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs site page-pictures clean
 
 PYTHON ?= python3
 PYTHON311 ?= python3.11
@@ -47,7 +47,7 @@ benchmarks: $(VENV)/test.stamp
 # disks and power (faults); with tflite-runtime also the documents, for whose figures models are read with
 # ai-edge-litert. Here tflite-runtime needs over ten times as long for a picture: on a machine that is busy with other things,
 # tests run into their time limits. Twenty minutes and seven on two idle cores.
-OTHER_TESTS := $(foreach name,converter fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
+OTHER_TESTS := $(foreach name,converter fleet fuzz system picamera v4l2 arm64 faults,--ignore tests/$(name))
 BOOKWORM_PYTEST := FACEMASK_RUNS_ON="ai-edge-litert 2, numpy 1.26, opencv 4.11" \
   .venv-bookworm/bin/python -m pytest --numprocesses 2 --dist loadfile
 test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
@@ -99,6 +99,13 @@ test-homeassistant: $(VENV)/test.stamp
 # here do. Six minutes on two idle cores. Needs root, mmdebstrap and qemu-user-static.
 test-arm64: $(VENV)/test.stamp
 	FACEMASK_TESTS=full $(BIN)/python -m pytest -rP --numprocesses 2 tests/arm64 $(PYTEST_OPTIONS)
+
+# Hundreds of messages a second through real clusters of RabbitMQ and NATS, of which a node is killed, and through one
+# Mosquitto; a quarter of an hour on two idle cores; its tables stand in docs/fleet.md. Needs, as .ci/run installs them,
+# rabbitmq-server, nats-server and mosquitto. The tests run a short version.
+test-fleet: $(VENV)/test.stamp
+	$(BIN)/python -m tests.fleet --json fleet-results.json
+	$(BIN)/python -m tests.make_fleet_tables fleet-results.json
 
 # Release archives that install without a network, for a Pi.
 bundle: $(VENV)/test.stamp

@@ -38,9 +38,7 @@ class Keeper:
         self._batch: list[paho.MQTTMessage] = []
         share = f"$share/{options.share}/" if options.share else ""
         self._topics = [(f"{share}{prefix}/{topic}", 1) for prefix in options.prefix for topic in TOPICS]
-        self._client = paho.Client(
-            CallbackAPIVersion.VERSION2, options.client_id, clean_session=False, reconnect_on_failure=False
-        )
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, options.client_id, clean_session=False)
         self._client.manual_ack_set(True)  # noqa: FBT003 - paho's
         if options.username:
             self._client.username_pw_set(options.username, os.environ.get("MQTT_PASSWORD"))
@@ -67,7 +65,7 @@ class Keeper:
 
     def _keep(self) -> None:
         with self._database.transaction(), self._database.cursor() as cursor:
-            rows = [(each.topic, each.payload, each.retain) for each in self._batch]
+            rows = [(each.topic, each.payload, each.retain or each.dup) for each in self._batch]
             cursor.executemany("SELECT keep(%s, %s, %s)", rows)
         for message in self._batch:
             self._client.ack(message.mid, message.qos)

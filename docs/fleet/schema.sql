@@ -62,8 +62,9 @@ CREATE TABLE IF NOT EXISTS unreadable (
     received timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Keeps one message; never fails because of what is in it.
-CREATE OR REPLACE FUNCTION keep(topic text, payload bytea, is_retained boolean) RETURNS void LANGUAGE plpgsql AS $$
+-- Keeps one message; never fails because of what is in it. What is old, as the broker retained it or delivers it once
+-- more, is no sign of life.
+CREATE OR REPLACE FUNCTION keep(topic text, payload bytea, is_old boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     levels text[] := string_to_array(topic, '/');
     words text;
@@ -73,20 +74,25 @@ BEGIN
     IF levels[3] = 'status' AND cardinality(levels) = 3 THEN
         INSERT INTO device AS known (site, device, heard, status) VALUES (levels[1], levels[2], clock_timestamp(), words)
         ON CONFLICT (site, device) DO UPDATE
-        -- A last will is the broker's word, and what is retained may be old: neither is a sign of life.
-        SET status = words, heard = CASE WHEN is_retained OR words = 'offline' THEN known.heard ELSE clock_timestamp() END;
+        -- A last will is the broker's word, not the device's.
+        SET status = words, heard = CASE WHEN is_old OR words = 'offline' THEN known.heard ELSE clock_timestamp() END;
         RETURN;
     END IF;
     object := words::jsonb;
     IF levels[3] = 'health' AND cardinality(levels) = 3 THEN
         INSERT INTO device AS known (site, device, heard, health)
-        VALUES (levels[1], levels[2], CASE WHEN is_retained THEN (object->>'time')::timestamptz ELSE clock_timestamp() END, object)
-        ON CONFLICT (site, device) DO UPDATE SET health = object, heard = greatest(known.heard, excluded.heard);
+        VALUES (levels[1], levels[2], CASE WHEN is_old THEN (object->>'time')::timestamptz ELSE clock_timestamp() END, object)
+        ON CONFLICT (site, device) DO UPDATE
+        SET health = object, heard = greatest(known.heard, excluded.heard),
+            status = CASE WHEN is_old THEN known.status ELSE 'online' END
+        -- A clock may be set back, so what is not old counts whatever its time is.
+        WHERE NOT is_old OR known.health IS NULL
+            OR (known.health->>'time')::timestamptz < (object->>'time')::timestamptz;
     ELSIF levels[4] = 'people' AND cardinality(levels) = 4 THEN
         INSERT INTO people (site, device, camera, mask, no_mask, undetermined)
         SELECT levels[1], levels[2], levels[3],
                (object->>'mask')::integer, (object->>'no_mask')::integer, (object->>'undetermined')::integer
-        WHERE NOT is_retained;
+        WHERE NOT is_old;
     ELSIF object->>'schema' = 'facemask-edge/violation/1' THEN
         INSERT INTO violation_message
         SELECT object->>'device', (object->>'stream')::uuid, (object->>'sequence')::bigint, levels[1], object->>'camera',
@@ -95,7 +101,7 @@ BEGIN
                (object->>'duration_s')::double precision, object->>'reason', object
         ON CONFLICT DO NOTHING;
         INSERT INTO device AS known (site, device, heard) VALUES (levels[1], levels[2], clock_timestamp())
-        ON CONFLICT (site, device) DO UPDATE SET heard = clock_timestamp();
+        ON CONFLICT (site, device) DO UPDATE SET heard = clock_timestamp() WHERE NOT is_old;
     ELSE
         RAISE 'neither a violation nor anything else that is kept';
     END IF;
