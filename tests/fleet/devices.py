@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--protocol", default="3.1.1")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     config = MqttConfig(servers=options.servers, protocol=options.protocol)
     _, model = find_model("mask_classifier_int8.tflite")
     names = [f"door-{number:04}" for number in range(options.first, options.first + options.devices)]

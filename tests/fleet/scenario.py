@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from tests.fleet.cluster import Cluster, running
 from tests.subscriber import wait_until
 
 DEVICES = 30
+PROCESSES = 3
+"""In which they are: a real device has a processor of its own."""
 ARRIVE_TIMEOUT = 60.0
 """Seconds in which what was acknowledged has to arrive, once the last device is done."""
 PUBLISHERS_NODE, SUBSCRIBERS_NODE = 0, -1
@@ -72,17 +75,26 @@ def play(  # noqa: PLR0913 - a scenario is what it is made of
     came = folder / "came.jsonl"
     # The devices begin at the first node, who listens at the last one.
     with running(kind, folder / "brokers") as cluster, recorder(came, cluster.ports[::-1]):
-        command = [sys.executable, "-m", "tests.fleet.devices", folder / "devices", *cluster.servers]
-        options = ["--rate", rate, "--seconds", seconds, "--devices", devices]
-        with subprocess.Popen([str(word) for word in (*command, *options)], stdout=subprocess.PIPE) as process:
-            if killed is not None:
-                time.sleep(seconds / 2)
-                cluster.kill(range(len(cluster.ports))[killed])
-            assert process.stdout is not None
-            said = json.loads(process.stdout.read())
+        told = {"rate": rate / PROCESSES, "seconds": seconds, "devices": devices // PROCESSES}
+        processes = [
+            _devices(folder / "devices", cluster, first=number * devices // PROCESSES, **told)
+            for number in range(PROCESSES)
+        ]
+        if killed is not None:
+            time.sleep(seconds / 2)
+            cluster.kill(range(len(cluster.ports))[killed])
+        said = Counter[str]()
+        for process in processes:
+            said.update(json.loads(process.communicate()[0]))
         wanted = said["decided"] - said["unacknowledged"]
         wait_until(lambda: len({_event(line["payload"]) for line in read(came)}) >= wanted, ARRIVE_TIMEOUT)
-    return outcome(read(came), **said)
+    return outcome(read(came), decided=said["decided"], unacknowledged=said["unacknowledged"])
+
+
+def _devices(folder: Path, cluster: Cluster, **options: float) -> "subprocess.Popen[bytes]":
+    told = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "tests.fleet.devices", str(folder), *cluster.servers, *told]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 @contextmanager
