@@ -6,7 +6,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -155,14 +155,22 @@ def demo(
 
 @app.command("config")
 def show_config(
+    _: Annotated[
+        Literal["show"], typer.Argument(metavar="[show]", help="The only thing there is to do with it.")
+    ] = "show",
     *,
     config: Configuration = None,
     overrides: Overrides = [],  # noqa: B006 - typer reads the default and never changes it
+    origin: Annotated[
+        bool, typer.Option("--origin", help="Say of each value which file and line it comes from.")
+    ] = False,
 ) -> None:
     """Check the configuration, and print all of it with the defaults; passwords in addresses are left out."""
     from facemask_edge.config_file import load_config  # noqa: PLC0415 - as in run
+    from facemask_edge.config_origins import shown_with_origins  # noqa: PLC0415 - likewise
 
-    typer.echo(load_config(config, overrides).shown(), nl=False)
+    shown = shown_with_origins(config, overrides) if origin else load_config(config, overrides).shown()
+    typer.echo(shown, nl=False)
 
 
 @app.command()

@@ -13,6 +13,8 @@ from facemask_edge.kept_file import read_kept, write_kept
 OVERRIDES = "overrides.json"
 """File beside the outbox that keeps what was sent."""
 TELL = "tell how its switches are"
+KEYS = {"threshold": "compliance.threshold", "min_face_height": "compliance.min_face_height"}
+"""Which key of the configuration a switch stands for, where it does."""
 DEFAULT = "default"
 """Sent instead of a value, it gives way to the configuration again."""
 logger = logging.getLogger(__name__)
@@ -110,7 +112,7 @@ class Switches:
             "min_face_height": config.compliance.min_face_height,
             "snapshots": config.snapshots.enabled,
         }
-        self._sent = {} if file is None else _read(file)
+        self._sent = {} if file is None else sent_before(file)
         for name, value in self._sent.items():
             if name not in self._available:
                 continue
@@ -172,8 +174,8 @@ class Switches:
         return self._sent.get(name, self._configured[name])
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """What was sent and is a value still."""
+def sent_before(file: Path) -> dict[str, Any]:
+    """What was sent, is kept there and is a value still, by name."""
     sent = {}
     for name, text in read_kept(file).items():
         try:

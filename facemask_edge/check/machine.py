@@ -10,6 +10,7 @@ from facemask_edge.cameras import is_live
 from facemask_edge.check.finding import Finding, ok, problem, warning
 from facemask_edge.clock import clock_is_synchronized
 from facemask_edge.config import Config
+from facemask_edge.config_layers import read_layers
 from facemask_edge.errors import InputError
 from facemask_edge.outbox_view import counts
 from facemask_edge.redaction import address_without_password
@@ -108,7 +109,7 @@ def check_secrets(config: Config, file: Path | None) -> Iterator[Finding]:
     held = [file for file in (config.mqtt.password_file, config.http.password_file, config.http.key) if file]
     sources = [camera.source for camera in config.cameras if is_live(camera.source)]
     if file is not None and any(address_without_password(source) != source for source in sources):
-        held.append(file)
+        held += [layer.path for layer in read_layers(file)]
     for path in held:
         try:
             is_open = _is_open_to_all(path)
