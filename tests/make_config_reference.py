@@ -16,8 +16,8 @@ with `--set section.key=value`, the value parsed as YAML. A wrong key or value e
 one sentence that names the file, the line, the key and what would be right.
 
 What many devices have in common may lie beside it, in a folder `config.d`: its `*.yaml` files come first, in the order
-of their names (`10-fleet.yaml`, `20-site.yaml`), each later one wins over those before, key by key, and the file that is
-given over all. A list, such as `cameras`, is replaced whole. So what they are to say must not be in `config.yaml`, too.
+of their names (`10-fleet.yaml`, `20-site.yaml`), each later one wins over those before, key by key, and the given file
+over all. A list, such as `cameras`, is replaced whole. So what they are to say must not be in `config.yaml`, too.
 `facemask-edge config show --origin` says of each value where it comes from.
 
 This page is generated: `make docs`.
