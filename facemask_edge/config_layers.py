@@ -35,10 +35,14 @@ def read_layers(path: Path) -> list[Layer]:
         ConfigError: One cannot be read, or is no YAML with sections.
     """
     folder = path.with_suffix(FOLDER)
+    before: list[Path] = []
     try:
-        before = sorted(folder.glob("*.yaml"))
+        # Not glob: that passes over a folder that may not be read, and with it over what a fleet was told.
+        before = sorted(each for each in folder.iterdir() if each.suffix == ".yaml" and not each.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except OSError as error:
-        raise ConfigError(f"{folder}: {error.strerror}") from error
+        raise ConfigError(f"{folder}: {error.strerror}; who runs this has to be able to read it") from error
     return [_read(each) for each in [*before, path]]
 
 

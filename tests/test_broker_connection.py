@@ -341,6 +341,16 @@ def test_a_connection_that_was_given_up_does_not_push_out_its_successor(
     assert log.read_text().count(" as facemask:pi ") == 1
 
 
+def test_an_event_does_not_wait_for_the_acknowledgement_of_the_packet_before(
+    mosquitto: Mosquitto, new_publisher: NewPublisher
+) -> None:
+    publisher = new_publisher(mosquitto.url)
+    assert publisher.drain(15)
+    line = publisher._connection._client._line  # type: ignore[union-attr] # noqa: SLF001 - time would tell by chance only
+    assert line is not None
+    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_password_is_in_no_log(
     new_mosquitto: NewMosquitto, new_publisher: NewPublisher, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

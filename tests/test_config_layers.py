@@ -1,6 +1,9 @@
 """What a fleet, a site and a device have in files of their own."""
 
+import errno
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -23,6 +26,7 @@ def file(tmp_path: Path) -> Path:
     (folder / "10-fleet.yaml").write_text(FLEET)
     (folder / "30-nothing.yaml").write_text("# yet\n")
     (folder / "README").write_text("no configuration")
+    (folder / ".20-site.yaml").write_text("of an: editor\n")
     file = tmp_path / "config.yaml"
     file.write_text(DEVICE)
     return file
@@ -42,6 +46,16 @@ def test_without_a_folder_there_is_one_file(tmp_path: Path) -> None:
     (tmp_path / "other.d").mkdir()
     (tmp_path / "other.d" / "10.yaml").write_text("device: {name: other}")
     assert load_config(tmp_path / "config.yaml").device.name == "gate"
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    # Who runs the tests may be root, who may read everything.
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ConfigError, match=r"config\.d: Permission denied"):
+        load_config(file)
 
 
 def test_of_each_value_is_said_where_it_comes_from(file: Path, tmp_path: Path) -> None:

@@ -6,16 +6,18 @@ import signal
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from tests.conftest import Mosquitto, free_port
+from tests.conftest import ROOT, Mosquitto, free_port
 
-NODES = 3
+EXAMPLES = ROOT / "docs" / "fleet"
+HOSTS = ("one", "two", "three")
+"""Nodes of the examples."""
 START_TIMEOUT = 90.0
 """Seconds until all nodes of a cluster let somebody in."""
 RABBITMQ = next(iter(sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin/rabbitmq-server"))), None)
@@ -92,27 +94,21 @@ class Cluster(ABC):
 class RabbitMq(Cluster):
     """RabbitMQ's MQTT plugin; the queue of a persistent session is a quorum queue, on all nodes."""
 
-    def __init__(self, folder: Path, nodes: int = NODES) -> None:
-        super().__init__(folder, nodes)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, nodes=len(HOSTS))
         self._epmd_port = free_port()
         self._of_erlang = [free_port() for _ in self.ports]
-        names = [f"facemask{number}@localhost" for number in range(nodes)]
+        names = [f"{host}@localhost" for host in HOSTS]
         self._names = names
         (folder / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
         cookie = folder / ".erlang.cookie"
         cookie.write_text("of the tests")
         cookie.chmod(0o400)
-        peers = "".join(f"cluster_formation.classic_config.nodes.{n + 1} = {name}\n" for n, name in enumerate(names))
+        common = {"allow_anonymous = false": "allow_anonymous = true"}
+        common |= {f"rabbit@{host}": name for host, name in zip(HOSTS, names, strict=True)}
         for number, port in enumerate(self.ports):
-            (folder / f"{number}.conf").write_text(
-                "listeners.tcp = none\n"
-                f"mqtt.listeners.tcp.1 = 127.0.0.1:{port}\n"
-                "mqtt.allow_anonymous = true\n"
-                "mqtt.durable_queue_type = quorum\n"
-                # Which of two halves goes on after a partition: the one with more than half of all nodes.
-                "cluster_partition_handling = pause_minority\n"
-                "cluster_formation.peer_discovery_backend = classic_config\n"
-                f"{peers}"
+            _write_as_in(
+                EXAMPLES / "rabbitmq.conf", folder / f"{number}.conf", {"= 1883": f"= 127.0.0.1:{port}", **common}
             )
         # A daemon of its own: the tests' nodes are not to meet others of this computer.
         self._epmd = subprocess.Popen(
@@ -144,18 +140,19 @@ class RabbitMq(Cluster):
 class Nats(Cluster):
     """NATS with JetStream and its MQTT front; what persistent sessions need is on all nodes."""
 
-    def __init__(self, folder: Path, nodes: int = NODES) -> None:
-        super().__init__(folder, nodes)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, nodes=len(HOSTS))
         routes = [free_port() for _ in self.ports]
         for number, port in enumerate(self.ports):
-            (folder / f"{number}.conf").write_text(
-                f"server_name: facemask{number}\n"
-                f"listen: 127.0.0.1:{free_port()}\n"
-                f'jetstream {{ store_dir: "{folder / str(number)}" }}\n'
-                f"cluster {{ name: facemask, listen: 127.0.0.1:{routes[number]},"
-                f" routes: [{', '.join(f'nats-route://127.0.0.1:{route}' for route in routes)}] }}\n"
-                f"mqtt {{ listen: 127.0.0.1:{port}, stream_replicas: {nodes} }}\n"
-            )
+            own = {
+                "server_name: one": f"server_name: {HOSTS[number]}",
+                "0.0.0.0:4222": f"127.0.0.1:{free_port()}",
+                "0.0.0.0:6222": f"127.0.0.1:{routes[number]}",
+                "0.0.0.0:1883": f"127.0.0.1:{port}",
+                "/var/lib/nats": str(folder / str(number)),
+            }
+            common = {f"{host}:6222": f"127.0.0.1:{route}" for host, route in zip(HOSTS, routes, strict=True)}
+            _write_as_in(EXAMPLES / "nats.conf", folder / f"{number}.conf", own | common)
 
     def _command(self, number: int) -> tuple[list[str], dict[str, str]]:
         return [str(NATS), "-c", str(self.folder / f"{number}.conf")], {}
@@ -164,8 +161,8 @@ class Nats(Cluster):
 class OneMosquitto(Cluster):
     """No cluster: what a single house has, to compare with."""
 
-    def __init__(self, folder: Path, nodes: int = 1) -> None:
-        super().__init__(folder, nodes)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, nodes=1)
         self._mosquitto = Mosquitto(folder, "allow_anonymous true", "max_queued_messages 0", port=self.ports[0])
 
     def start(self, number: int) -> None:
@@ -190,6 +187,15 @@ def running(kind: Callable[[Path], Cluster], folder: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.stop()
+
+
+def _write_as_in(example: Path, file: Path, replaced: Mapping[str, str]) -> None:
+    """A configuration as the document has it, but for what two on one computer cannot both have."""
+    text = example.read_text()
+    for old, new in replaced.items():
+        assert old in text, f"{example} has no {old}"
+        text = text.replace(old, new)
+    file.write_text(text)
 
 
 def _lets_in(port: int) -> bool:

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(NATS is None or RABBITMQ is None, reason=NO_BROK
 def test_a_node_that_is_killed_takes_nothing_with_it(
     kind: Callable[[Path], Cluster], killed: int, tmp_path: Path
 ) -> None:
-    outcome = play(kind, tmp_path, rate=20, seconds=10, devices=6, killed=killed)
-    assert outcome.decided == 400
+    outcome = play(kind, tmp_path, rate=21, seconds=10, devices=6, killed=killed)
+    assert outcome.decided == 420
     assert outcome.unacknowledged == 0
     assert outcome.lost == 0
     assert outcome.under_two_keys == 0
