@@ -1,7 +1,8 @@
 """The files of a configuration, one over the other: what a fleet has in common, what a site has, what the device has.
 
-Beside ``config.yaml`` there may be a folder ``config.d``. Its files come first, in the order of their names; each later
-one wins over those before, key by key, and ``config.yaml`` over all. A list, such as ``cameras``, is replaced whole.
+Beside ``config.yaml`` there may be a folder ``config.d`` (beside ``door.yaml``, ``door.d``). Its files come first, in
+the order of their names; each later one wins over those before, key by key, and ``config.yaml`` over all. A list, such
+as ``cameras``, is replaced whole.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,16 +35,19 @@ def read_layers(path: Path) -> list[Layer]:
     Raises:
         ConfigError: One cannot be read, or is no YAML with sections.
     """
-    folder = path.with_suffix(FOLDER)
-    before: list[Path] = []
+    folder = path.parent / f"{path.stem}{FOLDER}"
+    files: list[Path] = []
     try:
         # Not glob: that passes over a folder that may not be read, and with it over what a fleet was told.
-        before = sorted(each for each in folder.iterdir() if each.suffix == ".yaml" and not each.name.startswith("."))
+        files = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}; who runs this has to be able to read it") from error
-    return [_read(each) for each in [*before, path]]
+    for file in files:
+        if file.suffix == ".yml":
+            raise ConfigError(f"{file}: would be passed over; name it {file.stem}.yaml")
+    return [_read(each) for each in [*(file for file in files if file.suffix == ".yaml"), path]]
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
@@ -77,11 +81,12 @@ def covers(override: str, dotted: str) -> bool:
 
 def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
     for key, value in over.items():
+        before = values.get(key)
         if isinstance(value, dict):
-            before = values.get(key)
             values[key] = inner = before if isinstance(before, dict) else {}
             _merge(inner, value)
-        else:
+        # A section all lines of which are comments says nothing, and takes nothing back.
+        elif value is not None or not isinstance(before, dict):
             values[key] = value
 
 

@@ -13,7 +13,9 @@ from facemask_edge.switches import KEYS, OVERRIDES, sent_before
 
 
 def shown_with_origins(path: Path | None, overrides: Sequence[str] = ()) -> str:
-    """All of the configuration with what was sent from afar, one key a line, each with its origin.
+    """All of the configuration with the numbers that were sent from afar, one key a line, each with its origin.
+
+    What was switched on or off, and zones that were drawn on the page, are not in it.
 
     Args:
         path: As ``load_config`` takes it.
@@ -30,7 +32,9 @@ def shown_with_origins(path: Path | None, overrides: Sequence[str] = ()) -> str:
     values = yaml.safe_load(config.shown())
     layers = read_layers(path) if path else []
     kept = config.outbox.beside(OVERRIDES)
-    sent = {KEYS[name]: value for name, value in sent_before(kept).items() if name in KEYS}
+    # As the daemon does: where nobody may send anything, nothing that was sent before holds.
+    before = sent_before(kept) if config.mqtt.orders or config.http.enabled else {}
+    sent = {KEYS[name]: value for name, value in before.items() if name in KEYS}
     lines = []
     for keys, value in _leaves(values):
         dotted = ".".join(keys)

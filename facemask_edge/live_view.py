@@ -129,6 +129,8 @@ class LiveView:
             with self._changed:
                 self._forget()
                 self._changed.wait_for(lambda: self._is_over or self._waiting, LOOKS)
+                # Frames that came meanwhile wait: of each camera, the newest.
+                self._changed.wait_for(lambda: self._is_over, max(self._rests_until - time.monotonic(), 0.0))
                 if self._is_over:
                     return
                 if not self._waiting:

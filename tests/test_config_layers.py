@@ -58,6 +58,31 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over(file: Path, monkeypatc
         load_config(file)
 
 
+def test_a_section_of_comments_takes_nothing_back(file: Path) -> None:
+    (file.with_suffix(".d") / "30-nothing.yaml").write_text("mqtt:\n  # prefix: other\n")
+    assert load_config(file).mqtt.servers == ["mqtts://one", "mqtts://two"]
+    file.write_text("mqtt:\n")
+    assert load_config(file).mqtt.prefix == "terminal-1"
+
+
+def test_a_file_that_would_be_passed_over_is_said(file: Path) -> None:
+    (file.with_suffix(".d") / "40-more.yml").write_text("")
+    with pytest.raises(ConfigError, match=r"name it 40-more\.yaml"):
+        load_config(file)
+
+
+@pytest.mark.parametrize("path", [".", "/"])
+def test_a_folder_is_no_configuration(path: str) -> None:
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load_config(Path(path))
+
+
+def test_what_was_sent_before_nothing_could_be_sent_does_not_hold(tmp_path: Path) -> None:
+    overrides = [f"outbox.path={tmp_path / 'outbox.sqlite3'}", "mqtt.orders=false"]
+    write_kept(load_config(None, overrides).outbox.beside(OVERRIDES), {"threshold": "0.9"})
+    assert "compliance.threshold: 0.5  # default" in shown_with_origins(None, overrides)
+
+
 def test_of_each_value_is_said_where_it_comes_from(file: Path, tmp_path: Path) -> None:
     outbox = tmp_path / "outbox.sqlite3"
     kept = load_config(None, [f"outbox.path={outbox}"]).outbox.beside(OVERRIDES)

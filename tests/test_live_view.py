@@ -227,6 +227,26 @@ def test_a_picture_that_takes_long_is_followed_by_a_rest(monkeypatch: pytest.Mon
         assert wait_until(lambda: view.next("door", shown.number, 0.0) is None and view.wants("door"), 3)
 
 
+def test_also_what_came_while_a_picture_was_made_waits_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_view, "SHARE", 0.1)
+    begun: list[float] = []
+
+    def work(_: Image) -> list[Box]:
+        begun.append(time.monotonic())
+        begin = time.thread_time()
+        while time.thread_time() - begin < 0.1:
+            pass
+        return []
+
+    with running(work) as view:
+        view.next("door", 0, 0.0)
+        view.show("door", grey(64, 48), NOBODY)
+        assert wait_until(lambda: bool(begun))
+        view.show("door", grey(64, 48), NOBODY)
+        assert wait_until(lambda: len(begun) == 2)
+    assert begun[1] - begun[0] > 0.9
+
+
 def test_once_nobody_looks_nothing_is_wanted_and_no_picture_stays(
     view: LiveView, monkeypatch: pytest.MonkeyPatch
 ) -> None:

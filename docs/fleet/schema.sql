@@ -72,7 +72,8 @@ DECLARE
 BEGIN
     words := convert_from(payload, 'UTF8');
     IF levels[3] = 'status' AND cardinality(levels) = 3 THEN
-        INSERT INTO device AS known (site, device, heard, status) VALUES (levels[1], levels[2], clock_timestamp(), words)
+        INSERT INTO device AS known (site, device, heard, status)
+        VALUES (levels[1], levels[2], CASE WHEN is_old OR words = 'offline' THEN to_timestamp(0) ELSE clock_timestamp() END, words)
         ON CONFLICT (site, device) DO UPDATE
         -- A last will is the broker's word, not the device's.
         SET status = words, heard = CASE WHEN is_old OR words = 'offline' THEN known.heard ELSE clock_timestamp() END;
@@ -81,7 +82,9 @@ BEGIN
     object := words::jsonb;
     IF levels[3] = 'health' AND cardinality(levels) = 3 THEN
         INSERT INTO device AS known (site, device, heard, health)
-        VALUES (levels[1], levels[2], CASE WHEN is_old THEN (object->>'time')::timestamptz ELSE clock_timestamp() END, object)
+        VALUES (levels[1], levels[2], 
+                -- A clock may be ahead.
+                CASE WHEN is_old THEN least((object->>'time')::timestamptz, clock_timestamp()) ELSE clock_timestamp() END, object)
         ON CONFLICT (site, device) DO UPDATE
         SET health = object, heard = greatest(known.heard, excluded.heard),
             status = CASE WHEN is_old THEN known.status ELSE 'online' END
@@ -94,18 +97,24 @@ BEGIN
                (object->>'mask')::integer, (object->>'no_mask')::integer, (object->>'undetermined')::integer
         WHERE NOT is_old;
     ELSIF object->>'schema' = 'facemask-edge/violation/1' THEN
+        -- Access rules are about topics: nobody may report for another one.
+        IF (object->>'device', object->>'camera') IS DISTINCT FROM (levels[2], levels[3])
+            OR NOT isfinite((object->>'time')::timestamptz) THEN
+            RAISE 'not of this device and camera, or of no time';
+        END IF;
         INSERT INTO violation_message
         SELECT object->>'device', (object->>'stream')::uuid, (object->>'sequence')::bigint, levels[1], object->>'camera',
                object->>'event_type', (object->>'id')::uuid, (object->>'time')::timestamptz,
                (object->>'clock_synchronized')::boolean, (object->>'probability')::real,
                (object->>'duration_s')::double precision, object->>'reason', object
         ON CONFLICT DO NOTHING;
-        INSERT INTO device AS known (site, device, heard) VALUES (levels[1], levels[2], clock_timestamp())
+        INSERT INTO device AS known (site, device, heard)
+        VALUES (levels[1], levels[2], CASE WHEN is_old THEN to_timestamp(0) ELSE clock_timestamp() END)
         ON CONFLICT (site, device) DO UPDATE SET heard = clock_timestamp() WHERE NOT is_old;
     ELSE
         RAISE 'neither a violation nor anything else that is kept';
     END IF;
-EXCEPTION WHEN data_exception OR not_null_violation OR raise_exception THEN
+EXCEPTION WHEN data_exception OR not_null_violation OR raise_exception OR program_limit_exceeded THEN
     INSERT INTO unreadable (topic, payload, fault) VALUES (topic, payload, SQLERRM);
 END $$;
 

@@ -109,7 +109,7 @@ def check_secrets(config: Config, file: Path | None) -> Iterator[Finding]:
     held = [file for file in (config.mqtt.password_file, config.http.password_file, config.http.key) if file]
     sources = [camera.source for camera in config.cameras if is_live(camera.source)]
     if file is not None and any(address_without_password(source) != source for source in sources):
-        held += [layer.path for layer in read_layers(file)]
+        held += [layer.path for layer in read_layers(file) if "cameras" in layer.values]
     for path in held:
         try:
             is_open = _is_open_to_all(path)
