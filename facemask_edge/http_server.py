@@ -117,7 +117,8 @@ class HttpServer:
 
     def _serve(self) -> None:
         try:
-            self._server.run(sockets=[self._socket])
+            with asyncio.Runner(loop_factory=_BoundedLoop) as runner:
+                runner.run(self._server.serve(sockets=[self._socket]))
         except Exception:
             logger.exception("the HTTP server failed; the daemon goes on without it")
         finally:
@@ -150,6 +151,16 @@ class _BoundedProtocol(H11Protocol):
         if self._end is not None:
             self._end.cancel()
             self._end = self.loop.call_later(LONGEST_CONNECTION, self.transport.abort)
+
+
+class _BoundedLoop(asyncio.SelectorEventLoop):
+    """As asyncio's, where who never begins to encrypt holds a place for a minute: uvicorn has no word for it."""
+
+    async def create_server(self, *arguments: Any, **options: Any) -> asyncio.Server:  # noqa: ANN401 - as asyncio's
+        """As asyncio's; a handshake takes no longer than all else on a connection."""
+        if options.get("ssl"):
+            options["ssl_handshake_timeout"] = LONGEST_CONNECTION
+        return await super().create_server(*arguments, **options)
 
 
 class _BoundedSocket(socket.socket):

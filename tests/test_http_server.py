@@ -161,7 +161,10 @@ def is_open(line: socket.socket) -> bool:
     return False
 
 
-def test_who_never_begins_to_encrypt_holds_no_more_places_than_others(pulse: Pulse, tmp_path: Path) -> None:
+def test_who_never_begins_to_encrypt_holds_no_more_places_than_others_and_none_for_long(
+    pulse: Pulse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "LONGEST_CONNECTION", 2.0)
     cert, key = issue(authority(tmp_path / "ca.pem"), "localhost", tmp_path)
     server = HttpServer(HttpConfig(enabled=True, port=free_port(), cert=cert, key=key), pulse, lambda: None)
     server.start()
@@ -184,6 +187,12 @@ def test_who_never_begins_to_encrypt_holds_no_more_places_than_others(pulse: Pul
                 return False
 
     assert wait_until(answers, 5)
+    with ExitStack() as stack:
+        # As many as may be there, and they stay.
+        for _ in range(MOST_CONNECTIONS):
+            stack.enter_context(closing(socket.create_connection(("127.0.0.1", server.port))))
+        assert not answers()
+        assert wait_until(answers, 5)
     server.stop()
 
 
@@ -210,7 +219,7 @@ def test_a_server_that_fails_is_logged_and_nothing_else_happens(
         raise OSError(errno.EMFILE, "Too many open files")
 
     server = HttpServer(HttpConfig(enabled=True, port=free_port()), pulse, lambda: None)
-    monkeypatch.setattr(server._server, "run", fails)  # noqa: SLF001 - what it does then is this object's own affair
+    monkeypatch.setattr(server._server, "serve", fails)  # noqa: SLF001 - what it does then is this object's own affair
     server.start()
     assert wait_until(lambda: "the daemon goes on without it" in caplog.text)
     server.stop()
