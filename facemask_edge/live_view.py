@@ -118,7 +118,7 @@ class LiveView:
     def _other(self, camera: str, known: int) -> Shown | None:
         shown = self._shown.get(camera)
         # Of a camera that gives no more, the last one may show what is masked by now.
-        if shown is None or time.monotonic() > self._next[camera] + LOOKS:
+        if shown is None or time.monotonic() > max(self._next[camera], self._rests_until) + LOOKS:
             return None
         # Not "newer": who looks may know one of the time before this process.
         return shown if shown.number != known else None

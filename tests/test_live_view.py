@@ -247,6 +247,27 @@ def test_also_what_came_while_a_picture_was_made_waits_for_the_rest(monkeypatch:
     assert begun[1] - begun[0] > 0.9
 
 
+def test_a_picture_stays_while_the_next_one_may_not_come_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_view, "LOOKS", 0.3)
+    monkeypatch.setattr(live_view, "SHARE", 0.05)
+
+    def work(_: Image) -> list[Box]:
+        begin = time.thread_time()
+        while time.thread_time() - begin < 0.1:
+            pass
+        return []
+
+    with running(work) as view:
+        first = look(view, grey(64, 48))
+        assert first is not None
+        seen = []
+        for _ in range(10):
+            time.sleep(0.1)
+            seen.append(view.next("door", 0, 0.0))
+        assert seen == [first] * 10
+        assert wait_until(lambda: view.next("door", 0, 0.0) is None, 5), "for ever it is not live"
+
+
 def test_once_nobody_looks_nothing_is_wanted_and_no_picture_stays(
     view: LiveView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
