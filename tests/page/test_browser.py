@@ -132,7 +132,9 @@ def darkness(page: Page, at: tuple[float, float]) -> float:
 
 
 def test_the_live_picture_moves_and_says_whom_it_sees(page: Page, site: Site, tmp_path: Path) -> None:
-    first, seen, looks = number(page), set(), set()
+    first = number(page)
+    seen: set[str] = set()
+    looks: set[int] = set()
     # A picture takes seconds where the TFLite runtime is a slow one, and its thread gives way to all else.
     give_up = time.monotonic() + 200
     # For the sample once at the least.
