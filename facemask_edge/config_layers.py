@@ -147,9 +147,8 @@ def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
             _refuse_duplicates(value, path)
 
 
-def _line(node: yaml.Node | None, keys: Iterable[str | int]) -> tuple[int, int]:
+def _line(node: yaml.Node, keys: Iterable[str | int]) -> tuple[int, int]:
     """The line, counted from 1, of the deepest node on the way to a key, and how many keys down that is."""
-    assert node is not None  # noqa: S101 - for mypy
     line, depth = node.start_mark.line, 0
     for key in keys:
         if isinstance(node, yaml.MappingNode):

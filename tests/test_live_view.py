@@ -60,6 +60,14 @@ def people() -> Frame:
         return next(frame for frame in recording if frame.index == 220)
 
 
+def worked(seconds: float) -> list[Box]:
+    """What a search finds that takes a processor for so long."""
+    begin = time.thread_time()
+    while time.thread_time() - begin < seconds:
+        pass
+    return []
+
+
 def look(view: LiveView, frame: Frame, verdicts: Iterable[Verdict] = NOBODY, known: int = 0) -> Shown | None:
     """What somebody sees of the door who looks when the loop shows a frame of it."""
     view.next("door", known, 0.0)
@@ -207,13 +215,7 @@ def test_not_every_frame_is_wanted(view: LiveView) -> None:
 
 
 def test_a_picture_that_takes_long_is_followed_by_a_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    def work(_: Image) -> list[Box]:
-        begin = time.thread_time()
-        while time.thread_time() - begin < 0.05:
-            pass
-        return []
-
-    with running(work) as view:
+    with running(lambda _: worked(0.05)) as view:
         first = look(view, grey(64, 48))
         assert first is not None
         assert wait_until(lambda: view.wants("door"), 1)
@@ -233,10 +235,7 @@ def test_also_what_came_while_a_picture_was_made_waits_for_the_rest(monkeypatch:
 
     def work(_: Image) -> list[Box]:
         begun.append(time.monotonic())
-        begin = time.thread_time()
-        while time.thread_time() - begin < 0.1:
-            pass
-        return []
+        return worked(0.1)
 
     with running(work) as view:
         view.next("door", 0, 0.0)
@@ -251,13 +250,7 @@ def test_a_picture_stays_while_the_next_one_may_not_come_yet(monkeypatch: pytest
     monkeypatch.setattr(live_view, "LOOKS", 0.3)
     monkeypatch.setattr(live_view, "SHARE", 0.05)
 
-    def work(_: Image) -> list[Box]:
-        begin = time.thread_time()
-        while time.thread_time() - begin < 0.1:
-            pass
-        return []
-
-    with running(work) as view:
+    with running(lambda _: worked(0.1)) as view:
         first = look(view, grey(64, 48))
         assert first is not None
         seen = []

@@ -13,7 +13,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from tests.conftest import ROOT, Mosquitto, free_port
+from tests.conftest import MOSQUITTO, ROOT, Mosquitto, free_port
 
 EXAMPLES = ROOT / "docs" / "fleet"
 HOSTS = ("one", "two", "three")
@@ -29,9 +29,12 @@ class Cluster(ABC):
     """Some brokers that hold the same.
 
     Args:
-        folder: For all their files.
+        folder: For all their files; it is there.
         nodes: How many.
     """
+
+    starts_in_turn = False
+    """Whether a node is started when those before let somebody in."""
 
     def __init__(self, folder: Path, nodes: int) -> None:
         self.folder = folder
@@ -58,18 +61,17 @@ class Cluster(ABC):
                 start_new_session=True,
             )
 
-    def wait_until_up(self) -> None:
-        """Wait until each lets somebody in.
+    def wait_until_up(self, port: int) -> None:
+        """Wait until a node lets somebody in.
 
         Raises:
-            TimeoutError: One does not.
+            TimeoutError: It does not.
         """
         deadline = time.monotonic() + START_TIMEOUT
-        for port in self.ports:
-            while not _lets_in(port):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{type(self).__name__}: nobody is let in at port {port}; see {self.folder}")
-                time.sleep(0.5)
+        while not _lets_in(port):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{type(self).__name__}: nobody is let in at port {port}; see {self.folder}")
+            time.sleep(0.5)
 
     def kill(self, number: int) -> None:
         """As a power cut would, but for what the kernel still writes."""
@@ -93,6 +95,8 @@ class Cluster(ABC):
 
 class RabbitMq(Cluster):
     """RabbitMQ's MQTT plugin; the queue of a persistent session is a quorum queue, on all nodes."""
+
+    starts_in_turn = True
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, nodes=len(HOSTS))
@@ -163,27 +167,26 @@ class OneMosquitto(Cluster):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, nodes=1)
-        self._mosquitto = Mosquitto(folder, "allow_anonymous true", "max_queued_messages 0", port=self.ports[0])
-
-    def start(self, number: int) -> None:
-        assert number == 0
-        self._mosquitto.start()
-
-    def stop(self) -> None:
-        self._mosquitto.stop()
+        Mosquitto(folder, "allow_anonymous true", "max_queued_messages 0", port=self.ports[0])
 
     def _command(self, number: int) -> tuple[list[str], dict[str, str]]:
-        raise NotImplementedError
+        assert number == 0
+        return [str(MOSQUITTO), "-c", str(self.folder / "mosquitto.conf")], {}
 
 
 @contextmanager
 def running(kind: Callable[[Path], Cluster], folder: Path) -> Iterator[Cluster]:
     """A cluster of which all nodes let somebody in."""
+    folder.mkdir()
     cluster = kind(folder)
     try:
-        for number in range(len(cluster.ports)):
+        for number, port in enumerate(cluster.ports):
             cluster.start(number)
-        cluster.wait_until_up()
+            # One after the other: RabbitMQ's nodes that begin at once may each wait for the others for ever.
+            if cluster.starts_in_turn:
+                cluster.wait_until_up(port)
+        for port in cluster.ports:
+            cluster.wait_until_up(port)
         yield cluster
     finally:
         cluster.stop()

@@ -71,7 +71,6 @@ def play(  # noqa: PLR0913 - a scenario is what it is made of
         devices: How many.
         killed: Which node is killed in the middle.
     """
-    (folder / "brokers").mkdir()
     came = folder / "came.jsonl"
     # The devices begin at the first node, who listens at the last one.
     with running(kind, folder / "brokers") as cluster, recorder(came, cluster.ports[::-1]):
@@ -86,7 +85,7 @@ def play(  # noqa: PLR0913 - a scenario is what it is made of
         said = Counter[str]()
         for process in processes:
             said.update(json.loads(process.communicate()[0]))
-        wait_until(lambda: len({_event(line["payload"]) for line in read(came)}) >= said["decided"], ARRIVE_TIMEOUT)
+        wait_until(lambda: have_come(came, said["decided"]), ARRIVE_TIMEOUT)
     return outcome(read(came), decided=said["decided"], unacknowledged=said["unacknowledged"])
 
 
@@ -110,6 +109,12 @@ def recorder(file: Path, ports: Sequence[int]) -> Iterator[None]:
 def read(came: Path) -> list[dict[str, Any]]:
     """What came so far."""
     return [json.loads(line) for line in came.read_text().splitlines() if line.endswith("}")]
+
+
+def have_come(came: Path, number: int) -> bool:
+    """Whether so many different ones have."""
+    # Counted first: to read all again and again would take the processor that those on their way need.
+    return came.read_bytes().count(b"\n") >= number and len({_event(line["payload"]) for line in read(came)}) >= number
 
 
 def outcome(came: Sequence[dict[str, Any]], *, decided: int, unacknowledged: int) -> Outcome:

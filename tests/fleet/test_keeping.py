@@ -100,7 +100,6 @@ def answer(database: Postgres, name: str) -> list[dict[str, Any]]:
 def test_what_a_cluster_carries_is_kept_once_and_answers_what_an_operator_asks(
     tmp_path: Path, database: Postgres
 ) -> None:
-    (tmp_path / "brokers").mkdir()
     with running(Nats, tmp_path / "brokers") as cluster, keeper(cluster, database):
         with devices(cluster, tmp_path / "devices", "--devices", "5", "--rate", "10", "--seconds", "12") as said:
             assert wait_until(lambda: kept(database) > 40, 60)
@@ -140,7 +139,6 @@ def test_what_a_cluster_carries_is_kept_once_and_answers_what_an_operator_asks(
 @needs_postgres
 @pytest.mark.skipif(not MOSQUITTO, reason=NO_MOSQUITTO)
 def test_several_keepers_share_the_messages(tmp_path: Path, database: Postgres) -> None:
-    (tmp_path / "broker").mkdir()
     who = "ALTER TABLE violation_message ADD COLUMN keeper text DEFAULT current_setting('application_name')"
     with database.connect() as connection:
         connection.execute(who)
@@ -159,7 +157,6 @@ def test_several_keepers_share_the_messages(tmp_path: Path, database: Postgres) 
 @needs_postgres
 @pytest.mark.skipif(not MOSQUITTO, reason=NO_MOSQUITTO)
 def test_what_is_no_message_of_ours_stops_nothing(tmp_path: Path, database: Postgres) -> None:
-    (tmp_path / "broker").mkdir()
     strange = [
         b"",
         b"no JSON",
@@ -195,7 +192,6 @@ def test_what_is_no_message_of_ours_stops_nothing(tmp_path: Path, database: Post
 @needs_postgres
 @pytest.mark.skipif(not MOSQUITTO, reason=NO_MOSQUITTO)
 def test_a_database_without_the_schema_is_said(tmp_path: Path) -> None:
-    (tmp_path / "broker").mkdir()
     with postgres() as empty, running(OneMosquitto, tmp_path / "broker") as cluster:
         client = paho.Client(CallbackAPIVersion.VERSION2)
         client.connect("127.0.0.1", cluster.ports[0])
