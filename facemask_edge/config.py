@@ -314,6 +314,34 @@ class HttpConfig(Section):
         return self
 
 
+class ReleasesConfig(Section):
+    """What a fleet's operator delivers: signed configuration and models."""
+
+    url: Annotated[str, Field(pattern="^https://.")] | None = Field(
+        None, description="Where they are (https://...); null: none are taken. See docs/fleet.md."
+    )
+    site: Name | None = Field(None, description="Name of the site whose part of a release this device takes, too.")
+    trust: Path = Field(
+        Path("/etc/facemask-edge/trust.json"),
+        description="The root of trust that the operator has made: nothing is taken that it does not vouch for.",
+    )
+    path: Path = Field(Path("/var/lib/facemask-edge-releases"), description="Folder that they are kept in.")
+    probation: float = Field(
+        120.0,
+        ge=10,
+        description="Seconds in which a new release has to bring back the cameras and the broker that worked before; "
+        "otherwise the one before it comes back.",
+    )
+    ca: Path | None = Field(None, description="Certificates (PEM) of who signs the server's; null: the system's.")
+    cert: Path | None = Field(None, description="This device's certificate (PEM), where the server asks for one.")
+    key: Path | None = Field(None, description="Its private key (PEM, without a password).")
+
+    @model_validator(mode="after")
+    def _cert_has_its_key(self) -> Self:
+        _belong_together(self.cert, self.key)
+        return self
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -329,6 +357,7 @@ class Config(Section):
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     health: HealthConfig = HealthConfig()
     http: HttpConfig = HttpConfig()
+    releases: ReleasesConfig = ReleasesConfig()
 
     @field_validator("cameras")
     @classmethod

@@ -24,7 +24,15 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: The file cannot be read, or a key or value is wrong.
     """
-    layers = read_layers(path) if path else []
+    return validated(read_layers(path) if path else [], overrides)
+
+
+def validated(layers: Sequence[Layer], overrides: Sequence[str] = ()) -> Config:
+    """The configuration of some files, one over the other.
+
+    Raises:
+        ConfigError: A key or value is wrong.
+    """
     values = merged(layers)
     for override in overrides:
         _override(values, override)

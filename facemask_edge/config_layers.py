@@ -1,11 +1,11 @@
 """The files of a configuration, one over the other: what a fleet has in common, what a site has, what the device has.
 
 Beside ``config.yaml`` there may be a folder ``config.d`` (beside ``door.yaml``, ``door.d``). Its files come first, in
-the order of their names; each later one wins over those before, key by key, and ``config.yaml`` over all. A list, such
-as ``cameras``, is replaced whole.
+the order of their names, those of a folder in it where its name comes; each later one wins over those before, key by
+key, and ``config.yaml`` over all. A list, such as ``cameras``, is replaced whole.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,25 +29,57 @@ class Layer:
     values: dict[str, Any]
 
 
-def read_layers(path: Path) -> list[Layer]:
+def read_layers(path: Path, instead: Mapping[Path, Path] | None = None) -> list[Layer]:
     """The file, and before it those of the folder beside it.
+
+    Args:
+        path: The file.
+        instead: Folders that are read in the place of others: what it would be with them.
 
     Raises:
         ConfigError: One cannot be read, or is no YAML with sections.
     """
-    folder = path.parent / f"{path.stem}{FOLDER}"
-    files: list[Path] = []
+    return [*(_read(file) for file in _files(folder_of(path), instead or {})), _read(path)]
+
+
+def folder_of(path: Path) -> Path:
+    """The folder whose files come before a file."""
+    return path.parent / f"{path.stem}{FOLDER}"
+
+
+def read_folder(folder: Path) -> list[Layer]:
+    """The files of a folder, which need not be there, and of those in it.
+
+    Raises:
+        ConfigError: As ``read_layers``.
+    """
+    return [_read(file) for file in _files(folder, {})]
+
+
+def _files(folder: Path, instead: Mapping[Path, Path]) -> Iterator[Path]:
+    entries: list[Path] = []
     try:
         # Not glob: that passes over a folder that may not be read, and with it over what a fleet was told.
-        files = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+        entries = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}; who runs this has to be able to read it") from error
-    for file in files:
-        if file.suffix == ".yml":
-            raise ConfigError(f"{file}: would be passed over; name it {file.stem}.yaml")
-    return [_read(each) for each in [*(file for file in files if file.suffix == ".yaml"), path]]
+    for entry in entries:
+        if entry.suffix == ".yml":
+            raise ConfigError(f"{entry}: would be passed over; name it {entry.stem}.yaml")
+        meant = instead.get(entry, entry)
+        if entry.suffix == ".yaml":
+            yield entry
+        elif _is_folder(meant):
+            yield from _files(meant, instead)
+
+
+def _is_folder(entry: Path) -> bool:
+    try:
+        return entry.is_dir()
+    except PermissionError as error:
+        raise ConfigError(f"{entry}: {error.strerror}; who runs this has to be able to read it") from error
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:

@@ -18,12 +18,14 @@ from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.health import Health
+from facemask_edge.health_file import HealthFile
 from facemask_edge.health_message import ModelInUse
 from facemask_edge.messages import Topics, people_payload, violation_payload
 from facemask_edge.mqtt import Publisher
 from facemask_edge.page.desk import Desk, Loop
 from facemask_edge.pipeline import Models
 from facemask_edge.pulse import Pulse
+from facemask_edge.releases.shelf import Shelf
 from facemask_edge.remote_control import RemoteControl
 from facemask_edge.restarts import Restarts
 from facemask_edge.service_manager import ServiceManager
@@ -88,7 +90,8 @@ class Daemon:
             find = ThoroughDetector(min_score=config.detector.min_score).boxes
         self._snapshots = Snapshots(config, self._send_snapshot, find)
         self._occasions = SnapshotOccasions(self._snapshots)
-        self._health = Health(config.health, restarts=self._restarts.count)
+        self._health = Health(config.health, restarts=self._restarts.count, releases=Shelf(config.releases.path).health)
+        self._health_file = HealthFile()
         self._manager = ServiceManager()
         self._pulse = Pulse()
         self._desk = None if password is None else self._new_desk(find)
@@ -337,6 +340,7 @@ class Daemon:
             for model in self._models.loaded()
         ]
         message = self._health.message(self._publisher.delivery, self._cameras(), self._models.accelerators(), models)
+        self._health_file.write(message.to_json())
         self._publisher.publish_latest(self._topics.health, message.to_json(), qos=1)
 
     def _cameras(self) -> dict[str, CameraStatus]:

@@ -124,6 +124,19 @@ class HealthWarning(Part):
     says: str = Field(description="One sentence for a person: what is so, and what to do.")
 
 
+class ReleaseHealth(Part):
+    """What a fleet's operator delivered."""
+
+    version: int | None = Field(
+        description="Number that `facemask-edge release publish` gave to what is in use; null where nothing is."
+    )
+    state: Literal["none", "good", "trial"] = Field(
+        description="`good`, it has proved itself; `trial`, it has to yet; `none` is in use."
+    )
+    refused: int | None = Field(description="Number of a newer one that did not prove itself; null where none is.")
+    reason: str | None = Field(description="Why it did not; null where none was refused.")
+
+
 class HealthMessage(Part):
     """Published retained every ``health.interval`` seconds, and at once when something changes."""
 
@@ -162,6 +175,7 @@ class HealthMessage(Part):
         description="Why a Raspberry Pi is slowed down now; empty when it is not, null where that is not known."
     )
     warnings: list[HealthWarning] = Field(description="What keeps this device from judging well now.")
+    release: ReleaseHealth | None = Field(None, description="What a fleet's operator delivers; null where nobody does.")
 
     def to_json(self) -> str:
         """As it is published."""

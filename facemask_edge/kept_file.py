@@ -39,15 +39,15 @@ def write_kept(file: Path, kept: Mapping[str, str]) -> None:
     replace_for_good(file, json.dumps(dict(kept)).encode())
 
 
-def replace_for_good(file: Path, content: bytes) -> None:
-    """Write a file that only its owner may read: after a power cut it is as before, or whole, and ``.new`` may be left.
+def replace_for_good(file: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file, by default for its owner only: after a power cut it is as before, or whole; ``.new`` may be left.
 
     Raises:
         OSError: It cannot be written; what was there stays.
     """
     new = file.with_suffix(UNFINISHED)
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as opened:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as opened:
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())

@@ -3,12 +3,16 @@
 import ssl
 from pathlib import Path
 
-from facemask_edge.config import HttpConfig, MqttConfig
+from facemask_edge.config import HttpConfig, MqttConfig, ReleasesConfig
 from facemask_edge.errors import ConfigError
 
 
-def tls_context(config: MqttConfig) -> ssl.SSLContext:
-    """How a broker's certificate is checked, and which one is shown to it.
+def tls_context(config: MqttConfig | ReleasesConfig, section: str = "mqtt") -> ssl.SSLContext:
+    """How a server's certificate is checked, and which one is shown to it.
+
+    Args:
+        config: Has the files.
+        section: Its name, for errors.
 
     Raises:
         ConfigError: A file cannot be read or is no certificate.
@@ -16,9 +20,9 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"mqtt.ca {config.ca}: {_file_fault(error, 'certificate')}") from error
+        raise ConfigError(f"{section}.ca {config.ca}: {_file_fault(error, 'certificate')}") from error
     if config.cert is not None:
-        _load(context, "mqtt", config.cert, config.key)
+        _load(context, section, config.cert, config.key)
     return context
 
 

@@ -1,0 +1,142 @@
+"""Brings the newest release to the device: nothing that the root of trust does not vouch for.
+
+The Update Framework's client checks signatures, SHA-256, lengths, that nothing is older than what was there before, and
+how long the operator vouches for it.
+"""
+
+import hashlib
+import logging
+import shutil
+import ssl
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+
+import urllib3
+from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadataError, RepositoryError
+from tuf.api.metadata import Metadata, TargetFile, Targets
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from facemask_edge.config import ReleasesConfig
+from facemask_edge.errors import ConfigError, OutputError, ServiceError
+from facemask_edge.releases.layout import METADATA, TARGETS, Part, parts
+from facemask_edge.releases.shelf import UNPACKED, Shelf
+from facemask_edge.tls import tls_context
+
+TIMEOUT = 30.0
+"""Seconds to connect, and between two pieces of an answer."""
+CHUNK = 65536
+"""Bytes."""
+LARGEST_TARGETS = 50_000_000
+"""Bytes of the list of all that is signed: some 200 a device."""
+# The library tells of each step.
+logging.getLogger("tuf").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a device is to have."""
+
+    name: str
+    """The same for the same content."""
+    version: int
+
+
+def fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
+    """Find out what this device is to have, and put it on the shelf where it is not there yet.
+
+    Raises:
+        ConfigError: The root of trust or a certificate cannot be read.
+        ServiceError: The server cannot be reached, or what it offers is not to be trusted.
+        OutputError: It cannot be kept.
+    """
+    try:
+        return _fetch(config, device, shelf)
+    except ExpiredMetadataError as error:
+        raise ServiceError(
+            f"{config.url}: nobody vouches any more for what is there; its operator has to publish again ({error})"
+        ) from error
+    except RepositoryError as error:
+        raise ServiceError(f"{config.url}: not to be trusted, and left alone: {error}") from error
+    except DownloadError as error:
+        raise ServiceError(f"{config.url}: {_told(error)}") from error
+    except OSError as error:
+        raise OutputError(f"{error.filename or config.path}: {error.strerror or error}") from error
+
+
+def _fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
+    updater = Updater(
+        metadata_dir=str(shelf.metadata),
+        metadata_base_url=f"{config.url}/{METADATA}",
+        target_base_url=f"{config.url}/{TARGETS}",
+        fetcher=_Fetcher(tls_context(config, "releases")),
+        config=UpdaterConfig(targets_max_length=LARGEST_TARGETS),
+        bootstrap=_trust(config.trust),
+    )
+    updater.refresh()
+    found = [(part, info) for part in parts(device, config.site) if (info := updater.get_targetinfo(part.archive))]
+    release = Release(_name(found), _version(shelf.metadata))
+    if not shelf.has(release.name):
+        _unpack(updater, found, shelf, release.name)
+    return release
+
+
+def _unpack(updater: Updater, found: list[tuple[Part, TargetFile]], shelf: Shelf, name: str) -> None:
+    unpacked = shelf.place(f"{name}{UNPACKED}")
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpacked.mkdir(mode=0o750)
+    for part, info in found:
+        archive = unpacked / "archive.tar"
+        updater.download_target(info, str(archive))
+        try:
+            with tarfile.open(archive, "r:") as content:
+                content.extractall(unpacked / part.folder, filter="data")
+        except tarfile.TarError as error:
+            raise ServiceError(f"{part.archive}: no archive that facemask-edge release publish has made") from error
+        archive.unlink()
+    shelf.put(name, unpacked)
+
+
+def _version(metadata: Path) -> int:
+    """Of what was read last."""
+    return Metadata[Targets].from_file(str(metadata / "targets.json")).signed.version
+
+
+def _name(found: list[tuple[Part, TargetFile]]) -> str:
+    content = "".join(f"{part.folder} {info.hashes['sha256']}\n" for part, info in found)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _trust(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"releases.trust {file}: {error.strerror}; put the trust.json there that facemask-edge release keys made"
+        ) from error
+
+
+def _told(error: DownloadError) -> str:
+    if isinstance(error, DownloadHTTPError):
+        return f"the server answers {error.status_code}; is this where facemask-edge release publish has written to?"
+    cause = error.__cause__
+    if isinstance(cause, urllib3.exceptions.MaxRetryError):
+        cause = cause.reason
+    return f"cannot be read: {cause or error}"
+
+
+class _Fetcher(FetcherInterface):
+    """Reads by HTTPS."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._pool = urllib3.PoolManager(ssl_context=context, timeout=urllib3.Timeout(TIMEOUT), retries=2)
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        # A redirection must not lead to where nothing is encrypted.
+        response = self._pool.request("GET", url, preload_content=False, redirect=False)
+        if response.status != HTTPStatus.OK:
+            response.close()
+            raise DownloadHTTPError(f"{url}: {response.status}", response.status)
+        return response.stream(CHUNK)

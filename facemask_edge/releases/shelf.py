@@ -1,0 +1,194 @@
+"""Where a device keeps its releases, and knows which of them it uses, which it trusts and which it refused.
+
+In the folder lie one folder a release, named after its content, ``current``, which is a link to the one in use, and
+``state.json``. The daemon's configuration has a link to ``current`` in its ``config.d``: to use another one is to
+replace one link, so that a power cut leaves this or that.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from facemask_edge.config_layers import folder_of
+from facemask_edge.errors import OutputError, ServiceError
+from facemask_edge.health_message import ReleaseHealth
+from facemask_edge.kept_file import LARGEST_FILE, replace_for_good
+
+CURRENT = "current"
+STATE = "state.json"
+UNPACKED = ".part"
+"""Suffix of a release that is not complete."""
+LAYER = "50-release"
+"""In ``config.d``: what is the device's own comes later, in ``config.yaml``."""
+GROUP_READABLE = 0o640
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Standing(_Part):
+    """What works on a device: what a release must not take from it."""
+
+    broker: bool = False
+    cameras: dict[str, bool] = {}
+    """By name, whether pictures come."""
+
+
+class Trial(_Part):
+    """A release that has to prove itself."""
+
+    release: str
+    before: Standing
+    attempts: int = 1
+    """How often it was begun: a power cut ends one, and a release may be why there was one."""
+
+
+class Refusal(_Part):
+    """A release that did not prove itself."""
+
+    release: str
+    reason: str
+
+
+class State(_Part):
+    """What is known of the releases."""
+
+    good: str | None = None
+    """The newest one that has proved itself."""
+    versions: dict[str, int] = Field(default={})
+    """The operator's number of each that lies here, or was refused."""
+    trial: Trial | None = None
+    refused: Refusal | None = None
+
+
+def link_in(config: Path) -> Path:
+    """Where a configuration has the release in use."""
+    return folder_of(config) / LAYER
+
+
+class Shelf:
+    """The folder.
+
+    Args:
+        folder: It need not be there yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def metadata(self) -> Path:
+        """Folder for what was signed."""
+        return self._folder / "metadata"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make the folder, and keep others from using it.
+
+        Raises:
+            ServiceError: Another one does.
+            OutputError: It cannot be made.
+        """
+        try:
+            self.metadata.mkdir(mode=0o750, parents=True, exist_ok=True)
+            lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise OutputError(f"{self._folder}: {error.strerror}; run this as root") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise ServiceError("releases are being looked for already; wait until that has ended") from error
+        finally:
+            os.close(lock)
+
+    @property
+    def state(self) -> State:
+        """As it was written last; where it is damaged, as if nothing had ever been delivered."""
+        try:
+            with (self._folder / STATE).open("rb") as file:
+                return State.model_validate_json(file.read(LARGEST_FILE))
+        except (OSError, ValidationError):
+            return State()
+
+    @state.setter
+    def state(self, state: State) -> None:
+        replace_for_good(self._folder / STATE, state.model_dump_json().encode(), GROUP_READABLE)
+
+    @property
+    def current(self) -> str | None:
+        """Name of the release in use."""
+        try:
+            return (self._folder / CURRENT).readlink().name
+        except OSError:
+            return None
+
+    def number(self, release: str) -> str:
+        """The operator's number of a release, for people."""
+        return str(self.state.versions.get(release, "without a number"))
+
+    def place(self, release: str) -> Path:
+        """The folder of a release."""
+        return self._folder / release
+
+    def has(self, release: str) -> bool:
+        """Whether it lies here, complete."""
+        return self.place(release).is_dir()
+
+    def put(self, release: str, unpacked: Path) -> None:
+        """Add a release that is complete."""
+        # All that was unpacked is on the disk before it has its name.
+        os.sync()
+        unpacked.replace(self.place(release))
+
+    def use(self, release: str | None) -> None:
+        """Let this one be in use, or none."""
+        link = self._folder / CURRENT
+        if release is None:
+            link.unlink(missing_ok=True)
+        else:
+            new = self._folder / f"{CURRENT}.new"
+            new.unlink(missing_ok=True)
+            new.symlink_to(release)
+            new.replace(link)
+        os.sync()
+
+    def join(self, config: Path) -> None:
+        """Let a configuration have the one in use among its files.
+
+        Raises:
+            OutputError: It cannot.
+        """
+        link = link_in(config)
+        try:
+            link.parent.mkdir(mode=0o750, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to((self._folder / CURRENT).absolute())
+        except OSError as error:
+            raise OutputError(f"{link}: {error.strerror}; this is the place of what is delivered") from error
+
+    def tidy(self) -> None:
+        """Delete what is neither in use nor trusted."""
+        state = self.state
+        kept = {self.current, state.good}
+        for entry in self._folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink() and entry != self.metadata and entry.name not in kept:
+                shutil.rmtree(entry)
+
+    def health(self) -> ReleaseHealth | None:
+        """For those who look after the device; None where nothing was ever delivered."""
+        state, current = self.state, self.current
+        if not state.versions:
+            return None
+        return ReleaseHealth(
+            version=None if current is None else state.versions.get(current),
+            state="none" if current is None else "good" if current == state.good else "trial",
+            refused=None if state.refused is None else state.versions.get(state.refused.release),
+            reason=None if state.refused is None else state.refused.reason,
+        )
