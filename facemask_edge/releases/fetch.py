@@ -6,7 +6,6 @@ how long the operator vouches for it.
 
 import hashlib
 import logging
-import shutil
 import ssl
 import tarfile
 from collections.abc import Iterator
@@ -22,13 +21,14 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from facemask_edge.config import ReleasesConfig
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
 from facemask_edge.releases.layout import METADATA, TARGETS, Part, parts
-from facemask_edge.releases.shelf import UNPACKED, Shelf
+from facemask_edge.releases.shelf import Shelf
 from facemask_edge.tls import tls_context
 
 TIMEOUT = 30.0
 """Seconds to connect, and between two pieces of an answer."""
 CHUNK = 65536
 """Bytes."""
+WHOSE_TRUST = "put the trust.json there that facemask-edge release keys has made"
 LARGEST_TARGETS = 50_000_000
 """Bytes of the list of all that is signed: some 200 a device."""
 # The library tells of each step.
@@ -67,14 +67,7 @@ def fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
 
 
 def _fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
-    updater = Updater(
-        metadata_dir=str(shelf.metadata),
-        metadata_base_url=f"{config.url}/{METADATA}",
-        target_base_url=f"{config.url}/{TARGETS}",
-        fetcher=_Fetcher(tls_context(config, "releases")),
-        config=UpdaterConfig(targets_max_length=LARGEST_TARGETS),
-        bootstrap=_trust(config.trust),
-    )
+    updater = _updater(config, shelf)
     updater.refresh()
     found = [(part, info) for part in parts(device, config.site) if (info := updater.get_targetinfo(part.archive))]
     release = Release(_name(found), _version(shelf.metadata))
@@ -83,20 +76,32 @@ def _fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
     return release
 
 
+def _updater(config: ReleasesConfig, shelf: Shelf) -> Updater:
+    fetcher = _Fetcher(tls_context(config, "releases"))
+    try:
+        return Updater(
+            metadata_dir=str(shelf.metadata),
+            metadata_base_url=f"{config.url}/{METADATA}",
+            target_base_url=f"{config.url}/{TARGETS}",
+            fetcher=fetcher,
+            config=UpdaterConfig(targets_max_length=LARGEST_TARGETS),
+            bootstrap=_trust(config.trust),
+        )
+    except RepositoryError as error:
+        raise ConfigError(f"releases.trust {config.trust}: no root of trust; {WHOSE_TRUST}") from error
+
+
 def _unpack(updater: Updater, found: list[tuple[Part, TargetFile]], shelf: Shelf, name: str) -> None:
-    unpacked = shelf.place(f"{name}{UNPACKED}")
-    shutil.rmtree(unpacked, ignore_errors=True)
-    unpacked.mkdir(mode=0o750)
-    for part, info in found:
-        archive = unpacked / "archive.tar"
-        updater.download_target(info, str(archive))
-        try:
-            with tarfile.open(archive, "r:") as content:
-                content.extractall(unpacked / part.folder, filter="data")
-        except tarfile.TarError as error:
-            raise ServiceError(f"{part.archive}: no archive that facemask-edge release publish has made") from error
-        archive.unlink()
-    shelf.put(name, unpacked)
+    with shelf.adding(name) as folder:
+        for part, info in found:
+            archive = folder / "archive.tar"
+            updater.download_target(info, str(archive))
+            try:
+                with tarfile.open(archive, "r:") as content:
+                    content.extractall(folder / part.folder, filter="data")
+            except tarfile.TarError as error:
+                raise ServiceError(f"{part.archive}: no archive that facemask-edge release publish has made") from error
+            archive.unlink()
 
 
 def _version(metadata: Path) -> int:
@@ -113,9 +118,7 @@ def _trust(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            f"releases.trust {file}: {error.strerror}; put the trust.json there that facemask-edge release keys made"
-        ) from error
+        raise ConfigError(f"releases.trust {file}: {error.strerror}; {WHOSE_TRUST}") from error
 
 
 def _told(error: DownloadError) -> str:

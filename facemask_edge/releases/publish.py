@@ -147,12 +147,13 @@ def _audiences(source: Path) -> Iterator[tuple[str, Path]]:
         )
     fleet: list[Layer] = []
     if (source / FLEET).exists():
+        _entries(source / FLEET)
         fleet = _checked(source / FLEET, [])
         yield fleet_archive(), source / FLEET
     for kind, archive in ((SITES, site_archive), (DEVICES, device_archive)):
         for folder in _entries(source / kind) if (source / kind).exists() else ():
-            if not is_name(folder.name):
-                raise InputError(f"{folder}: nothing can be called so; see device.name")
+            if not is_name(folder.name) or not folder.is_dir():
+                raise InputError(f"{folder}: here are folders, each called as a device or a site may be")
             _checked(folder, fleet)
             yield archive(folder.name), folder
 

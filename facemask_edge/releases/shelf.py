@@ -141,11 +141,22 @@ class Shelf:
         """Whether it lies here, complete."""
         return self.place(release).is_dir()
 
-    def put(self, release: str, unpacked: Path) -> None:
-        """Add a release that is complete."""
-        # All that was unpacked is on the disk before it has its name.
-        os.sync()
-        unpacked.replace(self.place(release))
+    @contextmanager
+    def adding(self, release: str) -> Iterator[Path]:
+        """A folder for the content of a release, which is here when it is complete, and gone otherwise."""
+        unpacked = self.place(f"{release}{UNPACKED}")
+        # A power cut may have left one.
+        shutil.rmtree(unpacked, ignore_errors=True)
+        unpacked.mkdir(mode=0o750)
+        try:
+            yield unpacked
+            # All of it is on the disk before it has its name.
+            os.sync()
+            unpacked.replace(self.place(release))
+        except BaseException:
+            # It may be why the disk is full.
+            shutil.rmtree(unpacked, ignore_errors=True)
+            raise
 
     def use(self, release: str | None) -> None:
         """Let this one be in use, or none."""

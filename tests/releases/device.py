@@ -1,0 +1,100 @@
+"""A device of a fleet: the real daemon, kept running by as much of a service manager as a release needs."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from facemask_edge.config_origins import shown_with_origins
+from facemask_edge.health_file import HEALTH_FILE
+from facemask_edge.releases.update import update
+from tests.conftest import Mosquitto
+from tests.releases.operator import Operator
+
+START_TIMEOUT = 30
+WRONG_CONFIG = 78
+
+
+class Device:
+    """A device that belongs to a fleet, and its daemon as ``update`` sees it.
+
+    Args:
+        folder: For all of it.
+        fleet: Whose it is.
+        broker: Where it reports to.
+        camera: What it looks at.
+        probation: Seconds in which a release has to prove itself.
+    """
+
+    def __init__(self, folder: Path, fleet: Operator, broker: Mosquitto, camera: str, probation: float = 30) -> None:
+        self.config = folder / "config.yaml"
+        self.shelf = folder / "releases"
+        self.log = folder / "log"
+        self._run = folder / "run"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deaths = 0
+        values = {
+            "device": {"name": "gate"},
+            "outbox": {"path": str(folder / "outbox.sqlite3")},
+            "releases": fleet.configuration(self.shelf) | {"site": "t1", "probation": probation},
+        }
+        self.config.write_text(yaml.safe_dump(values))
+        # What a fleet's first image says, for a release to say otherwise.
+        (folder / "config.d").mkdir()
+        site = {"mqtt": {"servers": [broker.url]}, "cameras": [{"name": "door", "source": camera}]}
+        (folder / "config.d" / "10-image.yaml").write_text(yaml.safe_dump(site))
+
+    def update(self) -> None:
+        update(self.config, self)
+
+    def shown_with_origins(self) -> str:
+        return shown_with_origins(self.config)
+
+    def restart(self) -> bool:
+        """As systemd does with the unit: whether it is ready."""
+        self.stop()
+        self._deaths = 0
+        return self._start()
+
+    def deaths(self) -> int | None:
+        assert self._process is not None
+        code = self._process.poll()
+        if code is None:
+            return self._deaths
+        if code != WRONG_CONFIG:
+            self._deaths += 1
+            self._start()
+        return None
+
+    def health(self) -> str | None:
+        try:
+            return (self._run / HEALTH_FILE).read_text()
+        except FileNotFoundError:
+            return None
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(20)
+        # The folder goes with the service.
+        (self._run / HEALTH_FILE).unlink(missing_ok=True)
+
+    def _start(self) -> bool:
+        self._run.mkdir(exist_ok=True)
+        (self._run / HEALTH_FILE).unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "facemask_edge", "run", "--config", str(self.config)],
+                stderr=log,
+                env=os.environ | {"RUNTIME_DIRECTORY": str(self._run)},
+            )
+        give_up = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < give_up and self._process.poll() is None:
+            # It says how it is as soon as it is ready.
+            if self.health() is not None:
+                return True
+            time.sleep(0.05)
+        return False

@@ -1,0 +1,91 @@
+"""The operator of a fleet: keys, releases, and the web server that hands them out."""
+
+import http.server
+import shutil
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from facemask_edge.releases.publish import Published, make_keys, publish
+from tests.certificates import authority, issue
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    """Hands out files, and remembers what was asked for."""
+
+    def __init__(self, *args: Any, asked: list[str], **kwargs: Any) -> None:
+        self._asked = asked
+        super().__init__(*args, **kwargs)
+
+    def do_GET(self) -> None:
+        self._asked.append(self.path)
+        super().do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Not to the terminal."""
+
+
+class Operator:
+    """Who looks after a fleet.
+
+    Args:
+        folder: For all of it.
+        port: That the web server listens on.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.keys = folder / "keys"
+        self.web = folder / "web"
+        self.source = folder / "release"
+        self.ca = folder / "ca.pem"
+        self.url = f"https://127.0.0.1:{port}"
+        self.asked: list[str] = []
+        self.web.mkdir()
+        self.trust = make_keys(self.keys)
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of the next release."""
+        file = self.source / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def forget(self) -> None:
+        """The next release begins with nothing."""
+        shutil.rmtree(self.source, ignore_errors=True)
+        self.source.mkdir()
+
+    def publish(self, *, days: int = 30) -> Published:
+        return publish(self.source, self.keys, self.web, days=days)
+
+    def configuration(self, folder: Path) -> dict[str, str]:
+        """The section of a device that belongs to the fleet, and keeps what it gets in a folder."""
+        return {"url": self.url, "trust": str(self.trust), "ca": str(self.ca), "path": str(folder)}
+
+
+@contextmanager
+def operator(folder: Path, *, wants_certificate: bool = False) -> Iterator[Operator]:
+    """One whose web server runs."""
+    asked: list[str] = []
+    signer = authority(folder / "ca.pem")
+    certificate, key = issue(signer, "127.0.0.1", folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    if wants_certificate:
+        context.load_verify_locations(folder / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        issue(signer, "gate", folder)
+    handler = partial(_Files, asked=asked, directory=str(folder / "web"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        made = Operator(folder, server.server_port)
+        made.asked = asked
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
