@@ -13,7 +13,7 @@ import typer
 from facemask_edge import __version__
 from facemask_edge.errors import FacemaskError
 from facemask_edge.logs import last_words, set_up_logging
-from facemask_edge.releases.cli import app as release
+from facemask_edge.rollouts.cli import app as rollout
 
 EXIT_USAGE = 64
 EXIT_FAULT = 70
@@ -222,7 +222,7 @@ def top(
     show_top(device, load_config(config, overrides), once=once, as_json=as_json)
 
 
-app.add_typer(release, name="release")
+app.add_typer(rollout, name="rollout")
 outbox = typer.Typer(help="Look into the outbox, and try dead letters again.", no_args_is_help=True)
 app.add_typer(outbox, name="outbox")
 OnlyDead = Annotated[bool, typer.Option("--dead", help="Only dead letters: what no broker would take.")]

@@ -314,22 +314,22 @@ class HttpConfig(Section):
         return self
 
 
-class ReleasesConfig(Section):
+class RolloutConfig(Section):
     """What a fleet's operator delivers: signed configuration and models."""
 
     url: Annotated[str, Field(pattern="^https://.")] | None = Field(
         None, description="Where they are (https://...); null: none are taken. See docs/fleet.md."
     )
-    site: Name | None = Field(None, description="Name of the site whose part of a release this device takes, too.")
+    site: Name | None = Field(None, description="Name of the site whose part of a rollout this device takes, too.")
     trust: Path = Field(
         Path("/etc/facemask-edge/trust.json"),
         description="The root of trust that the operator has made: nothing is taken that it does not vouch for.",
     )
-    path: Path = Field(Path("/var/lib/facemask-edge-releases"), description="Folder that they are kept in.")
+    path: Path = Field(Path("/var/lib/facemask-edge-rollouts"), description="Folder that they are kept in.")
     probation: float = Field(
         120.0,
         ge=10,
-        description="Seconds in which a new release has to bring back the cameras and the broker that worked before; "
+        description="Seconds in which a new rollout has to bring back the cameras and the broker that worked before; "
         "otherwise the one before it comes back.",
     )
     ca: Path | None = Field(None, description="Certificates (PEM) of who signs the server's; null: the system's.")
@@ -357,7 +357,7 @@ class Config(Section):
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     health: HealthConfig = HealthConfig()
     http: HttpConfig = HttpConfig()
-    releases: ReleasesConfig = ReleasesConfig()
+    rollout: RolloutConfig = RolloutConfig()
 
     @field_validator("cameras")
     @classmethod

@@ -25,9 +25,9 @@ from facemask_edge.mqtt import Publisher
 from facemask_edge.page.desk import Desk, Loop
 from facemask_edge.pipeline import Models
 from facemask_edge.pulse import Pulse
-from facemask_edge.releases.shelf import Shelf
 from facemask_edge.remote_control import RemoteControl
 from facemask_edge.restarts import Restarts
+from facemask_edge.rollouts.shelf import Shelf
 from facemask_edge.service_manager import ServiceManager
 from facemask_edge.snapshot import Shot
 from facemask_edge.snapshot_occasions import SnapshotOccasions
@@ -90,7 +90,7 @@ class Daemon:
             find = ThoroughDetector(min_score=config.detector.min_score).boxes
         self._snapshots = Snapshots(config, self._send_snapshot, find)
         self._occasions = SnapshotOccasions(self._snapshots)
-        self._health = Health(config.health, restarts=self._restarts.count, releases=Shelf(config.releases.path).health)
+        self._health = Health(config.health, restarts=self._restarts.count, rollout=Shelf(config.rollout.path).health)
         self._health_file = HealthFile()
         self._manager = ServiceManager()
         self._pulse = Pulse()

@@ -20,7 +20,7 @@ from facemask_edge.health_message import (
     ModelInUse,
     MqttHealth,
     OutboxHealth,
-    ReleaseHealth,
+    RolloutHealth,
 )
 from facemask_edge.health_warnings import LOOK_INTERVAL, CameraWarnings, throttled_warning
 from facemask_edge.pipeline import Pipeline
@@ -38,7 +38,7 @@ class Health:
     Args:
         config: The section ``health``; what changes for the worse is said at once.
         restarts: Starts so far after an end that was not orderly.
-        releases: Tells what was delivered to this device.
+        rollout: Tells what was delivered to this device.
         throttled: Asks the firmware whether it slows the processor down, see ``raspberry_pi.throttled``.
         apex: Where the driver of PCIe Edge TPUs tells how warm they are.
     """
@@ -48,13 +48,13 @@ class Health:
         config: HealthConfig,
         *,
         restarts: int = 0,
-        releases: Callable[[], ReleaseHealth | None] = lambda: None,
+        rollout: Callable[[], RolloutHealth | None] = lambda: None,
         throttled: Callable[[], int | None] = raspberry_pi.throttled,
         apex: Path = APEX,
     ) -> None:
         self._config = config
         self._restarts = restarts
-        self._releases = releases
+        self._rollout = rollout
         self._ask_firmware = throttled
         self._apex = apex
         self._started = time.monotonic()
@@ -134,7 +134,7 @@ class Health:
             cpu_temperature_c=None if celsius is None else round(celsius, 1),
             throttled=self._throttled,
             warnings=self._warnings,
-            release=self._releases(),
+            rollout=self._rollout(),
         )
         return self.newest
 

@@ -124,11 +124,11 @@ class HealthWarning(Part):
     says: str = Field(description="One sentence for a person: what is so, and what to do.")
 
 
-class ReleaseHealth(Part):
+class RolloutHealth(Part):
     """What a fleet's operator delivered."""
 
     version: int | None = Field(
-        description="Number that `facemask-edge release publish` gave to what is in use; null where nothing is."
+        description="Number that `facemask-edge rollout publish` gave to what is in use; null where nothing is."
     )
     state: Literal["none", "good", "trial"] = Field(
         description="`good`, it has proved itself; `trial`, it has to yet; `none` is in use."
@@ -175,7 +175,7 @@ class HealthMessage(Part):
         description="Why a Raspberry Pi is slowed down now; empty when it is not, null where that is not known."
     )
     warnings: list[HealthWarning] = Field(description="What keeps this device from judging well now.")
-    release: ReleaseHealth | None = Field(None, description="What a fleet's operator delivers; null where nobody does.")
+    rollout: RolloutHealth | None = Field(None, description="What a fleet's operator delivers; null where nobody does.")
 
     def to_json(self) -> str:
         """As it is published."""

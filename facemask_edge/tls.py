@@ -3,11 +3,11 @@
 import ssl
 from pathlib import Path
 
-from facemask_edge.config import HttpConfig, MqttConfig, ReleasesConfig
+from facemask_edge.config import HttpConfig, MqttConfig, RolloutConfig
 from facemask_edge.errors import ConfigError
 
 
-def tls_context(config: MqttConfig | ReleasesConfig, section: str = "mqtt") -> ssl.SSLContext:
+def tls_context(config: MqttConfig | RolloutConfig, section: str = "mqtt") -> ssl.SSLContext:
     """How a server's certificate is checked, and which one is shown to it.
 
     Args:

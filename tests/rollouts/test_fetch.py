@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from facemask_edge.config import ReleasesConfig
+from facemask_edge.config import RolloutConfig
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
-from facemask_edge.releases.fetch import Release, fetch
-from facemask_edge.releases.publish import make_keys, publish, renew
-from facemask_edge.releases.shelf import Shelf
+from facemask_edge.rollouts.fetch import Rollout, fetch
+from facemask_edge.rollouts.publish import make_keys, publish, renew
+from facemask_edge.rollouts.shelf import Shelf
 from tests.faults.small_disk import small_disk
-from tests.releases.operator import Operator, operator
+from tests.rollouts.operator import Operator, operator
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def shelf(tmp_path: Path) -> Shelf:
         return made
 
 
-def taken(fleet: Operator, shelf: Shelf, device: str = "gate", site: str | None = None) -> Release:
-    config = ReleasesConfig.model_validate(fleet.configuration(shelf.metadata.parent) | {"site": site})
+def taken(fleet: Operator, shelf: Shelf, device: str = "gate", site: str | None = None) -> Rollout:
+    config = RolloutConfig.model_validate(fleet.configuration(shelf.metadata.parent) | {"site": site})
     return fetch(config, device, shelf)
 
 
-def contents(shelf: Shelf, release: Release) -> dict[str, str]:
-    place = shelf.place(release.name)
+def contents(shelf: Shelf, rollout: Rollout) -> dict[str, str]:
+    place = shelf.place(rollout.name)
     return {str(file.relative_to(place)): file.read_text() for file in place.rglob("*") if file.is_file()}
 
 
@@ -80,7 +80,7 @@ def test_nothing_that_was_changed_afterwards_is_taken(fleet: Operator, shelf: Sh
     assert [entry.name for entry in shelf.metadata.parent.iterdir() if entry.suffix != ".part"] == ["metadata", "lock"]
 
 
-def test_an_older_release_is_not_taken_for_the_newest(fleet: Operator, shelf: Shelf, tmp_path: Path) -> None:
+def test_an_older_rollout_is_not_taken_for_the_newest(fleet: Operator, shelf: Shelf, tmp_path: Path) -> None:
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     shutil.copytree(fleet.web, tmp_path / "kept")
@@ -92,7 +92,7 @@ def test_an_older_release_is_not_taken_for_the_newest(fleet: Operator, shelf: Sh
         taken(fleet, shelf)
 
 
-def test_a_release_that_nobody_vouches_for_any_more_is_said(fleet: Operator, shelf: Shelf) -> None:
+def test_a_rollout_that_nobody_vouches_for_any_more_is_said(fleet: Operator, shelf: Shelf) -> None:
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish(days=-1)
     with pytest.raises(ServiceError, match="its operator has to publish again"):
@@ -138,7 +138,7 @@ def test_a_server_may_want_the_devices_certificate(tmp_path: Path, shelf: Shelf)
             taken(fleet, shelf)
         settings = fleet.configuration(shelf.metadata.parent)
         settings |= {"cert": str(tmp_path / "gate.pem"), "key": str(tmp_path / "gate.key")}
-        assert contents(shelf, fetch(ReleasesConfig.model_validate(settings), "gate", shelf))
+        assert contents(shelf, fetch(RolloutConfig.model_validate(settings), "gate", shelf))
 
 
 def test_without_a_root_of_trust_nothing_is_asked_for(fleet: Operator, shelf: Shelf, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_without_a_root_of_trust_nothing_is_asked_for(fleet: Operator, shelf: Sh
     assert fleet.asked == []
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_release(fleet: Operator, tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_leaves_no_half_rollout(fleet: Operator, tmp_path: Path) -> None:
     # More than fits, after what is signed.
     fleet.write("fleet/models/large.bin", "x" * 3_000_000)
     fleet.publish()

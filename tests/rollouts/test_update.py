@@ -1,4 +1,4 @@
-"""A release on trial at a real daemon, with a real broker, camera and web server."""
+"""A rollout on trial at a real daemon, with a real broker, camera and web server."""
 
 import json
 import logging
@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from facemask_edge.errors import ServiceError
-from facemask_edge.releases import trial
-from facemask_edge.releases import update as updating
-from facemask_edge.releases.shelf import Refusal, Shelf, Standing, State, Trial
-from facemask_edge.releases.trial import standing
-from facemask_edge.releases.update import RefusedReleaseError
+from facemask_edge.rollouts import trial
+from facemask_edge.rollouts import update as updating
+from facemask_edge.rollouts.shelf import Refusal, Shelf, Standing, State, Trial
+from facemask_edge.rollouts.trial import standing
+from facemask_edge.rollouts.update import RefusedRolloutError
 from tests.conftest import Mosquitto
 from tests.motion_jpeg import MotionJpeg
-from tests.releases.device import Device
-from tests.releases.operator import Operator
-from tests.releases.test_publish import with_models
+from tests.rollouts.device import Device
+from tests.rollouts.operator import Operator
+from tests.rollouts.test_publish import with_models
 from tests.subscriber import wait_until
 
 NewDevice = Callable[..., Device]
@@ -49,14 +49,14 @@ def new_device(
         device.stop()
 
 
-def release_of(device: Device) -> dict[str, Any]:
-    """What the device says of its release, once it is started again."""
+def rollout_of(device: Device) -> dict[str, Any]:
+    """What the device says of its rollout, once it is started again."""
     assert device.restart()
-    return said_of_release(device)
+    return said_of_rollout(device)
 
 
-def said_of_release(device: Device) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(device.health() or "")["release"]
+def said_of_rollout(device: Device) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(device.health() or "")["rollout"]
     return said
 
 
@@ -64,19 +64,19 @@ def log_of(device: Device) -> str:
     return device.log.read_text()
 
 
-def test_a_release_that_proves_itself_is_kept(new_device: NewDevice, fleet: Operator) -> None:
+def test_a_rollout_that_proves_itself_is_kept(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.write("sites/t1/20.yaml", "compliance: {cooldown: 4}\n")
     models = with_models(fleet.source / "devices" / "gate")
-    link = device.config.parent / "config.d" / "50-release"
+    link = device.config.parent / "config.d" / "50-rollout"
     model = link / "3-device" / models.name / "mask_classifier_int8.tflite"
     fleet.write("devices/gate/30.yaml", f"classifier: {{model: {model}}}\n")
     fleet.publish()
     device.update()
-    assert said_of_release(device)["state"] == "trial", "so it was when it said so"
+    assert said_of_rollout(device)["state"] == "trial", "so it was when it said so"
     assert standing(device) == Standing(broker=True, cameras={"door": True})
-    assert release_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
+    assert rollout_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
     shown = device.shown_with_origins()
     assert f'mqtt.prefix: "airport"  # {link}/1-fleet/10.yaml:1' in shown
     assert f"compliance.cooldown: 4.0  # {link}/2-site/20.yaml:1" in shown
@@ -93,9 +93,9 @@ def test_nothing_new_disturbs_nobody(new_device: NewDevice, fleet: Operator, cap
     fleet.publish()
     with caplog.at_level(logging.INFO):
         device.update()
-    assert "release 2 has nothing new for this device" in caplog.text
+    assert "rollout 2 has nothing new for this device" in caplog.text
     assert log_of(device).count("watches door") == started
-    assert release_of(device) == {"version": 2, "state": "good", "refused": None, "reason": None}
+    assert rollout_of(device) == {"version": 2, "state": "good", "refused": None, "reason": None}
 
 
 @pytest.mark.parametrize(
@@ -108,22 +108,22 @@ def test_nothing_new_disturbs_nobody(new_device: NewDevice, fleet: Operator, cap
         ("classifier: {accelerator: edgetpu}", "the daemon is started again and again"),
     ],
 )
-def test_a_release_that_takes_away_what_worked_is_taken_back(
+def test_a_rollout_that_takes_away_what_worked_is_taken_back(
     new_device: NewDevice, fleet: Operator, text: str, reason: str
 ) -> None:
     device = new_device(probation=10)
     fleet.write("fleet/10.yaml", text)
     fleet.publish()
-    with pytest.raises(RefusedReleaseError, match=f"release 1 is refused, and the one before used: .*{reason}"):
+    with pytest.raises(RefusedRolloutError, match=f"rollout 1 is refused, and the one before used: .*{reason}"):
         device.update()
     # The daemon was started with what was there before.
     assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
-    said = said_of_release(device)
+    said = said_of_rollout(device)
     assert (said["version"], said["state"], said["refused"]) == (None, "none", 1)
     assert reason in said["reason"]
 
 
-def test_a_refused_release_is_not_tried_again_and_a_newer_one_is(
+def test_a_refused_rollout_is_not_tried_again_and_a_newer_one_is(
     new_device: NewDevice, fleet: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
     device = new_device(probation=12)
@@ -132,18 +132,18 @@ def test_a_refused_release_is_not_tried_again_and_a_newer_one_is(
     device.update()
     fleet.write("fleet/10.yaml", "classifier: {accelerator: edgetpu}\n")
     fleet.publish()
-    with pytest.raises(RefusedReleaseError):
+    with pytest.raises(RefusedRolloutError):
         device.update()
     started = log_of(device).count("watches door")
     device.update()
-    assert "release 2 was refused before" in caplog.text
+    assert "rollout 2 was refused before" in caplog.text
     assert log_of(device).count("watches door") == started
-    said = release_of(device)
+    said = rollout_of(device)
     assert (said["version"], said["state"], said["refused"]) == (1, "good", 2)
     fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
     fleet.publish()
     device.update()
-    assert release_of(device) == {"version": 3, "state": "good", "refused": None, "reason": None}
+    assert rollout_of(device) == {"version": 3, "state": "good", "refused": None, "reason": None}
     kept = {entry.name for entry in device.shelf.iterdir() if entry.is_dir() and not entry.is_symlink()}
     assert kept == {"metadata", Shelf(device.shelf).current}
 
@@ -151,30 +151,30 @@ def test_a_refused_release_is_not_tried_again_and_a_newer_one_is(
 def test_what_cannot_be_right_is_refused_without_a_restart(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
     started = log_of(device).count("watches door")
-    models = device.config.parent / "config.d" / "50-release" / "1-fleet" / "models"
+    models = device.config.parent / "config.d" / "50-rollout" / "1-fleet" / "models"
     fleet.write("fleet/10.yaml", f"classifier: {{model: {models}/mask_classifier_int8.tflite}}\n")
     fleet.publish()
-    with pytest.raises(RefusedReleaseError, match=r"model .*mask_classifier_int8\.tflite does not exist"):
+    with pytest.raises(RefusedRolloutError, match=r"model .*mask_classifier_int8\.tflite does not exist"):
         device.update()
     # Right on the operator's computer: it depends on what this device has.
     fleet.write("fleet/10.yaml", "http: {cert: /door.pem, key: /door.key}\n")
     device.config.write_text(device.config.read_text() + "http: {cert: null}\n")
     fleet.publish()
-    with pytest.raises(RefusedReleaseError, match="cert and key belong together"):
+    with pytest.raises(RefusedRolloutError, match="cert and key belong together"):
         device.update()
     assert log_of(device).count("watches door") == started
     assert standing(device) == Standing(broker=True, cameras={"door": True})
 
 
-def test_a_release_after_which_no_other_could_be_had_is_taken_back(new_device: NewDevice, fleet: Operator) -> None:
+def test_a_rollout_after_which_no_other_could_be_had_is_taken_back(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device(probation=12)
     text = device.config.read_text()
     device.config.write_text(text.replace(f"  url: {fleet.url}\n", ""))
     image = device.config.parent / "config.d" / "10-image.yaml"
-    image.write_text(f"{image.read_text()}releases: {{url: {fleet.url}}}\n")
-    fleet.write("fleet/10.yaml", "releases: {url: 'https://127.0.0.1:1'}\n")
+    image.write_text(f"{image.read_text()}rollout: {{url: {fleet.url}}}\n")
+    fleet.write("fleet/10.yaml", "rollout: {url: 'https://127.0.0.1:1'}\n")
     fleet.publish()
-    with pytest.raises(RefusedReleaseError, match="the next release could not be had"):
+    with pytest.raises(RefusedRolloutError, match="the next rollout could not be had"):
         device.update()
 
 
@@ -191,7 +191,7 @@ def test_what_did_not_work_before_is_not_asked_for(
     assert Shelf(device.shelf).state.good == Shelf(device.shelf).current
 
 
-def test_a_release_may_mend_a_device_that_does_not_run(new_device: NewDevice, fleet: Operator) -> None:
+def test_a_rollout_may_mend_a_device_that_does_not_run(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
     image = device.config.parent / "config.d" / "10-image.yaml"
     image.write_text(f"{image.read_text()}classifier: {{accelerator: edgetpu}}\n")
@@ -225,7 +225,7 @@ def test_a_trial_that_a_power_cut_ends_goes_on(
     assert (after.trial, after.good, Shelf(device.shelf).current) == (None, name, name)
 
 
-def test_a_release_whose_trials_are_cut_off_again_and_again_is_taken_back(
+def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device()
@@ -240,7 +240,7 @@ def test_a_release_whose_trials_are_cut_off_again_and_again_is_taken_back(
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 device.update()
-    with pytest.raises(RefusedReleaseError, match="its trial was cut off 2 times"):
+    with pytest.raises(RefusedRolloutError, match="its trial was cut off 2 times"):
         device.update()
     assert Shelf(device.shelf).current is None
     assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
@@ -254,7 +254,7 @@ def test_two_do_not_look_at_once(new_device: NewDevice) -> None:
 
 def test_a_damaged_state_is_as_if_nothing_had_been_delivered(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
-    shelf.state = State(good="a", trial=Trial(release="b", before=Standing()), refused=Refusal(release="c", reason="d"))
+    shelf.state = State(good="a", trial=Trial(rollout="b", before=Standing()), refused=Refusal(rollout="c", reason="d"))
     assert shelf.state.good == "a"
     (tmp_path / "state.json").write_text("{")
     assert shelf.state == State()

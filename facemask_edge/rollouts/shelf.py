@@ -1,6 +1,6 @@
-"""Where a device keeps its releases, and knows which of them it uses, which it trusts and which it refused.
+"""Where a device keeps its rollouts, and knows which of them it uses, which it trusts and which it refused.
 
-In the folder lie one folder a release, named after its content, ``current``, which is a link to the one in use, and
+In the folder lie one folder a rollout, named after its content, ``current``, which is a link to the one in use, and
 ``state.json``. The daemon's configuration has a link to ``current`` in its ``config.d``: to use another one is to
 replace one link, so that a power cut leaves this or that.
 """
@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facemask_edge.config_layers import folder_of
 from facemask_edge.errors import OutputError, ServiceError
-from facemask_edge.health_message import ReleaseHealth
+from facemask_edge.health_message import RolloutHealth
 from facemask_edge.kept_file import LARGEST_FILE, replace_for_good
 
 CURRENT = "current"
 STATE = "state.json"
 UNPACKED = ".part"
-"""Suffix of a release that is not complete."""
-LAYER = "50-release"
+"""Suffix of a rollout that is not complete."""
+LAYER = "50-rollout"
 """In ``config.d``: what is the device's own comes later, in ``config.yaml``."""
 GROUP_READABLE = 0o640
 
@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class Standing(_Part):
-    """What works on a device: what a release must not take from it."""
+    """What works on a device: what a rollout must not take from it."""
 
     broker: bool = False
     cameras: dict[str, bool] = {}
@@ -41,23 +41,23 @@ class Standing(_Part):
 
 
 class Trial(_Part):
-    """A release that has to prove itself."""
+    """A rollout that has to prove itself."""
 
-    release: str
+    rollout: str
     before: Standing
     attempts: int = 1
-    """How often it was begun: a power cut ends one, and a release may be why there was one."""
+    """How often it was begun: a power cut ends one, and a rollout may be why there was one."""
 
 
 class Refusal(_Part):
-    """A release that did not prove itself."""
+    """A rollout that did not prove itself."""
 
-    release: str
+    rollout: str
     reason: str
 
 
 class State(_Part):
-    """What is known of the releases."""
+    """What is known of the rollouts."""
 
     good: str | None = None
     """The newest one that has proved itself."""
@@ -68,7 +68,7 @@ class State(_Part):
 
 
 def link_in(config: Path) -> Path:
-    """Where a configuration has the release in use."""
+    """Where a configuration has the rollout in use."""
     return folder_of(config) / LAYER
 
 
@@ -104,7 +104,7 @@ class Shelf:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         except BlockingIOError as error:
-            raise ServiceError("releases are being looked for already; wait until that has ended") from error
+            raise ServiceError("rollouts are being looked for already; wait until that has ended") from error
         finally:
             os.close(lock)
 
@@ -123,28 +123,28 @@ class Shelf:
 
     @property
     def current(self) -> str | None:
-        """Name of the release in use."""
+        """Name of the rollout in use."""
         try:
             return (self._folder / CURRENT).readlink().name
         except OSError:
             return None
 
-    def number(self, release: str) -> str:
-        """The operator's number of a release, for people."""
-        return str(self.state.versions.get(release, "without a number"))
+    def number(self, rollout: str) -> str:
+        """The operator's number of a rollout, for people."""
+        return str(self.state.versions.get(rollout, "without a number"))
 
-    def place(self, release: str) -> Path:
-        """The folder of a release."""
-        return self._folder / release
+    def place(self, rollout: str) -> Path:
+        """The folder of a rollout."""
+        return self._folder / rollout
 
-    def has(self, release: str) -> bool:
+    def has(self, rollout: str) -> bool:
         """Whether it lies here, complete."""
-        return self.place(release).is_dir()
+        return self.place(rollout).is_dir()
 
     @contextmanager
-    def adding(self, release: str) -> Iterator[Path]:
-        """A folder for the content of a release, which is here when it is complete, and gone otherwise."""
-        unpacked = self.place(f"{release}{UNPACKED}")
+    def adding(self, rollout: str) -> Iterator[Path]:
+        """A folder for the content of a rollout, which is here when it is complete, and gone otherwise."""
+        unpacked = self.place(f"{rollout}{UNPACKED}")
         # A power cut may have left one.
         shutil.rmtree(unpacked, ignore_errors=True)
         unpacked.mkdir(mode=0o750)
@@ -152,21 +152,21 @@ class Shelf:
             yield unpacked
             # All of it is on the disk before it has its name.
             os.sync()
-            unpacked.replace(self.place(release))
+            unpacked.replace(self.place(rollout))
         except BaseException:
             # It may be why the disk is full.
             shutil.rmtree(unpacked, ignore_errors=True)
             raise
 
-    def use(self, release: str | None) -> None:
+    def use(self, rollout: str | None) -> None:
         """Let this one be in use, or none."""
         link = self._folder / CURRENT
-        if release is None:
+        if rollout is None:
             link.unlink(missing_ok=True)
         else:
             new = self._folder / f"{CURRENT}.new"
             new.unlink(missing_ok=True)
-            new.symlink_to(release)
+            new.symlink_to(rollout)
             new.replace(link)
         os.sync()
 
@@ -192,14 +192,14 @@ class Shelf:
             if entry.is_dir() and not entry.is_symlink() and entry != self.metadata and entry.name not in kept:
                 shutil.rmtree(entry)
 
-    def health(self) -> ReleaseHealth | None:
+    def health(self) -> RolloutHealth | None:
         """For those who look after the device; None where nothing was ever delivered."""
         state, current = self.state, self.current
         if not state.versions:
             return None
-        return ReleaseHealth(
+        return RolloutHealth(
             version=None if current is None else state.versions.get(current),
             state="none" if current is None else "good" if current == state.good else "trial",
-            refused=None if state.refused is None else state.versions.get(state.refused.release),
+            refused=None if state.refused is None else state.versions.get(state.refused.rollout),
             reason=None if state.refused is None else state.refused.reason,
         )

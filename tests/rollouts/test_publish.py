@@ -10,14 +10,14 @@ import pytest
 
 from facemask_edge.errors import ConfigError, InputError, ModelError, OutputError
 from facemask_edge.manifest import packaged_models
-from facemask_edge.releases.publish import make_keys, publish, renew
-from tests.releases.operator import Operator
+from facemask_edge.rollouts.publish import make_keys, publish, renew
+from tests.rollouts.operator import Operator
 
 MODEL = "mask_classifier_int8.tflite"
 
 
 def with_models(folder: Path) -> Path:
-    """The packaged models, as a release has them."""
+    """The packaged models, as a rollout has them."""
     models = folder / "models"
     shutil.copytree(packaged_models(), models, ignore=shutil.ignore_patterns("*.keras", "*.json"))
     shutil.copy(packaged_models() / "manifest.json", models)
@@ -27,7 +27,7 @@ def with_models(folder: Path) -> Path:
     return models
 
 
-def test_a_release_is_what_lies_in_the_folder(fleet: Operator) -> None:
+def test_a_rollout_is_what_lies_in_the_folder(fleet: Operator) -> None:
     fleet.write("fleet/10-broker.yaml", "mqtt: {prefix: airport}\n")
     fleet.write("sites/terminal-1/site.yaml", "compliance: {cooldown: 3}\n")
     fleet.write("devices/gate/door.yaml", "compliance: {threshold: 0.6}\n")
@@ -90,7 +90,7 @@ def test_a_link_is_not_followed(fleet: Operator) -> None:
 
 
 def test_keys_are_for_their_owner_only_and_never_overwritten(fleet: Operator) -> None:
-    for name in ("root.pem", "release.pem"):
+    for name in ("root.pem", "rollout.pem"):
         assert (fleet.keys / name).stat().st_mode & 0o777 == 0o600
     with pytest.raises(OutputError, match="has keys already"):
         make_keys(fleet.keys)
@@ -99,13 +99,13 @@ def test_keys_are_for_their_owner_only_and_never_overwritten(fleet: Operator) ->
 def test_a_key_that_devices_do_not_trust_signs_nothing(fleet: Operator, tmp_path: Path) -> None:
     fleet.write("fleet/10.yaml", "device: {}\n")
     make_keys(tmp_path / "others")
-    shutil.copy(tmp_path / "others" / "release.pem", fleet.keys)
+    shutil.copy(tmp_path / "others" / "rollout.pem", fleet.keys)
     with pytest.raises(InputError, match="is not the key that"):
         fleet.publish()
     shutil.copy(tmp_path / "others" / "root.pem", fleet.keys)
     with pytest.raises(InputError, match="is not the key of"):
         renew(fleet.keys)
-    (fleet.keys / "release.pem").write_text("no key")
+    (fleet.keys / "rollout.pem").write_text("no key")
     with pytest.raises(InputError, match="no key that"):
         fleet.publish()
 

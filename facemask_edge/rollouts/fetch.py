@@ -1,4 +1,4 @@
-"""Brings the newest release to the device: nothing that the root of trust does not vouch for.
+"""Brings the newest rollout to the device: nothing that the root of trust does not vouch for.
 
 The Update Framework's client checks signatures, SHA-256, lengths, that nothing is older than what was there before, and
 how long the operator vouches for it.
@@ -18,17 +18,17 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadata
 from tuf.api.metadata import Metadata, TargetFile, Targets
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
-from facemask_edge.config import ReleasesConfig
+from facemask_edge.config import RolloutConfig
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
-from facemask_edge.releases.layout import METADATA, TARGETS, Part, parts
-from facemask_edge.releases.shelf import Shelf
+from facemask_edge.rollouts.layout import METADATA, TARGETS, Part, parts
+from facemask_edge.rollouts.shelf import Shelf
 from facemask_edge.tls import tls_context
 
 TIMEOUT = 30.0
 """Seconds to connect, and between two pieces of an answer."""
 CHUNK = 65536
 """Bytes."""
-WHOSE_TRUST = "put the trust.json there that facemask-edge release keys has made"
+WHOSE_TRUST = "put the trust.json there that facemask-edge rollout keys has made"
 LARGEST_TARGETS = 50_000_000
 """Bytes of the list of all that is signed: some 200 a device."""
 # The library tells of each step.
@@ -36,7 +36,7 @@ logging.getLogger("tuf").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Rollout:
     """What a device is to have."""
 
     name: str
@@ -44,7 +44,7 @@ class Release:
     version: int
 
 
-def fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
+def fetch(config: RolloutConfig, device: str, shelf: Shelf) -> Rollout:
     """Find out what this device is to have, and put it on the shelf where it is not there yet.
 
     Raises:
@@ -66,18 +66,18 @@ def fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
         raise OutputError(f"{error.filename or config.path}: {error.strerror or error}") from error
 
 
-def _fetch(config: ReleasesConfig, device: str, shelf: Shelf) -> Release:
+def _fetch(config: RolloutConfig, device: str, shelf: Shelf) -> Rollout:
     updater = _updater(config, shelf)
     updater.refresh()
     found = [(part, info) for part in parts(device, config.site) if (info := updater.get_targetinfo(part.archive))]
-    release = Release(_name(found), _version(shelf.metadata))
-    if not shelf.has(release.name):
-        _unpack(updater, found, shelf, release.name)
-    return release
+    rollout = Rollout(_name(found), _version(shelf.metadata))
+    if not shelf.has(rollout.name):
+        _unpack(updater, found, shelf, rollout.name)
+    return rollout
 
 
-def _updater(config: ReleasesConfig, shelf: Shelf) -> Updater:
-    fetcher = _Fetcher(tls_context(config, "releases"))
+def _updater(config: RolloutConfig, shelf: Shelf) -> Updater:
+    fetcher = _Fetcher(tls_context(config, "rollout"))
     try:
         return Updater(
             metadata_dir=str(shelf.metadata),
@@ -88,7 +88,7 @@ def _updater(config: ReleasesConfig, shelf: Shelf) -> Updater:
             bootstrap=_trust(config.trust),
         )
     except RepositoryError as error:
-        raise ConfigError(f"releases.trust {config.trust}: no root of trust; {WHOSE_TRUST}") from error
+        raise ConfigError(f"rollout.trust {config.trust}: no root of trust; {WHOSE_TRUST}") from error
 
 
 def _unpack(updater: Updater, found: list[tuple[Part, TargetFile]], shelf: Shelf, name: str) -> None:
@@ -100,7 +100,7 @@ def _unpack(updater: Updater, found: list[tuple[Part, TargetFile]], shelf: Shelf
                 with tarfile.open(archive, "r:") as content:
                     content.extractall(folder / part.folder, filter="data")
             except tarfile.TarError as error:
-                raise ServiceError(f"{part.archive}: no archive that facemask-edge release publish has made") from error
+                raise ServiceError(f"{part.archive}: no archive that facemask-edge rollout publish has made") from error
             archive.unlink()
 
 
@@ -118,12 +118,12 @@ def _trust(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"releases.trust {file}: {error.strerror}; {WHOSE_TRUST}") from error
+        raise ConfigError(f"rollout.trust {file}: {error.strerror}; {WHOSE_TRUST}") from error
 
 
 def _told(error: DownloadError) -> str:
     if isinstance(error, DownloadHTTPError):
-        return f"the server answers {error.status_code}; is this where facemask-edge release publish has written to?"
+        return f"the server answers {error.status_code}; is this where facemask-edge rollout publish has written to?"
     cause = error.__cause__
     if isinstance(cause, urllib3.exceptions.MaxRetryError):
         cause = cause.reason

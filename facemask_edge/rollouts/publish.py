@@ -1,6 +1,6 @@
 """The operator's side: signs a folder of configuration and models, for a web server to hand out.
 
-Signed by The Update Framework (https://theupdateframework.io): with it a device also notices an older release that
+Signed by The Update Framework (https://theupdateframework.io): with it a device also notices an older rollout that
 somebody offers as the newest one, and one that is held back, and learns of a new key by itself.
 """
 
@@ -23,7 +23,7 @@ from facemask_edge.config_layers import Layer, read_folder
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.kept_file import replace_for_good
 from facemask_edge.manifest import MANIFEST, find_model, read_manifest
-from facemask_edge.releases.layout import (
+from facemask_edge.rollouts.layout import (
     DEVICES,
     FLEET,
     METADATA,
@@ -36,11 +36,11 @@ from facemask_edge.releases.layout import (
 
 ROOT_YEARS = 10
 """For which a root of trust holds; a new one is signed with ``renew`` before."""
-ROOT_KEY, RELEASE_KEY = "root.pem", "release.pem"
+ROOT_KEY, RELEASE_KEY = "root.pem", "rollout.pem"
 TRUST = "trust.json"
 """The newest root of trust: what each device gets a copy of."""
 ROLES = Targets.type, Snapshot.type, Timestamp.type
-"""What the key of the releases signs."""
+"""What the key of the rollouts signs."""
 PUBLIC = 0o644
 
 
@@ -67,35 +67,35 @@ def make_keys(folder: Path) -> Path:
     """
     if (folder / TRUST).exists():
         raise OutputError(f"{folder} has keys already; devices trust no others: name another folder for another fleet")
-    root_key, release_key = CryptoSigner.generate_ed25519(), CryptoSigner.generate_ed25519()
+    root_key, rollout_key = CryptoSigner.generate_ed25519(), CryptoSigner.generate_ed25519()
     root = Root()
     root.add_key(root_key.public_key, Root.type)
     for role in ROLES:
-        root.add_key(release_key.public_key, role)
+        root.add_key(rollout_key.public_key, role)
     _write(folder / ROOT_KEY, root_key.private_bytes)
-    _write(folder / RELEASE_KEY, release_key.private_bytes)
+    _write(folder / RELEASE_KEY, rollout_key.private_bytes)
     return _sign_root(root, root_key, folder)
 
 
 def renew(folder: Path) -> Path:
-    """Make another key for the releases, and a root of trust that says so; devices learn of it with the next release.
+    """Make another key for the rollouts, and a root of trust that says so; devices learn of it with the next rollout.
 
     Raises:
         InputError: There are no keys, or that of the root is not the one that devices trust.
         OutputError: It cannot be written.
     """
     root = _read_root(folder)
-    root_key, release_key = _key(folder / ROOT_KEY), CryptoSigner.generate_ed25519()
+    root_key, rollout_key = _key(folder / ROOT_KEY), CryptoSigner.generate_ed25519()
     if root_key.public_key.keyid not in root.roles[Root.type].keyids:
         raise InputError(f"{folder / ROOT_KEY} is not the key of {folder / TRUST}")
     for role in ROLES:
         for former in list(root.roles[role].keyids):
             root.revoke_key(former, role)
-        root.add_key(release_key.public_key, role)
+        root.add_key(rollout_key.public_key, role)
     root.version += 1
     # At last: before, the former key fits the former root.
     trust = _sign_root(root, root_key, folder)
-    _write(folder / RELEASE_KEY, release_key.private_bytes)
+    _write(folder / RELEASE_KEY, rollout_key.private_bytes)
     return trust
 
 
@@ -103,13 +103,13 @@ def publish(source: Path, keys: Path, output: Path, *, days: int) -> Published:
     """Sign what a fleet is to have, and leave it for a web server.
 
     Args:
-        source: Folder of the release, see ``layout.py``.
+        source: Folder of the rollout, see ``layout.py``.
         keys: Folder that ``make_keys`` has made; the key of the root is not needed.
         output: Folder of the web server; what was published there before stays, for those who are reading it.
         days: For which devices believe that this is the newest; then they want it to be signed again.
 
     Raises:
-        InputError: The release or a key cannot be read.
+        InputError: The rollout or a key cannot be read.
         ConfigError: A configuration is wrong.
         ModelError: A model is not the one of its manifest.
         OutputError: It cannot be written.
@@ -143,7 +143,7 @@ def _audiences(source: Path) -> Iterator[tuple[str, Path]]:
     strangers = sorted({entry.name for entry in _entries(source)} - {FLEET, SITES, DEVICES})
     if strangers:
         raise InputError(
-            f"{source / strangers[0]}: a release has {FLEET}/, {SITES}/NAME/ and {DEVICES}/NAME/, no other"
+            f"{source / strangers[0]}: a rollout has {FLEET}/, {SITES}/NAME/ and {DEVICES}/NAME/, no other"
         )
     fleet: list[Layer] = []
     if (source / FLEET).exists():
@@ -173,7 +173,7 @@ def _packed(folder: Path) -> bytes:
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                raise InputError(f"{path}: a release is made of files and folders only")
+                raise InputError(f"{path}: a rollout is made of files and folders only")
             if path.is_file():
                 content = _read(path)
                 member = tarfile.TarInfo(path.relative_to(folder).as_posix())
@@ -201,7 +201,7 @@ def _read_root(folder: Path) -> Root:
     try:
         return Metadata[Root].from_bytes(_read(folder / TRUST)).signed
     except (DeserializationError, RepositoryError) as error:
-        raise InputError(f"{folder / TRUST}: no root of trust, make one with: facemask-edge release keys") from error
+        raise InputError(f"{folder / TRUST}: no root of trust, make one with: facemask-edge rollout keys") from error
 
 
 def _key(file: Path) -> CryptoSigner:
@@ -211,7 +211,7 @@ def _key(file: Path) -> CryptoSigner:
         private = load_pem_private_key(_read(file), None)
         return CryptoSigner(private, SSlibKey.from_crypto(private.public_key()))
     except (ValueError, TypeError) as error:
-        raise InputError(f"{file}: no key that facemask-edge release keys has made") from error
+        raise InputError(f"{file}: no key that facemask-edge rollout keys has made") from error
 
 
 def _last_version(output: Path) -> int:
@@ -228,7 +228,7 @@ def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; name the folder of a release") from error
+        raise InputError(f"{folder}: {error.strerror}; name the folder of a rollout") from error
 
 
 def _read(file: Path) -> bytes:

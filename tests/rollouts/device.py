@@ -1,4 +1,4 @@
-"""A device of a fleet: the real daemon, kept running by as much of a service manager as a release needs."""
+"""A device of a fleet: the real daemon, kept running by as much of a service manager as a rollout needs."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ import yaml
 
 from facemask_edge.config_origins import shown_with_origins
 from facemask_edge.health_file import HEALTH_FILE
-from facemask_edge.releases.update import update
+from facemask_edge.rollouts.update import update
 from tests.conftest import Mosquitto
-from tests.releases.operator import Operator
+from tests.rollouts.operator import Operator
 
 START_TIMEOUT = 30
 WRONG_CONFIG = 78
@@ -26,12 +26,12 @@ class Device:
         fleet: Whose it is.
         broker: Where it reports to.
         camera: What it looks at.
-        probation: Seconds in which a release has to prove itself.
+        probation: Seconds in which a rollout has to prove itself.
     """
 
     def __init__(self, folder: Path, fleet: Operator, broker: Mosquitto, camera: str, probation: float = 30) -> None:
         self.config = folder / "config.yaml"
-        self.shelf = folder / "releases"
+        self.shelf = folder / "rollouts"
         self.log = folder / "log"
         self._run = folder / "run"
         self._process: subprocess.Popen[bytes] | None = None
@@ -39,10 +39,10 @@ class Device:
         values = {
             "device": {"name": "gate"},
             "outbox": {"path": str(folder / "outbox.sqlite3")},
-            "releases": fleet.configuration(self.shelf) | {"site": "t1", "probation": probation},
+            "rollout": fleet.configuration(self.shelf) | {"site": "t1", "probation": probation},
         }
         self.config.write_text(yaml.safe_dump(values))
-        # What a fleet's first image says, for a release to say otherwise.
+        # What a fleet's first image says, for a rollout to say otherwise.
         (folder / "config.d").mkdir()
         site = {"mqtt": {"servers": [broker.url]}, "cameras": [{"name": "door", "source": camera}]}
         (folder / "config.d" / "10-image.yaml").write_text(yaml.safe_dump(site))

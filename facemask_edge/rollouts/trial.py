@@ -1,7 +1,7 @@
-"""Has a release prove itself: the daemon starts with it, and what worked before works again.
+"""Has a rollout prove itself: the daemon starts with it, and what worked before works again.
 
 Judged by what the daemon says about itself: a camera that gave pictures gives them, a broker that was reached is
-reached. Cameras that are new have to work, too, where any worked before: a release may have renamed one.
+reached. Cameras that are new have to work, too, where any worked before: a rollout may have renamed one.
 """
 
 import time
@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from facemask_edge.errors import FacemaskError
 from facemask_edge.health_message import HealthMessage
-from facemask_edge.releases.shelf import Standing
+from facemask_edge.rollouts.shelf import Standing
 
 QUIET = 10.0
 """Seconds for which all has to be well; shorter than any probation."""
 LOOK_INTERVAL = 0.5
 TOLERATED_DEATHS = 4
-"""Of an Edge TPU's library, after which the daemon starts on the CPU: no fault of a release."""
+"""Of an Edge TPU's library, after which the daemon starts on the CPU: no fault of a rollout."""
 
 
 class ServiceLike(Protocol):
@@ -68,7 +68,7 @@ def proves_itself(
     Args:
         service: The daemon.
         before: What worked.
-        still_updates: Raises an error where the next release could not be had any more.
+        still_updates: Raises an error where the next rollout could not be had any more.
         probation: Seconds after which it is not waited for any longer.
         has_edge_tpu_deaths: Whether the Edge TPU's library has ended the daemon.
 
@@ -94,7 +94,7 @@ def proves_itself(
                 still_updates()
                 can_update = True
             except FacemaskError as error:
-                missing = f"the next release could not be had: {error}"
+                missing = f"the next rollout could not be had: {error}"
         if missing:
             well_since = time.monotonic()
         elif time.monotonic() - well_since >= QUIET:

@@ -1,4 +1,4 @@
-"""What a release is made of, as its operator sees it, and as a device does.
+"""What a rollout is made of, as its operator sees it, and as a device does.
 
 The operator has a folder with ``fleet/`` for all, ``sites/NAME/`` for those of a site and ``devices/NAME/`` for one. In
 each lie ``*.yaml`` files, as in ``config.d``, and what they name, such as ``models/``. Each becomes one archive, and on
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 METADATA = "metadata"
 TARGETS = "targets"
-"""Folders below the address at which releases are."""
+"""Folders below the address at which rollouts are."""
 FLEET, SITES, DEVICES = "fleet", "sites", "devices"
 
 
@@ -21,7 +21,7 @@ class Part:
     archive: str
     """Name of the signed file."""
     folder: str
-    """Where it is unpacked, in the folder of the release."""
+    """Where it is unpacked, in the folder of the rollout."""
 
 
 def fleet_archive() -> str:

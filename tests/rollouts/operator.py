@@ -1,4 +1,4 @@
-"""The operator of a fleet: keys, releases, and the web server that hands them out."""
+"""The operator of a fleet: keys, rollouts, and the web server that hands them out."""
 
 import http.server
 import shutil
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from facemask_edge.releases.publish import Published, make_keys, publish
+from facemask_edge.rollouts.publish import Published, make_keys, publish
 from tests.certificates import authority, issue
 
 
@@ -40,7 +40,7 @@ class Operator:
     def __init__(self, folder: Path, port: int) -> None:
         self.keys = folder / "keys"
         self.web = folder / "web"
-        self.source = folder / "release"
+        self.source = folder / "rollout"
         self.ca = folder / "ca.pem"
         self.url = f"https://127.0.0.1:{port}"
         self.asked: list[str] = []
@@ -48,14 +48,14 @@ class Operator:
         self.trust = make_keys(self.keys)
 
     def write(self, name: str, text: str) -> Path:
-        """A file of the next release."""
+        """A file of the next rollout."""
         file = self.source / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         return file
 
     def forget(self) -> None:
-        """The next release begins with nothing."""
+        """The next rollout begins with nothing."""
         shutil.rmtree(self.source, ignore_errors=True)
         self.source.mkdir()
 

@@ -59,4 +59,4 @@ class Service:
                 check=False,
             )
         except FileNotFoundError as error:
-            raise ServiceError("there is no systemd that could start the daemon with another release") from error
+            raise ServiceError("there is no systemd that could start the daemon with another rollout") from error
