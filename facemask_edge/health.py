@@ -22,7 +22,7 @@ from facemask_edge.health_message import (
     OutboxHealth,
     RolloutHealth,
 )
-from facemask_edge.health_warnings import LOOK_INTERVAL, CameraWarnings, throttled_warning
+from facemask_edge.health_warnings import LOOK_INTERVAL, CameraWarnings, refused_warning, throttled_warning
 from facemask_edge.pipeline import Pipeline
 from facemask_edge.temperature import cpu_temperature
 from facemask_edge.values import Frame
@@ -63,6 +63,7 @@ class Health:
         self._figures: dict[str, CameraFigures] = {}
         self._watched: dict[str, CameraWarnings] = {}
         self._throttled: list[str] | None = None
+        self._delivered: RolloutHealth | None = None
         self._warnings: list[HealthWarning] = []
         self.newest: HealthMessage | None = None
         """The message that was made last; may be read by any thread."""
@@ -134,7 +135,7 @@ class Health:
             cpu_temperature_c=None if celsius is None else round(celsius, 1),
             throttled=self._throttled,
             warnings=self._warnings,
-            rollout=self._rollout(),
+            rollout=self._delivered,
         )
         return self.newest
 
@@ -149,7 +150,9 @@ class Health:
             self._next_question = now + LOOK_INTERVAL
             bits = self._ask_firmware()
             self._throttled = None if bits is None else raspberry_pi.reasons(bits)
+            self._delivered = self._rollout()
         found = [throttled_warning(self._throttled)] if self._throttled else []
+        found += refused_warning(self._delivered)
         found += [warning for watched in self._watched.values() for warning in watched.current(now)]
         before, after = _by_subject(self._warnings), _by_subject(found)
         for subject, warning in after.items():

@@ -116,9 +116,10 @@ class MqttHealth(Part):
 class HealthWarning(Part):
     """Something that keeps this device from judging well."""
 
-    code: Literal["throttled", "covered", "dark", "glaring", "blurred", "no_face"] = Field(
+    code: Literal["throttled", "covered", "dark", "glaring", "blurred", "no_face", "rollout_refused"] = Field(
         description="`throttled`: the computer is slowed down; `covered`, `dark`, `glaring`, `blurred`: every picture "
-        "looked at over the last minute was so; `no_face`: none was seen for `health.no_face_after` seconds."
+        "looked at over the last minute was so; `no_face`: none was seen for `health.no_face_after` seconds; "
+        "`rollout_refused`: what the fleet's operator delivered did not prove itself; what was there before is used."
     )
     camera: str | None = Field(description="Name of the camera; null where it is about the device.")
     says: str = Field(description="One sentence for a person: what is so, and what to do.")

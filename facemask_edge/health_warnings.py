@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from facemask_edge.health_message import HealthWarning
+from facemask_edge.health_message import HealthWarning, RolloutHealth
 from facemask_edge.picture_quality import ADVICE, SAYS, Picture, PictureFault
 
 LOOK_INTERVAL = 5.0
@@ -72,6 +72,13 @@ def throttled_warning(reasons: Sequence[str]) -> HealthWarning:
     """
     says = f"the Pi is slowed down: {', '.join(reasons)}; give it its own power supply and a heat sink"
     return HealthWarning(code="throttled", camera=None, says=says)
+
+
+def refused_warning(rollout: RolloutHealth | None) -> Iterator[HealthWarning]:
+    """The warning of a rollout that did not prove itself, where there is one."""
+    if rollout is not None and rollout.refused is not None:
+        says = f"rollout {rollout.refused} was refused, what was there before is used: {rollout.reason}"
+        yield HealthWarning(code="rollout_refused", camera=None, says=says)
 
 
 def _duration(seconds: float) -> str:

@@ -18,6 +18,7 @@ from facemask_edge.check.finding import Finding, State, ok, problem, secret_or_c
 from facemask_edge.check.machine import check_clock, check_outbox, check_secrets, check_temperature
 from facemask_edge.check.models import check_models
 from facemask_edge.check.page import check_page
+from facemask_edge.check.rollout import check_rollout
 from facemask_edge.check.service import check_daemon, check_places, is_running
 from facemask_edge.check.snapshots import check_snapshots
 from facemask_edge.check.switches import check_switches
@@ -64,6 +65,7 @@ def _examined(file: Path | None, overrides: Sequence[str]) -> list[Finding]:
     found, models = check_models(config)
     findings += [*found, *check_outbox(config), *check_clock(), *check_temperature(), *check_places(config)]
     findings += [*check_switches(config, device), *check_page(config), *check_snapshots(config)]
+    findings += check_rollout(config)
     is_used = is_running(config)
     findings.append(check_daemon(is_used=is_used))
     brokers: list[Finding] = []

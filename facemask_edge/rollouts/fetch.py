@@ -8,7 +8,9 @@ import hashlib
 import logging
 import ssl
 import tarfile
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -52,8 +54,31 @@ def fetch(config: RolloutConfig, device: str, shelf: Shelf) -> Rollout:
         ServiceError: The server cannot be reached, or what it offers is not to be trusted.
         OutputError: It cannot be kept.
     """
+    with _explained(config):
+        updater = _refreshed(config, shelf.metadata)
+        found = [(part, info) for part in parts(device, config.site) if (info := updater.get_targetinfo(part.archive))]
+        rollout = Rollout(_name(found), _version(shelf.metadata))
+        if not shelf.has(rollout.name):
+            _unpack(updater, found, shelf, rollout.name)
+        return rollout
+
+
+def look(config: RolloutConfig) -> int:
+    """The number of the newest rollout; nothing of it is taken.
+
+    Raises:
+        ConfigError: The root of trust or a certificate cannot be read.
+        ServiceError: The server cannot be reached, or what it offers is not to be trusted.
+    """
+    with tempfile.TemporaryDirectory() as metadata, _explained(config):
+        _refreshed(config, Path(metadata))
+        return _version(Path(metadata))
+
+
+@contextmanager
+def _explained(config: RolloutConfig) -> Iterator[None]:
     try:
-        return _fetch(config, device, shelf)
+        yield
     except ExpiredMetadataError as error:
         raise ServiceError(
             f"{config.url}: nobody vouches any more for what is there; its operator has to publish again ({error})"
@@ -66,21 +91,11 @@ def fetch(config: RolloutConfig, device: str, shelf: Shelf) -> Rollout:
         raise OutputError(f"{error.filename or config.path}: {error.strerror or error}") from error
 
 
-def _fetch(config: RolloutConfig, device: str, shelf: Shelf) -> Rollout:
-    updater = _updater(config, shelf)
-    updater.refresh()
-    found = [(part, info) for part in parts(device, config.site) if (info := updater.get_targetinfo(part.archive))]
-    rollout = Rollout(_name(found), _version(shelf.metadata))
-    if not shelf.has(rollout.name):
-        _unpack(updater, found, shelf, rollout.name)
-    return rollout
-
-
-def _updater(config: RolloutConfig, shelf: Shelf) -> Updater:
+def _refreshed(config: RolloutConfig, metadata: Path) -> Updater:
     fetcher = _Fetcher(tls_context(config, "rollout"))
     try:
-        return Updater(
-            metadata_dir=str(shelf.metadata),
+        updater = Updater(
+            metadata_dir=str(metadata),
             metadata_base_url=f"{config.url}/{METADATA}",
             target_base_url=f"{config.url}/{TARGETS}",
             fetcher=fetcher,
@@ -89,6 +104,8 @@ def _updater(config: RolloutConfig, shelf: Shelf) -> Updater:
         )
     except RepositoryError as error:
         raise ConfigError(f"rollout.trust {config.trust}: no root of trust; {WHOSE_TRUST}") from error
+    updater.refresh()
+    return updater
 
 
 def _unpack(updater: Updater, found: list[tuple[Part, TargetFile]], shelf: Shelf, name: str) -> None:

@@ -58,7 +58,7 @@ def lost(before: Standing, now: Standing) -> Iterator[str]:
 def proves_itself(
     service: ServiceLike,
     before: Standing,
-    still_updates: Callable[[], None],
+    still_updates: Callable[[], object],
     *,
     probation: float,
     has_edge_tpu_deaths: Callable[[], bool],

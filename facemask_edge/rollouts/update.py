@@ -9,7 +9,7 @@ from facemask_edge.config_file import load_config, validated
 from facemask_edge.config_layers import read_layers
 from facemask_edge.errors import ConfigError, ModelError
 from facemask_edge.manifest import find_model
-from facemask_edge.rollouts.fetch import fetch
+from facemask_edge.rollouts.fetch import fetch, look
 from facemask_edge.rollouts.shelf import Refusal, Shelf, Trial, link_in
 from facemask_edge.rollouts.trial import ServiceLike, proves_itself, standing
 
@@ -65,13 +65,10 @@ def _try_out(shelf: Shelf, trial: Trial, config_file: Path, service: ServiceLike
         shelf.use(trial.rollout)
         config = load_config(config_file)
 
-        def still_updates() -> None:
-            fetch(config.rollout, config.device_name, shelf)
-
         reason = proves_itself(
             service,
             trial.before,
-            still_updates,
+            lambda: look(config.rollout),
             probation=config.rollout.probation,
             has_edge_tpu_deaths=_edge_tpu_deaths(config).exists,
         )

@@ -121,6 +121,9 @@ def test_a_rollout_that_takes_away_what_worked_is_taken_back(
     said = said_of_rollout(device)
     assert (said["version"], said["state"], said["refused"]) == (None, "none", 1)
     assert reason in said["reason"]
+    (warned,) = json.loads(device.health() or "")["warnings"]
+    assert warned["code"] == "rollout_refused"
+    assert warned["says"].startswith("rollout 1 was refused, what was there before is used: ")
 
 
 def test_a_refused_rollout_is_not_tried_again_and_a_newer_one_is(
