@@ -36,6 +36,10 @@ class Service:
         except subprocess.TimeoutExpired:
             return False
 
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped it, who will start it again."""
+        return self._systemctl("show", "--property=ActiveState", "--value").stdout.strip() == "inactive"
+
     def deaths(self) -> int | None:
         """How often it was started again by itself since ``restart``; None when it does not run now."""
         shown = self._systemctl("show", "--property=ActiveState,NRestarts").stdout

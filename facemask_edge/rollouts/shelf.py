@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -100,13 +100,12 @@ class Shelf:
             lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise OutputError(f"{self._folder}: {error.strerror}; run this as root") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with closing(os.fdopen(lock)):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ServiceError("rollouts are being looked for already; wait until that has ended") from error
             yield
-        except BlockingIOError as error:
-            raise ServiceError("rollouts are being looked for already; wait until that has ended") from error
-        finally:
-            os.close(lock)
 
     @property
     def state(self) -> State:
@@ -183,6 +182,10 @@ class Shelf:
                 link.symlink_to((self._folder / CURRENT).absolute())
         except OSError as error:
             raise OutputError(f"{link}: {error.strerror}; this is the place of what is delivered") from error
+
+    def drop(self, rollout: str) -> None:
+        """Delete one that is damaged."""
+        shutil.rmtree(self.place(rollout))
 
     def tidy(self) -> None:
         """Delete what is neither in use nor trusted."""

@@ -27,6 +27,9 @@ class ServiceLike(Protocol):
     def restart(self) -> bool:
         """Start it again."""
 
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped it."""
+
     def deaths(self) -> int | None:
         """How often it was started again by itself."""
 

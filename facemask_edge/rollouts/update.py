@@ -7,7 +7,7 @@ from pathlib import Path
 from facemask_edge.config import Config
 from facemask_edge.config_file import load_config, validated
 from facemask_edge.config_layers import read_layers
-from facemask_edge.errors import ConfigError, ModelError
+from facemask_edge.errors import ConfigError, ModelError, OutputError
 from facemask_edge.manifest import find_model
 from facemask_edge.rollouts.fetch import fetch, look
 from facemask_edge.rollouts.shelf import Refusal, Shelf, Trial, link_in
@@ -35,32 +35,61 @@ def update(config_file: Path, service: ServiceLike) -> None:
         ServiceError: The server cannot be reached, or what it offers is not to be trusted.
         OutputError: It cannot be kept.
     """
-    config = load_config(config_file)
+    config = _settings(config_file)
     shelf = Shelf(config.rollout.path)
     with shelf.alone():
-        if trial := shelf.state.trial:
-            logger.info("the trial of rollout %s was cut off", shelf.number(trial.rollout))
-            _try_out(shelf, trial.model_copy(update={"attempts": trial.attempts + 1}), config_file, service)
-            return
-        if config.rollout.url is None:
-            raise ConfigError("rollout.url is not set: nobody says where rollouts are, see docs/fleet.md")
-        rollout = fetch(config.rollout, config.device_name, shelf)
-        state = shelf.state
-        shelf.state = state = state.model_copy(update={"versions": state.versions | {rollout.name: rollout.version}})
-        if rollout.name == shelf.current:
-            logger.info("rollout %d has nothing new for this device", rollout.version)
-        elif state.refused and state.refused.rollout == rollout.name:
-            logger.warning("rollout %d was refused before, and waits for a newer one", rollout.version)
-        else:
-            shelf.join(config_file)
-            _try_out(shelf, Trial(rollout=rollout.name, before=standing(service)), config_file, service)
+        try:
+            _update(config, config_file, shelf, service)
+        except OSError as error:
+            raise OutputError(f"{error.filename or config.rollout.path}: {error.strerror or error}") from error
+
+
+def _update(config: Config, config_file: Path, shelf: Shelf, service: ServiceLike) -> None:
+    if service.is_stopped():
+        logger.info("somebody has stopped the daemon, so nothing is tried")
+        return
+    if trial := shelf.state.trial:
+        logger.info("the trial of rollout %s was cut off", shelf.number(trial.rollout))
+        _try_out(shelf, trial.model_copy(update={"attempts": trial.attempts + 1}), config_file, service)
+        return
+    if config.rollout.url is None:
+        raise ConfigError("rollout.url is not set: nobody says where rollouts are, see docs/fleet.md")
+    current = shelf.current
+    if current is not None and (fault := _fault(shelf, current, config_file)):
+        logger.warning("rollout %s is damaged, and fetched again: %s", shelf.number(current), fault)
+        shelf.drop(current)
+        current = None
+    rollout = fetch(config.rollout, config.device_name, shelf)
+    state = shelf.state
+    shelf.state = state = state.model_copy(update={"versions": state.versions | {rollout.name: rollout.version}})
+    if rollout.name == current:
+        logger.info("rollout %d has nothing new for this device", rollout.version)
+    elif state.refused and state.refused.rollout == rollout.name:
+        logger.warning("rollout %d was refused before, and waits for a newer one", rollout.version)
+    else:
+        shelf.join(config_file)
+        _try_out(shelf, Trial(rollout=rollout.name, before=standing(service)), config_file, service)
+
+
+def _settings(config_file: Path) -> Config:
+    """The daemon's configuration; where it is wrong, that without a rollout, which may be why."""
+    try:
+        return load_config(config_file)
+    except ConfigError:
+        link = link_in(config_file)
+        if not link.is_symlink():
+            raise
+        return validated(read_layers(config_file, {link: link / "nothing"}))
 
 
 def _try_out(shelf: Shelf, trial: Trial, config_file: Path, service: ServiceLike) -> None:
     logger.info("rollout %s is on trial", shelf.number(trial.rollout))
     state = shelf.state = shelf.state.model_copy(update={"trial": trial})
     former = state.good
-    reason = _fault(shelf, trial, config_file)
+    if trial.attempts > MOST_ATTEMPTS:
+        reason: str | None = f"its trial was cut off {MOST_ATTEMPTS} times: this computer may go down with it"
+    else:
+        reason = _fault(shelf, trial.rollout, config_file)
     if reason is None:
         shelf.use(trial.rollout)
         config = load_config(config_file)
@@ -88,11 +117,9 @@ def _try_out(shelf: Shelf, trial: Trial, config_file: Path, service: ServiceLike
     raise RefusedRolloutError(f"rollout {shelf.number(trial.rollout)} is refused, and the one before used: {reason}")
 
 
-def _fault(shelf: Shelf, trial: Trial, config_file: Path) -> str | None:
-    """Why it need not even be tried."""
-    if trial.attempts > MOST_ATTEMPTS:
-        return f"its trial was cut off {MOST_ATTEMPTS} times: this computer may go down with it"
-    link, staged = link_in(config_file), shelf.place(trial.rollout)
+def _fault(shelf: Shelf, rollout: str, config_file: Path) -> str | None:
+    """What of a rollout cannot be used on this device, whether or not it is in use; None where all can."""
+    link, staged = link_in(config_file), shelf.place(rollout)
     try:
         config = validated(read_layers(config_file, {link: staged}))
         for model in _models(config):

@@ -59,6 +59,9 @@ class Device:
         self._deaths = 0
         return self._start()
 
+    def is_stopped(self) -> bool:
+        return self._process is None
+
     def deaths(self) -> int | None:
         assert self._process is not None
         code = self._process.poll()
@@ -79,6 +82,7 @@ class Device:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(20)
+        self._process = None
         # The folder goes with the service.
         (self._run / HEALTH_FILE).unlink(missing_ok=True)
 

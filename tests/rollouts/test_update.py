@@ -249,6 +249,33 @@ def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
     assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
 
 
+@pytest.mark.parametrize("damaged", ["1-fleet/10.yaml", "1-fleet/models/mask_classifier_int8.tflite"])
+def test_a_rollout_that_is_damaged_on_the_disk_is_fetched_again(
+    new_device: NewDevice, fleet: Operator, damaged: str
+) -> None:
+    device = new_device()
+    models = with_models(fleet.source / "fleet")
+    link = device.config.parent / "config.d" / "50-rollout" / "1-fleet"
+    fleet.write("fleet/10.yaml", f"classifier: {{model: {link}/{models.name}/mask_classifier_int8.tflite}}\n")
+    fleet.publish()
+    device.update()
+    (link.parent / damaged).write_bytes(b"\x00" * 20)
+    assert not device.restart()
+    device.update()
+    assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
+    assert rollout_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
+
+
+def test_a_daemon_that_somebody_has_stopped_stays_so(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.stop()
+    device.update()
+    assert device.is_stopped()
+    assert Shelf(device.shelf).current is None
+
+
 def test_two_do_not_look_at_once(new_device: NewDevice) -> None:
     device = new_device()
     with Shelf(device.shelf).alone(), pytest.raises(ServiceError, match="already"):
