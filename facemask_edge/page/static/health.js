@@ -53,6 +53,7 @@ function figures(state, health, camera) {
     Models: `${health.accelerator.detector} finds, ${health.accelerator.classifier} judges`,
     Version: state.version,
   };
+  if (health.rollout) found["Rollout"] = health.rollout.version === null ? "none in use" : `${health.rollout.version}, ${health.rollout.state}`;
   if (health.cpu_temperature_c !== null) found["Processor"] = `${health.cpu_temperature_c} °C`;
   if (about?.latency_ms) found["Camera to decision"] = `${Math.round(about.latency_ms.p50)} ms, in 95 of 100 at most ${Math.round(about.latency_ms.p95)} ms`;
   if (about) found["Frames judged"] = `${about.judged} of ${about.frames}`;
