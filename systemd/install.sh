@@ -265,6 +265,7 @@ make_version() {
 }
 
 make_settings() {
+  local made
   # What is put there later can be read by the daemon, too.
   install -d -m 2750 -o root -g "$user" "$settings"
   # One without content is what a power cut has left.
@@ -277,8 +278,10 @@ make_settings() {
     check_config "$config.new"
     sync
     mv "$config.new" "$config"
-    # Without a password.
-    say "$config is made: camera $(as_user config --config "$config" | sed -n 's/^  source: //p'), broker $server."
+    # With all layers; and then without a password.
+    check_config "$config"
+    made=$(as_user config --config "$config")
+    say "$config is made: camera $(sed -n 's/^  source: //p' <<<"$made"), broker $(sed -n '/^  servers:/{n;s/^  - //p}' <<<"$made")."
   fi
   [ -z "$username" ] || make_secret mqtt_username "$username"
   [ -z "$password" ] || make_secret mqtt_password "$password"
@@ -326,33 +329,27 @@ find_server() {
       read -rp "Address of the MQTT broker, such as mqtt://192.168.1.10 [mqtt://localhost:1883]: " server || echo
     fi
   fi
-  server=${server:-mqtt://localhost:1883}
   case $server in
-    *://*) ;;
+    '' | *://*) ;;
     *) server=mqtt://$server ;;
   esac
 }
 
 write_config() {
   install -m 640 -o root -g "$user" /dev/null "$config.new"
-  # In the environment, which others do not see.
+  # What is not known stays a comment, so that what config.d says holds. In the environment, which others do not see.
   CAMERA=$camera SERVER=$server NAME=$name "$version/bin/python" -I - >"$config.new" <<'END'
-import json
 import os
-from pathlib import Path
 
-import facemask_edge
+from facemask_edge.commented_config import commented_config
 
-text = (Path(facemask_edge.__file__).parent / "config.yaml").read_text()
-for default, key, variable in (
-    ('source: "0"', "source: {}", "CAMERA"),
-    ('servers: ["mqtt://localhost:1883"]', "servers: [{}]", "SERVER"),
-    ("name: null", "name: {}", "NAME"),
-):
-    value = os.environ[variable]
-    assert default in text, default
-    text = text.replace(default, key.format(json.dumps(value)), 1) if value else text
-print(text, end="")
+server = os.environ["SERVER"]
+known = {
+    "cameras.source": os.environ["CAMERA"],
+    "mqtt.servers": [server] if server else [],
+    "device.name": os.environ["NAME"],
+}
+print(commented_config({key: value for key, value in known.items() if value}), end="")
 END
 }
 

@@ -20,17 +20,20 @@ with nothing behind it says nothing, as one that is not there; `null` takes back
 Each wins over those above it in this table, key by key. A list, such as `cameras`, is replaced whole.
 `facemask-edge config show --origin` says of each value where it comes from.
 
-| layer | where | for what |
-| --- | --- | --- |
-| defaults | this page | what is right for most |
-| fleet, site | `config.d/*.yaml` beside the file, in the order of their names: `10-fleet.yaml`, `20-site.yaml` | what many devices have in common |
-| device | `config.yaml`, the given file | its name, its cameras |
-| environment | `FACEMASK_EDGE__SECTION__KEY=VALUE`, the value parsed as YAML: `FACEMASK_EDGE__MQTT__PREFIX=hall` | containers, drop-ins of the unit (which hold for the daemon, not for commands) |
-| options | `--set section.key=value`, likewise: `--set 'cameras=[{name: door, source: door.mp4}]'` | one call |
-| run time | sent over MQTT or from the [page](page.md), kept beside the outbox: thresholds, switches, zones, privacy masks (which are added) | what is tuned while it runs |
+| layer | where |
+| --- | --- |
+| defaults | this page |
+| fleet, site | `config.d/*.yaml` beside the file, in the order of their names: `10-fleet.yaml`, `20-site.yaml` |
+| device | `config.yaml`, the given file |
+| environment | `FACEMASK_EDGE__SECTION__KEY=VALUE`, the value parsed as YAML: `FACEMASK_EDGE__MQTT__PREFIX=hall` |
+| options | `--set section.key=value`, likewise: `--set 'cameras=[{name: door, source: door.mp4}]'` |
+| run time | what was sent over MQTT or from the [page](page.md): thresholds, switches, zones, privacy masks |
 
-Passwords have [variables and files of their own](install.md#settings). The installer leaves a `config.yaml` in which all that is the default is commented out, so that
-the layers below it count: remove the `#` before a key to change it.
+A variable in a drop-in of the unit holds for the daemon, not for commands. Privacy masks that were drawn are added to
+the configured ones. Passwords have [files](install.md#settings) and [variables](delivery.md#credentials) of their own.
+
+The installer leaves a `config.yaml` in which all that is the default is commented out, so that the layers below it
+count, and a better default comes with an upgrade: remove the `#` before a key to set it.
 
 This page is generated: `make docs`.
 """
