@@ -28,11 +28,11 @@ def load_config(
     Raises:
         ConfigError: A file cannot be read, or a key or value is wrong.
     """
-    return checked(read_layers(path) if path else [], read_overrides(overrides, environment))
+    return validated(read_layers(path) if path else [], read_overrides(overrides, environment))
 
 
-def checked(layers: Sequence[Layer], overrides: Sequence[Override]) -> Config:
-    """The configuration that files and single values make together; later ones win.
+def validated(layers: Sequence[Layer], overrides: Sequence[Override] = ()) -> Config:
+    """The configuration of some files and single values, one over the other.
 
     Raises:
         ConfigError: A key or value is wrong.

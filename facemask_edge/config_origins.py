@@ -10,7 +10,7 @@ import yaml
 
 from facemask_edge.areas import AREAS, Areas
 from facemask_edge.config import Config
-from facemask_edge.config_file import checked
+from facemask_edge.config_file import validated
 from facemask_edge.config_layers import Layer, place, read_layers
 from facemask_edge.overrides import Override, read_overrides, the_last_of
 from facemask_edge.switches import KEYS, OVERRIDES, available, sent_before
@@ -36,7 +36,7 @@ def shown_with_origins(
     """
     layers = read_layers(path) if path else []
     given = read_overrides(overrides, environment)
-    config = checked(layers, given)
+    config = validated(layers, given)
     kept = config.outbox.beside(OVERRIDES)
     # As the daemon does: where nobody may send anything, nothing that was sent before holds.
     before = sent_before(kept) if config.mqtt.orders or config.http.enabled else {}
