@@ -30,7 +30,7 @@ Each wins over those above it in this table, key by key. A list, such as `camera
 | run time | what was sent over MQTT or from the [page](page.md): thresholds, switches, zones, privacy masks |
 
 A variable in a drop-in of the unit holds for the daemon, not for commands. Privacy masks that were drawn are added to
-the configured ones. Passwords have [files](install.md#settings) and [variables](delivery.md#credentials) of their own.
+the configured ones. Passwords have [files](install.md#settings) and [variables](delivery.md#brokers) of their own.
 
 The installer leaves a `config.yaml` in which all that is the default is commented out, so that the layers below it
 count, and a better default comes with an upgrade: remove the `#` before a key to set it.
