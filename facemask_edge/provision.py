@@ -153,7 +153,7 @@ def _put(files: Mapping[str, bytes], settings: Path) -> None:
     try:
         group = settings.stat().st_gid
         layers = settings / LAYERS
-        if not layers.is_dir():
+        if not layers.is_dir() and any(name.startswith(LAYERS) for name in files):
             layers.mkdir(mode=0o750)
             os.chown(layers, -1, group)
             sync_folder(settings)

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 from facemask_edge.commented_config import commented_config
 from facemask_edge.config_file import load_config
 from facemask_edge.errors import ConfigError, FacemaskError, InputError, OutputError
+from facemask_edge.kept_file import replace_for_good
 from facemask_edge.provision import BY_CERTIFICATE, provision
+from tests.faults.forgetful_disk import ForgetfulDisk
 
 DEVICE = "# of this door\ncameras: [{name: door, source: picamera}]\n"
 NAMED = f"device: {{name: gate-7}}\n{DEVICE}"
@@ -398,6 +401,34 @@ def test_a_power_cut_at_any_step_leaves_what_the_next_boot_completes(tmp_path: P
         assert {name: content for name, content in card.state().items() if not name.endswith(".new")} == expected
     assert step > 20
     assert len(ends) >= 5, "before, in the middle of putting, after it, in the middle of deleting, and at the end"
+
+
+def test_what_is_deleted_is_on_the_disk_for_certain(tmp_path: Path) -> None:
+    old, left = {"config.yaml": b"device: {name: gate-1}\n"}, {"device.yaml": NAMED, "mqtt_username": "gate-7\n" * 500}
+    new = {"config.yaml": NAMED.encode(), "mqtt_username": left["mqtt_username"].encode()}
+    change, ends = 0, set[bool]()
+    while True not in ends:
+        change += 1
+        card = Card(tmp_path / f"{change}")
+        with closing(ForgetfulDisk(card.at / "forgetful", seed=change)) as disk:
+            card.settings = disk.path
+            for name, content in old.items():
+                replace_for_good(disk.path / name, content)
+            for name, text in left.items():
+                card.leave(name, text)
+            disk.cut_power(change, victim=0)
+            with suppress(OutputError):
+                card.put()
+            ends.add(disk.has_power)
+            disk.power_on()
+            is_gone = not card.folder.exists()
+            for name, content in card.state().items():
+                whole = {new.get(name)} if is_gone else {new.get(name), old.get(name)}
+                assert name.endswith(".new") or content in whole, (change, name)
+            if not is_gone:
+                card.put()
+            assert {name: content for name, content in card.state().items() if not name.endswith(".new")} == new
+    assert change > 8
 
 
 def test_as_a_command_it_ends_with_the_documented_codes(card: Card) -> None:
