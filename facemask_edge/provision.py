@@ -6,10 +6,10 @@ in between leaves the folder, or the rest of it, and the next boot does it once 
 
 import logging
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import yaml
 
@@ -65,10 +65,7 @@ def _checked(left: Mapping[str, bytes], settings: Path, environment: Mapping[str
         return {}
     with TemporaryDirectory() as temporary:
         copy = Path(temporary, "settings")
-        try:
-            shutil.copytree(settings, copy, ignore=shutil.ignore_patterns(MODELS), ignore_dangling_symlinks=True)
-        except OSError as error:
-            raise OutputError(f"{settings}: cannot be read and copied; run this as root, after install.sh") from error
+        _copy(settings, copy)
         begun = {} if (copy / CONFIG).exists() else {CONFIG: commented_config().encode()}
         try:
             return _Trial(settings, copy, environment).of({**begun, **left})
@@ -76,6 +73,24 @@ def _checked(left: Mapping[str, bytes], settings: Path, environment: Mapping[str
             # As who left the files knows them.
             said = f"{error}".replace(f"{copy}/{CONFIG}", DEVICE if CONFIG in left else f"{settings}/{CONFIG}")
             raise type(error)(said.replace(f"{copy}/", "")) from None
+
+
+def _copy(settings: Path, copy: Path) -> None:
+    """Contents only, as the service that this runs in may not give a folder its group's bit."""
+    try:
+        for folder, inside, names in os.walk(settings, followlinks=True, onerror=_fail):
+            inside[:] = [name for name in inside if name != MODELS]
+            there = copy / Path(folder).relative_to(settings)
+            there.mkdir()
+            for file in (Path(folder, name) for name in names):
+                if file.is_file():
+                    (there / file.name).write_bytes(file.read_bytes())
+    except OSError as error:
+        raise OutputError(f"{settings}: {error.strerror}; run this as root, after install.sh") from error
+
+
+def _fail(error: OSError) -> NoReturn:
+    raise error
 
 
 class _Trial:
