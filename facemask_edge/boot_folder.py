@@ -32,6 +32,7 @@ def read_all(folder: Path) -> dict[str, bytes]:
     Raises:
         InputError: Something cannot be read.
         ConfigError: A file has a name that is not known, or is no text.
+        OutputError: It could not be deleted later.
     """
     files = {CONFIG if name == DEVICE else name: _text(folder / name) for name in _names(folder)}
     if not os.access(folder, os.W_OK):

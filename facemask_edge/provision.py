@@ -47,6 +47,8 @@ def provision(folder: Path | None, settings: Path, environment: Mapping[str, str
         ConfigError: A file is none that is known, is wrong, or does not fit to the others.
         OutputError: The settings cannot be written, or the folder cannot be deleted.
     """
+    # It is written down.
+    settings = settings.absolute()
     folder = folder or next((place for place in PLACES if place.is_dir()), PLACES[0])
     try:
         files = _checked(boot_folder.read_all(folder), settings, environment)
@@ -167,12 +169,21 @@ def _layer(values: dict[str, dict[str, str]]) -> bytes:
 def _put(files: Mapping[str, bytes], settings: Path) -> None:
     try:
         group = settings.stat().st_gid
-        layers = settings / LAYERS
-        if not layers.is_dir() and any(name.startswith(LAYERS) for name in files):
-            layers.mkdir(mode=0o750)
-            os.chown(layers, -1, group)
-            sync_folder(settings)
+        if any(name.startswith(LAYERS) for name in files):
+            _make_folder(settings / LAYERS, group)
         for name, content in files.items():
             replace_for_good(settings / name, content, 0o640, group)
     except OSError as error:
         raise OutputError(f"{settings}: {error.strerror}; run this as root, on a disk that can be written") from error
+
+
+def _make_folder(folder: Path, group: int) -> None:
+    """For the group to read, also where root keeps all to himself."""
+    before = os.umask(0o027)
+    try:
+        # Not chmod: that would take from it, or may not give it, the bit that hands its group on.
+        folder.mkdir(mode=0o750, exist_ok=True)
+    finally:
+        os.umask(before)
+    os.chown(folder, -1, group)
+    sync_folder(folder.parent)

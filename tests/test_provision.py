@@ -102,13 +102,14 @@ def test_a_device_gets_its_file_its_layers_and_its_passwords(card: Card) -> None
     }
 
 
-def test_only_its_group_can_read_what_is_put_there(card: Card) -> None:
+@pytest.mark.parametrize("umask", [0, 0o077])
+def test_only_its_group_can_read_what_is_put_there(umask: int, card: Card) -> None:
     if os.geteuid() == 0:
         os.chown(card.settings, -1, 12345)
     card.leave("device.yaml", NAMED)
     card.leave("config.d/20-site.yaml", "mqtt: {prefix: hall}\n")
     card.leave("mqtt_username", "gate-7")
-    old = os.umask(0)
+    old = os.umask(umask)
     try:
         card.put()
     finally:
@@ -164,6 +165,15 @@ def test_another_name_than_the_certificate_has_is_refused(where: str, card: Card
     refused = card.refused()
     assert isinstance(refused, ConfigError)
     assert "device.name is gate-8, but the certificate is for gate-7" in str(refused)
+
+
+def test_where_the_certificate_is_does_not_depend_on_where_it_was_called(
+    card: Card, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(card.at)
+    card.leave_certificate("gate-7", authority)
+    provision(Path("boot/facemask-edge"), Path("etc"), {})
+    assert load_config(card.settings / "config.yaml", [], {}).mqtt.cert == card.settings / "mqtt_cert.pem"
 
 
 def test_a_name_that_is_taken_back_is_no_name(card: Card, authority: trustme.CA) -> None:
