@@ -48,7 +48,7 @@ def read_layers(path: Path) -> list[Layer]:
     for file in files:
         if file.suffix == ".yml":
             raise ConfigError(f"{file}: would be passed over; name it {file.stem}.yaml")
-    return [read_layer(each) for each in [*(file for file in files if file.suffix == ".yaml"), path]]
+    return [_read(each) for each in [*(file for file in files if file.suffix == ".yaml"), path]]
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
@@ -85,12 +85,7 @@ def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
             values[key] = value
 
 
-def read_layer(path: Path) -> Layer:
-    """One file.
-
-    Raises:
-        ConfigError: It cannot be read, or is no YAML with sections.
-    """
+def _read(path: Path) -> Layer:
     root = _compose(path)
     return Layer(path, root, _constructed(root, path) if root is not None else {})
 
