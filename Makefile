@@ -20,7 +20,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck systemd/*.sh systemd/facemask-edge .ci/run
+	$(BIN)/shellcheck systemd/*.sh systemd/facemask-edge docs/fleet/*.sh .ci/run
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive facemask_edge converter
 	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 

@@ -204,6 +204,23 @@ def retire(
 
 
 @app.command()
+def provision(
+    folder: Annotated[
+        Path | None, typer.Argument(help="What this device is given; otherwise facemask-edge on the boot partition.")
+    ] = None,
+    *,
+    settings: Annotated[Path, typer.Option(metavar="DIR", help="Where it is put; its group can read it.")] = Path(
+        "/etc/facemask-edge"
+    ),
+) -> None:
+    """Take over name, configuration, passwords and certificate that were left for this device; delete them there."""
+    from facemask_edge.provision import provision as take_over  # noqa: PLC0415 - as in run
+
+    set_up_logging(is_verbose=False)
+    take_over(folder, settings)
+
+
+@app.command()
 def top(
     *,
     device: Annotated[str | None, typer.Argument(metavar="DEVICE", help="Only this one; otherwise all.")] = None,

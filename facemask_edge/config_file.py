@@ -1,41 +1,45 @@
 """Reads the configuration, with errors that name file, line and key."""
 
 import difflib
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from facemask_edge.config import CameraConfig, Config
-from facemask_edge.config_layers import Layer, covers, merged, place, read_layers
+from facemask_edge.config_layers import Layer, merged, place, read_layers
 from facemask_edge.errors import ConfigError
+from facemask_edge.overrides import Override, read_overrides, the_last_of
 from facemask_edge.redaction import without_password
 
 
-def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    path: Path | None, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ
+) -> Config:
     """Read the configuration.
 
     Args:
         path: The YAML file, with those of ``config.d`` beside it; None takes the defaults.
-        overrides: ``section.key=value`` each, the value parsed as YAML; they win over the file.
+        overrides: ``section.key=value`` each, the value parsed as YAML; they win over all else.
+        environment: Its variables ``FACEMASK_EDGE__SECTION__KEY`` win over the files.
 
     Raises:
-        ConfigError: The file cannot be read, or a key or value is wrong.
+        ConfigError: A file cannot be read, or a key or value is wrong.
     """
-    return validated(read_layers(path) if path else [], overrides)
+    return validated(read_layers(path) if path else [], read_overrides(overrides, environment))
 
 
-def validated(layers: Sequence[Layer], overrides: Sequence[str] = ()) -> Config:
-    """The configuration of some files, one over the other.
+def validated(layers: Sequence[Layer], overrides: Sequence[Override] = ()) -> Config:
+    """The configuration of some files and single values, one over the other.
 
     Raises:
         ConfigError: A key or value is wrong.
     """
     values = merged(layers)
     for override in overrides:
-        _override(values, override)
+        override.apply(values)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
@@ -43,37 +47,19 @@ def validated(layers: Sequence[Layer], overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(_explained(error, layers, overrides)) from None
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"--set {without_password(override)}: write it as section.key=value")
-    try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise ConfigError(f"--set {without_password(override)}: the value is not valid YAML") from error
-    *sections, last = key.split(".")
-    for section in sections:
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
-            shown = without_password(override)
-            raise ConfigError(f"--set {shown}: {section} has no keys; write the whole of it as {section}=VALUE")
-        values = inner
-    values[last] = value
-
-
-def _explained(error: ValidationError, layers: Sequence[Layer], overrides: Sequence[str]) -> str:
+def _explained(error: ValidationError, layers: Sequence[Layer], overrides: Sequence[Override]) -> str:
     """One sentence about the first error: where it is, what is wrong, what would be right."""
     first = error.errors()[0]
     keys = first["loc"]
     dotted = ".".join(str(key) for key in keys)
-    override = next((text for text in overrides if covers(text.partition("=")[0], dotted)), None)
-    if override:
-        where = f"--set {without_password(override)}"
+    is_unknown = first["type"] == "extra_forbidden"
+    if override := the_last_of(overrides, dotted, or_below=is_unknown):
+        where = override.shown
     elif at := place(layers, [key for key in keys if isinstance(key, str | int)]):
         where = f"{at[0].path}:{at[1]}"
     else:
         where = "configuration"
-    if first["type"] == "extra_forbidden":
+    if is_unknown:
         return f"{where}: unknown key {without_password(dotted)}{_suggestion(keys)}"
     message = first["msg"].removeprefix("Value error, ")
     # Before it is cut off, a password must be gone.

@@ -2,7 +2,8 @@
 
 Beside ``config.yaml`` there may be a folder ``config.d`` (beside ``door.yaml``, ``door.d``). Its files come first, in
 the order of their names, those of a folder in it where its name comes; each later one wins over those before, key by
-key, and ``config.yaml`` over all. A list, such as ``cameras``, is replaced whole.
+key, and ``config.yaml`` over all. A list, such as ``cameras``, is replaced whole. A key with nothing behind it says
+nothing: to take a value back, write null.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import yaml
 from facemask_edge.errors import ConfigError
 
 MAX_CONFIG_BYTES = 1_000_000
+NULL = "tag:yaml.org,2002:null"
 FOLDER = ".d"
 """Suffix of the folder, instead of that of the file."""
 
@@ -106,19 +108,13 @@ def place(layers: Sequence[Layer], keys: Sequence[str | int]) -> tuple[Layer, in
     return max(reversed(found), key=lambda each: each[2], default=None)
 
 
-def covers(override: str, dotted: str) -> bool:
-    """Whether an override of the one key is one of the other, too."""
-    return dotted == override or dotted.startswith(override + ".")
-
-
 def _merge(values: dict[str, Any], over: Mapping[str, Any]) -> None:
     for key, value in over.items():
         before = values.get(key)
         if isinstance(value, dict):
             values[key] = inner = before if isinstance(before, dict) else {}
             _merge(inner, value)
-        # A section all lines of which are comments says nothing, and takes nothing back.
-        elif value is not None or not isinstance(before, dict):
+        else:
             values[key] = value
 
 
@@ -144,6 +140,7 @@ def _compose(path: Path) -> yaml.Node | None:
     if root is not None:
         try:
             _refuse_duplicates(root, path)
+            root = root if _says_something(root) else None
         except (TypeError, RecursionError) as error:
             raise ConfigError(f"{path}: keys are plain words, and no value holds itself") from error
     return root
@@ -177,6 +174,21 @@ def _refuse_duplicates(node: yaml.Node, path: Path) -> None:
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             _refuse_duplicates(value, path)
+
+
+def _says_something(node: yaml.Node) -> bool:
+    """Whether there is a value; takes out keys below which there are only comments, or nothing.
+
+    As null they would take back what other files say.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return bool(node.value) or node.tag != NULL
+    inside = node.value
+    if isinstance(node, yaml.MappingNode):
+        node.value = [pair for pair in inside if _says_something(pair[1])]
+    else:
+        node.value = [each for each in inside if _says_something(each)]
+    return bool(node.value) or not inside
 
 
 def _line(node: yaml.Node, keys: Iterable[str | int]) -> tuple[int, int]:

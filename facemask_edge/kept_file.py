@@ -39,8 +39,14 @@ def write_kept(file: Path, kept: Mapping[str, str]) -> None:
     replace_for_good(file, json.dumps(dict(kept)).encode())
 
 
-def replace_for_good(file: Path, content: bytes, mode: int = 0o600) -> None:
+def replace_for_good(file: Path, content: bytes, mode: int = 0o600, group: int | None = None) -> None:
     """Write a file, by default for its owner only: after a power cut it is as before, or whole; ``.new`` may be left.
+
+    Args:
+        file: It need not be there.
+        content: All of it.
+        mode: Of the file.
+        group: Number of the one that it is to have; None: as it comes.
 
     Raises:
         OSError: It cannot be written; what was there stays.
@@ -48,6 +54,9 @@ def replace_for_good(file: Path, content: bytes, mode: int = 0o600) -> None:
     new = file.with_suffix(UNFINISHED)
     try:
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as opened:
+            if group is not None:
+                os.fchown(opened.fileno(), -1, group)
+            os.fchmod(opened.fileno(), mode)
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())
@@ -55,11 +64,20 @@ def replace_for_good(file: Path, content: bytes, mode: int = 0o600) -> None:
     except OSError:
         new.unlink(missing_ok=True)
         raise
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the disk has what was made, renamed or deleted in it.
+
+    Raises:
+        OSError: It cannot be said.
+    """
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def no_longer_there(file: Path, now: Mapping[str, str], *, unless_kept: str) -> dict[str, str]:

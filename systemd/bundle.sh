@@ -34,7 +34,7 @@ for python in "${pythons[@]}"; do
   tag=cp${python/./}
   $pip download --quiet --disable-pip-version-check --dest "$work/wheels" --only-binary=:all: \
     "${platforms[@]}" --python-version "$python" --implementation cp --abi "$tag" --abi abi3 --abi none \
-    "${options[@]}" "$work/wheels/$own"
+    "${options[@]}" "$work/wheels/${own}[fleet]"
 done
 
 name=facemask-edge-$version

@@ -7,6 +7,11 @@
 # broker on this computer and at homeassistant.local. Where a folder "wheels" lies beside systemd/, as in a release
 # archive, nothing is downloaded.
 #
+#   sudo ./systemd/install.sh --image
+#
+# Prepares a card that others are copied from, also in a chroot: no camera is looked for, no configuration is written and
+# nothing is started; each copy finds at its first boot what was left for it on its boot partition (docs/fleet.md).
+#
 # Ends with 0; 64 wrong usage; 69 this computer cannot run it; 70 it does not run; 78 the configuration is wrong; 130
 # interrupted.
 set -Eeuo pipefail
@@ -23,7 +28,8 @@ program=/opt/facemask-edge
 settings=/etc/facemask-edge
 config=$settings/config.yaml
 state=/var/lib/facemask-edge
-unit=/etc/systemd/system/facemask-edge.service
+units=/etc/systemd/system
+services=(facemask-edge.service facemask-edge-first-boot.service)
 command=/usr/local/bin/facemask-edge
 user=facemask-edge
 # The system's own: another one first in PATH does not see what apt installs.
@@ -38,7 +44,7 @@ longest=600
 # Deaths that are no fault of a version: an Edge TPU's library may end the program, which then starts on the CPU.
 tolerated=4
 
-camera='' server='' username='' password_file='' password='' name=''
+camera='' server='' username='' password_file='' password='' name='' image=no
 # A version that is made and not used yet.
 pending=''
 
@@ -49,6 +55,10 @@ main() {
   check_machine
   only_once
   check_archive
+  if [ "$image" = yes ]; then
+    make_image
+    return 0
+  fi
   check_camera
   check_coral
   if [ ! -s "$config" ]; then
@@ -105,6 +115,10 @@ read_options() {
         esac
         shift 2
         ;;
+      --image)
+        image=yes
+        shift
+        ;;
       --help | -h)
         sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"
         exit 0
@@ -112,6 +126,8 @@ read_options() {
       *) fail 64 "$1 is no option of this script; see --help." ;;
     esac
   done
+  [ "$image" = no ] || [ -z "$camera$server$username$name" ] ||
+    fail 64 "--image is for what all devices have in common; camera, server, user and name come at the first boot."
   [ -z "$password_file" ] || [ -n "$username" ] || fail 64 "--password-file needs --username."
   [ -n "$password_file" ] || return 0
   password=$(head -n 1 "$password_file" 2>/dev/null) || fail 64 "$password_file cannot be read."
@@ -120,7 +136,8 @@ read_options() {
 
 check_machine() {
   [ "$(id -u)" = 0 ] || fail 64 "This needs root: sudo $0"
-  [ -d /run/systemd/system ] || fail 69 "This computer does not run systemd, which starts and watches the daemon."
+  [ "$image" = yes ] || [ -d /run/systemd/system ] ||
+    fail 69 "This computer does not run systemd, which starts and watches the daemon."
   case $(uname -m)-$(getconf LONG_BIT) in
     aarch64-64 | x86_64-64) ;;
     *) fail 69 "This system is not 64-bit ($(uname -m), $(getconf LONG_BIT)-bit programs); install the 64-bit Raspberry Pi OS." ;;
@@ -247,16 +264,16 @@ make_version() {
   [ ! -e "$constraints" ] || options+=(--constraint "$constraints")
   if [ -d "$wheels" ]; then
     options+=(--no-index --find-links "$wheels")
-    wanted=facemask-edge
+    wanted='facemask-edge[fleet]'
   else
-    wanted=$source_folder
+    wanted="${source_folder}[fleet]"
   fi
   note "Installing into $version; on a Pi this takes a few minutes."
   # -I and no user's own packages: neither what lies in this folder nor in root's home is meant.
   PYTHONNOUSERSITE=1 "$version/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-cache-dir \
     --no-input "${options[@]}" "$wanted" ||
     fail 69 "It cannot be installed; the lines above say why. Nothing was changed."
-  install -m 644 "$source_folder/systemd/facemask-edge.service" "$version/facemask-edge.service"
+  install -m 644 "${services[@]/#/$source_folder/systemd/}" "$version"
   install -m 755 "$source_folder/systemd/facemask-edge" "$version/facemask-edge"
   install -m 755 "$source_folder/systemd/uninstall.sh" "$version/uninstall.sh"
   installed=$(as_user --version) ||
@@ -264,9 +281,14 @@ make_version() {
   say "Version $installed is installed."
 }
 
-make_settings() {
-  # What is put there later can be read by the daemon, too.
+# What is put there later can be read by the daemon, too.
+make_settings_folder() {
   install -d -m 2750 -o root -g "$user" "$settings"
+}
+
+make_settings() {
+  local made
+  make_settings_folder
   # One without content is what a power cut has left.
   if [ -s "$config" ]; then
     check_config "$config"
@@ -277,8 +299,10 @@ make_settings() {
     check_config "$config.new"
     sync
     mv "$config.new" "$config"
-    # Without a password.
-    say "$config is made: camera $(as_user config --config "$config" | sed -n 's/^  source: //p'), broker $server."
+    # With all layers; and then without a password.
+    check_config "$config"
+    made=$(as_user config --config "$config")
+    say "$config is made: camera $(sed -n 's/^  source: //p' <<<"$made"), broker $(sed -n '/^  servers:/{n;s/^  - //p}' <<<"$made")."
   fi
   [ -z "$username" ] || make_secret mqtt_username "$username"
   [ -z "$password" ] || make_secret mqtt_password "$password"
@@ -326,33 +350,27 @@ find_server() {
       read -rp "Address of the MQTT broker, such as mqtt://192.168.1.10 [mqtt://localhost:1883]: " server || echo
     fi
   fi
-  server=${server:-mqtt://localhost:1883}
   case $server in
-    *://*) ;;
+    '' | *://*) ;;
     *) server=mqtt://$server ;;
   esac
 }
 
 write_config() {
   install -m 640 -o root -g "$user" /dev/null "$config.new"
-  # In the environment, which others do not see.
+  # What is not known stays a comment, so that what config.d says holds. In the environment, which others do not see.
   CAMERA=$camera SERVER=$server NAME=$name "$version/bin/python" -I - >"$config.new" <<'END'
-import json
 import os
-from pathlib import Path
 
-import facemask_edge
+from facemask_edge.commented_config import commented_config
 
-text = (Path(facemask_edge.__file__).parent / "config.yaml").read_text()
-for default, key, variable in (
-    ('source: "0"', "source: {}", "CAMERA"),
-    ('servers: ["mqtt://localhost:1883"]', "servers: [{}]", "SERVER"),
-    ("name: null", "name: {}", "NAME"),
-):
-    value = os.environ[variable]
-    assert default in text, default
-    text = text.replace(default, key.format(json.dumps(value)), 1) if value else text
-print(text, end="")
+server = os.environ["SERVER"]
+known = {
+    "cameras.source": os.environ["CAMERA"],
+    "mqtt.servers": [server] if server else [],
+    "device.name": os.environ["NAME"],
+}
+print(commented_config({key: value for key, value in known.items() if value}), end="")
 END
 }
 
@@ -363,12 +381,37 @@ point() {
 
 # Lets a version be the one that runs.
 switch_to() {
-  install -m 644 "$1/facemask-edge.service" "$unit.new" &&
-    sync "$unit.new" &&
-    point current "$1" &&
-    mv -T "$unit.new" "$unit" &&
-    ln -sfn "$program/current/facemask-edge" "$command" &&
-    systemctl daemon-reload
+  local file
+  for file in "$1"/*.service; do
+    install -m 644 "$file" "$units/${file##*/}.new" && sync "$units/${file##*/}.new" || return 1
+  done
+  point current "$1" || return 1
+  for file in "$1"/*.service; do
+    mv -T "$units/${file##*/}.new" "$units/${file##*/}" || return 1
+  done
+  ln -sfn "$program/current/facemask-edge" "$command" || return 1
+  # Where nothing runs, as in a chroot, nothing is to be told.
+  [ ! -d /run/systemd/system ] || systemctl daemon-reload
+}
+
+# What devices must not have in common is not there; what else is up to who makes the image, docs/fleet.md says.
+make_image() {
+  local own
+  for own in "$config" "$settings"/mqtt_{cert,key}.pem "$state"/*; do
+    [ ! -e "$own" ] ||
+      fail 64 "$own is of one device, and no image may have it; remove it, or: sudo $program/current/uninstall.sh --purge"
+  done
+  make_user
+  make_version
+  make_settings_folder
+  sync
+  pending=''
+  switch_to "$version"
+  systemctl enable --quiet "${services[@]}"
+  point good "$version"
+  sync
+  remove_versions_but "$version"
+  say "The image is ready: a copy of it begins with what lies in facemask-edge on its boot partition."
 }
 
 shown() { systemctl show --property "$1" --value facemask-edge.service; }
@@ -376,7 +419,7 @@ shown() { systemctl show --property "$1" --value facemask-edge.service; }
 # Whether the service is ready, stays so for a while, and gives signs of life at the end of it.
 comes_up() {
   local restarts sign='' quiet=0 give_up=$((SECONDS + longest))
-  systemctl enable --quiet facemask-edge.service || return 1
+  systemctl enable --quiet "${services[@]}" || return 1
   # Restarts are counted from now on.
   systemctl reset-failed facemask-edge.service 2>/dev/null || true
   systemctl restart facemask-edge.service || [ -e "$state/edge-tpu-deaths" ] || return 1

@@ -23,12 +23,12 @@ if [ "$(id -u)" != 0 ]; then
   exit 64
 fi
 
-systemctl disable --quiet --now facemask-edge.service 2>/dev/null || true
+systemctl disable --quiet --now facemask-edge.service facemask-edge-first-boot.service 2>/dev/null || true
 # A broker that is not there is no reason to keep the program.
 if [ -x /usr/local/bin/facemask-edge ] && ! timeout 60 /usr/local/bin/facemask-edge retire; then
   echo "What the broker keeps of this device, Home Assistant goes on showing: delete it there." >&2
 fi
-rm -f /etc/systemd/system/facemask-edge.service /usr/local/bin/facemask-edge
+rm -f /etc/systemd/system/facemask-edge{,-first-boot}.service /usr/local/bin/facemask-edge
 [ "$purge" = no ] || rm -rf /etc/systemd/system/facemask-edge.service.d
 systemctl daemon-reload
 systemctl reset-failed facemask-edge.service 2>/dev/null || true

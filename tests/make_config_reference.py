@@ -11,14 +11,29 @@ from tests.conftest import ROOT
 REFERENCE = ROOT / "docs" / "config.md"
 INTRODUCTION = """# Configuration
 
-A YAML file, given with `--config`; [config.yaml](../config.yaml) is the commented default. Each key can be overridden
-with `--set section.key=value`, the value parsed as YAML. A wrong key or value ends the program with exit code 78 and
-one sentence that names the file, the line, the key and what would be right.
+A YAML file, given with `--config`; [config.yaml](../config.yaml) is the commented default. A wrong key or value ends
+the program with exit code 78 and one sentence that names the file, the line, the key and what would be right. A key
+with nothing behind it says nothing, as one that is not there; `null` takes back what a layer below says.
 
-What many devices have in common may lie beside it, in a folder `config.d`: its `*.yaml` files come first, in the order
-of their names (`10-fleet.yaml`, `20-site.yaml`), each later one wins over those before, key by key, and the given file
-over all. A list, such as `cameras`, is replaced whole. So what they are to say must not be in `config.yaml`, too.
+## Layers
+
+Each wins over those above it in this table, key by key. A list, such as `cameras`, is replaced whole.
 `facemask-edge config show --origin` says of each value where it comes from.
+
+| layer | where |
+| --- | --- |
+| defaults | this page |
+| fleet, site | `config.d/*.yaml` beside the file, in the order of their names: `10-fleet.yaml`, `20-site.yaml` |
+| device | `config.yaml`, the given file |
+| environment | `FACEMASK_EDGE__SECTION__KEY=VALUE`, the value parsed as YAML: `FACEMASK_EDGE__MQTT__PREFIX=hall` |
+| options | `--set section.key=value`, likewise: `--set 'cameras=[{name: door, source: door.mp4}]'` |
+| run time | what was sent over MQTT or from the [page](page.md): thresholds, switches, zones, privacy masks |
+
+A variable in a drop-in of the unit holds for the daemon, not for commands. Privacy masks that were drawn are added to
+the configured ones. Passwords have [files](install.md#settings) and [variables](delivery.md#brokers) of their own.
+
+The installer leaves a `config.yaml` in which all that is the default is commented out, so that the layers below it
+count, and a better default comes with an upgrade: remove the `#` before a key to set it.
 
 This page is generated: `make docs`.
 """

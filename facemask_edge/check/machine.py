@@ -106,7 +106,8 @@ def check_temperature(thermal: Path = THERMAL, bits: int | None = None) -> Itera
 
 def check_secrets(config: Config, file: Path | None) -> Iterator[Finding]:
     """Whether others on this computer may read a password, or a private key."""
-    held = [file for file in (config.mqtt.password_file, config.http.password_file, config.http.key) if file]
+    files = config.mqtt.password_file, config.mqtt.key, config.http.password_file, config.http.key
+    held = [file for file in files if file]
     sources = [camera.source for camera in config.cameras if is_live(camera.source)]
     if file is not None and any(address_without_password(source) != source for source in sources):
         held += [layer.path for layer in read_layers(file) if "cameras" in layer.values]

@@ -1,7 +1,8 @@
 """Looks for a newer rollout, has it prove itself, and goes back to the one before where it does not."""
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from facemask_edge.config import Config
@@ -9,6 +10,7 @@ from facemask_edge.config_file import load_config, validated
 from facemask_edge.config_layers import read_layers
 from facemask_edge.errors import ConfigError, ModelError, OutputError
 from facemask_edge.manifest import find_model
+from facemask_edge.overrides import read_overrides
 from facemask_edge.rollouts.fetch import fetch, look
 from facemask_edge.rollouts.shelf import Refusal, Shelf, Trial, link_in
 from facemask_edge.rollouts.trial import ServiceLike, proves_itself, standing
@@ -79,7 +81,12 @@ def _settings(config_file: Path) -> Config:
         link = link_in(config_file)
         if not link.is_symlink():
             raise
-        return validated(read_layers(config_file, {link: link / "nothing"}))
+        return _read(config_file, {link: link / "nothing"})
+
+
+def _read(config_file: Path, instead: Mapping[Path, Path]) -> Config:
+    """As ``load_config``, with other folders in the place of some."""
+    return validated(read_layers(config_file, instead), read_overrides((), os.environ))
 
 
 def _try_out(shelf: Shelf, trial: Trial, config_file: Path, service: ServiceLike) -> None:
@@ -121,7 +128,7 @@ def _fault(shelf: Shelf, rollout: str, config_file: Path) -> str | None:
     """What of a rollout cannot be used on this device, whether or not it is in use; None where all can."""
     link, staged = link_in(config_file), shelf.place(rollout)
     try:
-        config = validated(read_layers(config_file, {link: staged}))
+        config = _read(config_file, {link: staged})
         for model in _models(config):
             path = Path(model)
             # There, it is not yet.

@@ -36,7 +36,7 @@ def make_root(suite: str, python: str, folder: Path) -> Path:
     wheels = bundle(folder, "aarch64", python) / "wheels"
     # From outside: pip needs a minute and more where it is emulated. It would ask its own Python what a wheel requires.
     pip = [*PIP, "install", "--quiet", "--target", str(root / "packages"), "--ignore-requires-python", "--no-compile"]
-    subprocess.run([*pip, *as_on_a_pi(python, wheels), "facemask-edge"], check=True, timeout=300)
+    subprocess.run([*pip, *as_on_a_pi(python, wheels), "facemask-edge[fleet]"], check=True, timeout=300)
     shutil.copy(str(shutil.which(EMULATOR)), root)
     return root
 

@@ -64,10 +64,10 @@ def test_a_password_is_open_to_all_where_no_folder_keeps_them_out() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "password")
         file.touch()
-        config = Config.model_validate({"mqtt": {"password_file": file}})
+        config = Config.model_validate({"mqtt": {"password_file": file, "cert": file, "key": file}})
         states = []
         for folder_mode, mode in ((0o755, 0o644), (0o755, 0o640), (0o2750, 0o644)):
             Path(folder).chmod(folder_mode)
             file.chmod(mode)
             states += [finding.state for finding in check_secrets(config, None)]
-    assert states == ["warning", "ok", "ok"]
+    assert states == ["warning", "warning", "ok", "ok", "ok", "ok"], "of the password and the private key"

@@ -16,11 +16,8 @@ from facemask_edge.mqtt import Publisher
 from facemask_edge.store import Store
 from tests.certificates import authority
 from tests.conftest import Mosquitto, free_port
-from tests.make_dashboard import FLEET
+from tests.fleet.example_broker import example_broker
 from tests.subscriber import wait_until
-
-PLACES = ("/etc/mosquitto/certs/", "/etc/mosquitto/")
-"""Folders of the example, which are all the test's own one."""
 
 
 class Site:
@@ -30,14 +27,8 @@ class Site:
         self.folder = folder
         self._authority = authority(folder / "fleet-ca.pem")
         self._write("broker", "localhost")
-        (folder / "fleet.acl").write_text((FLEET / "mosquitto.acl").read_text())
         self.port = free_port()
-        example = (FLEET / "mosquitto.conf").read_text().replace("listener 8883", f"listener {self.port} 127.0.0.1")
-        for place in PLACES:
-            example = example.replace(place, f"{folder}/")
-        # Where its files are is set already; the tests' own listener lets nobody in.
-        lines = [line for line in example.splitlines() if not line.startswith("persistence_location")]
-        new_mosquitto(*lines).start()
+        new_mosquitto(*example_broker(folder, self.port)).start()
 
     def _write(self, file: str, name: str) -> None:
         issued = self._authority.issue_cert(name, common_name=name)

@@ -49,7 +49,7 @@ def _screens(site: Site) -> dict[str, str]:
     screens["check"] = screen("facemask-edge check")
     broker.start()
     machine.run(
-        f"cp {CONFIG} /root/config.yaml; sed -i 's/threshold:/treshold:/' {CONFIG}; systemctl restart {UNIT}",
+        f"cp {CONFIG} /root/config.yaml; sed -i 's/#threshold:/treshold:/' {CONFIG}; systemctl restart {UNIT}",
         check=False,
     )
     time.sleep(3)

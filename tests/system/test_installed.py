@@ -152,7 +152,7 @@ def test_a_service_that_does_not_run_is_a_problem(site: Site) -> None:
 
 def test_an_outbox_elsewhere_works_as_the_doctor_says(site: Site) -> None:
     run = site.machine.run
-    run(f"install -d -o facemask-edge /srv/events; sed -i.before 's|{STATE}/outbox|/srv/events/outbox|' {CONFIG}")
+    run(f"install -d -o facemask-edge /srv/events; sed -i.before 's|#path: {STATE}/|path: /srv/events/|' {CONFIG}")
     run(f"systemctl restart {UNIT}")
     assert wait_until(lambda: "keeps events in memory" in found(site, "outbox")[-1][1], 20)
     # There is no lock to know it by.
@@ -269,7 +269,7 @@ def test_the_page_works_inside_of_the_hardening(site: Site) -> None:
     # As docs/page.md has it.
     run("install -m 640 -o root -g facemask-edge /dev/null /etc/facemask-edge/http_password")
     (site.machine.root / "etc/facemask-edge/http_password").write_text(f"{PASSWORD}\n")
-    run(f"sed -i -e '/^http:/,$ s/enabled: false/enabled: true/' -e 's/port: 8020/port: {port}/' {CONFIG}")
+    run(f"sed -i -e '/^http:/,$ s/#enabled: false/enabled: true/' -e 's/#port: 8020/port: {port}/' {CONFIG}")
     run(f"systemctl restart {UNIT}")
     assert site.is_seen()
     assert [state for state, _, _ in found(site, "page")] == ["ok"]
@@ -339,7 +339,7 @@ def test_an_edge_tpu_that_fails_is_given_up_after_three_deaths(site: Site, tmp_p
     # As docs/coral.md has it.
     models = "/etc/facemask-edge/models"
     run(f"cd /root; ldconfig; install -D -m 644 -t {models} coral-models/*.tflite coral-models/manifest.json")
-    changes = f"s|model: mask_|model: {models}/mask_|", f"s|model: null|model: {models}/{DETECTOR}|"
+    changes = f"s|#model: mask_|model: {models}/mask_|", f"s|#model: null|model: {models}/{DETECTOR}|"
     run(f"sed -i.before -e '{changes[0]}' -e '{changes[1]}' {CONFIG}; systemctl restart {UNIT}")
     assert wait_until(lambda: "classifier edgetpu, detector edgetpu" in found(site, "accelerator")[0][1], 20)
     with site.drop_in("WatchdogSec=5", "Environment=STUB_DELEGATE=hangs:50"):
@@ -417,7 +417,7 @@ def test_an_upgrade_that_is_called_off_says_so(site: Site) -> None:
 
 
 def test_what_a_version_does_not_start_with_is_told_by_78(site: Site) -> None:
-    site.machine.run(f"sed -i.before 's|model: mask_|model: /nope/mask_|' {CONFIG}")
+    site.machine.run(f"sed -i.before 's|#model: mask_|model: /nope/mask_|' {CONFIG}")
     done = site.install(check=False)
     site.machine.run(f"mv {CONFIG}.before {CONFIG}; systemctl restart {UNIT}")
     assert done.returncode == 78
