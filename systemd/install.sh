@@ -29,7 +29,9 @@ settings=/etc/facemask-edge
 config=$settings/config.yaml
 state=/var/lib/facemask-edge
 units=/etc/systemd/system
-services=(facemask-edge.service facemask-edge-first-boot.service)
+timer=facemask-edge-rollout.timer
+enabled=(facemask-edge.service facemask-edge-first-boot.service "$timer")
+unit_files=("${enabled[@]}" facemask-edge-rollout.service)
 command=/usr/local/bin/facemask-edge
 user=facemask-edge
 # The system's own: another one first in PATH does not see what apt installs.
@@ -72,8 +74,11 @@ main() {
   sync
   trap 'fall_back 130 "Interrupted." "It is installed; whether it runs: sudo facemask-edge check"' HUP INT TERM
   pending=''
+  # What a fleet delivers starts the daemon again, too; a trial that is cut off goes on later.
+  systemctl stop "$timer" "${timer%.timer}.service" 2>/dev/null || true
   if switch_to "$version" && comes_up; then
     trap - HUP INT TERM
+    systemctl start "$timer"
     point good "$version"
     rm -f "$settings"/mqtt_*.before
     sync
@@ -273,7 +278,7 @@ make_version() {
   PYTHONNOUSERSITE=1 "$version/bin/python" -I -m pip install --quiet --disable-pip-version-check --no-cache-dir \
     --no-input "${options[@]}" "$wanted" ||
     fail 69 "It cannot be installed; the lines above say why. Nothing was changed."
-  install -m 644 "${services[@]/#/$source_folder/systemd/}" "$version"
+  install -m 644 "${unit_files[@]/#/$source_folder/systemd/}" "$version"
   install -m 755 "$source_folder/systemd/facemask-edge" "$version/facemask-edge"
   install -m 755 "$source_folder/systemd/uninstall.sh" "$version/uninstall.sh"
   installed=$(as_user --version) ||
@@ -382,12 +387,13 @@ point() {
 # Lets a version be the one that runs.
 switch_to() {
   local file
-  for file in "$1"/*.service; do
-    install -m 644 "$file" "$units/${file##*/}.new" && sync "$units/${file##*/}.new" || return 1
+  for file in "$1"/*.{service,timer}; do
+    # A former version may have fewer.
+    [ ! -e "$file" ] || { install -m 644 "$file" "$units/${file##*/}.new" && sync "$units/${file##*/}.new"; } || return 1
   done
   point current "$1" || return 1
-  for file in "$1"/*.service; do
-    mv -T "$units/${file##*/}.new" "$units/${file##*/}" || return 1
+  for file in "$1"/*.{service,timer}; do
+    [ ! -e "$file" ] || mv -T "$units/${file##*/}.new" "$units/${file##*/}" || return 1
   done
   ln -sfn "$program/current/facemask-edge" "$command" || return 1
   # Where nothing runs, as in a chroot, nothing is to be told.
@@ -407,7 +413,7 @@ make_image() {
   sync
   pending=''
   switch_to "$version"
-  systemctl enable --quiet "${services[@]}"
+  systemctl enable --quiet "${enabled[@]}"
   point good "$version"
   sync
   remove_versions_but "$version"
@@ -419,7 +425,7 @@ shown() { systemctl show --property "$1" --value facemask-edge.service; }
 # Whether the service is ready, stays so for a while, and gives signs of life at the end of it.
 comes_up() {
   local restarts sign='' quiet=0 give_up=$((SECONDS + longest))
-  systemctl enable --quiet "${services[@]}" || return 1
+  systemctl enable --quiet "${enabled[@]}" || return 1
   # Restarts are counted from now on.
   systemctl reset-failed facemask-edge.service 2>/dev/null || true
   systemctl restart facemask-edge.service || [ -e "$state/edge-tpu-deaths" ] || return 1
@@ -444,10 +450,15 @@ comes_up() {
 fall_back() {
   local code=$1 what=$2 without=$3
   trap '' HUP INT TERM
-  [ -d "$previous" ] || fail "$code" "$what $without"
+  if [ ! -d "$previous" ]; then
+    # What a fleet delivers may mend it.
+    systemctl start "$timer" || true
+    fail "$code" "$what $without"
+  fi
   restore_secrets
   switch_to "$previous"
   comes_up || fail "$code" "$what The one before does not run either."
+  systemctl start "$timer" || true
   rm -rf "$version"
   fail "$code" "$what The one before runs again."
 }

@@ -23,18 +23,19 @@ if [ "$(id -u)" != 0 ]; then
   exit 64
 fi
 
-systemctl disable --quiet --now facemask-edge.service facemask-edge-first-boot.service 2>/dev/null || true
+systemctl disable --quiet --now facemask-edge{-rollout.timer,-first-boot.service,.service} 2>/dev/null || true
+systemctl stop facemask-edge-rollout.service 2>/dev/null || true
 # A broker that is not there is no reason to keep the program.
 if [ -x /usr/local/bin/facemask-edge ] && ! timeout 60 /usr/local/bin/facemask-edge retire; then
   echo "What the broker keeps of this device, Home Assistant goes on showing: delete it there." >&2
 fi
-rm -f /etc/systemd/system/facemask-edge{,-first-boot}.service /usr/local/bin/facemask-edge
+rm -f /etc/systemd/system/facemask-edge{.service,-first-boot.service,-rollout.service,-rollout.timer} /usr/local/bin/facemask-edge
 [ "$purge" = no ] || rm -rf /etc/systemd/system/facemask-edge.service.d
 systemctl daemon-reload
 systemctl reset-failed facemask-edge.service 2>/dev/null || true
 rm -rf /opt/facemask-edge
 if [ "$purge" = yes ]; then
-  rm -rf /etc/facemask-edge /var/lib/facemask-edge
+  rm -rf /etc/facemask-edge /var/lib/facemask-edge{,-rollouts}
   ! getent passwd facemask-edge >/dev/null || userdel facemask-edge
   # userdel leaves it where others are in it, too.
   ! getent group facemask-edge >/dev/null || groupdel facemask-edge
@@ -43,7 +44,7 @@ else
   cat <<'END'
 facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events and pictures in /var/lib/facemask-edge. These remove them, too:
 
-  sudo rm -rf /etc/facemask-edge /var/lib/facemask-edge /etc/systemd/system/facemask-edge.service.d
+  sudo rm -rf /etc/facemask-edge /var/lib/facemask-edge{,-rollouts} /etc/systemd/system/facemask-edge.service.d
   sudo userdel facemask-edge
 END
 fi

@@ -1,5 +1,6 @@
 """The daemon as systemd runs it, seen by who gives it another configuration."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -54,13 +55,9 @@ class Service:
             return None
 
     def _systemctl(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        try:
-            return subprocess.run(  # noqa: S603 - words of ours
-                ["systemctl", *command, self._unit],  # noqa: S607 - where the system has it
-                capture_output=True,
-                text=True,
-                timeout=START_TIMEOUT,
-                check=False,
-            )
-        except FileNotFoundError as error:
-            raise ServiceError("there is no systemd that could start the daemon with another rollout") from error
+        systemctl = shutil.which("systemctl")
+        if systemctl is None:
+            raise ServiceError("there is no systemd that could start the daemon with another rollout")
+        return subprocess.run(  # noqa: S603 - words of ours
+            [systemctl, *command, self._unit], capture_output=True, text=True, timeout=START_TIMEOUT, check=False
+        )
