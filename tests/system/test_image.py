@@ -1,5 +1,6 @@
 """A card that devices are copied from, and the first boot of a copy at its door."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,12 +17,14 @@ from tests.conftest import IS_FULL, Mosquitto, free_port
 from tests.fleet.example_broker import example_broker
 from tests.make_dashboard import FLEET
 from tests.motion_jpeg import motion_jpeg_server
+from tests.rollouts import operator as rollouts
 from tests.subscriber import wait_until
 from tests.system.container import Container, booted, make_root, unreachable, why_not
 from tests.system.release import bundle
 from tests.system.site import ARCHIVE, CONFIG, SUITES, UNIT, walking_by
 
 FIRST_BOOT = "facemask-edge-first-boot.service"
+ROLLOUT = "facemask-edge-rollout.service"
 LEFT = "/boot/firmware/facemask-edge"
 IN_A_CHROOT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 pytestmark = [
@@ -161,6 +164,78 @@ def test_the_first_boot_is_locked_in_as_the_daemon_is(device: Container) -> None
     assert verified.stdout + verified.stderr == ""
 
 
+@pytest.fixture(scope="module")
+def fleet(device: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[rollouts.Operator]:
+    """Who delivers to the device, which knows it from its image."""
+    with rollouts.operator(tmp_path_factory.mktemp("rollouts")) as made:
+        settings = device.root / "etc/facemask-edge"
+        shutil.copy(made.trust, settings / "trust.json")
+        shutil.copy(made.ca, settings / "rollout-ca.pem")
+        # Longer than it takes here to reach a broker.
+        section = f"{{url: '{made.url}', ca: /etc/facemask-edge/rollout-ca.pem, probation: 25}}"
+        (settings / "config.d" / "10-fleet.yaml").write_text(f"rollout: {section}\n")
+        device.run("chgrp -R facemask-edge /etc/facemask-edge; chmod -R g=rX,o= /etc/facemask-edge")
+        yield made
+
+
+def asked_for_a_rollout(device: Container) -> str:
+    """What the service said that looks for one, as its timer has it started."""
+    before = len(device.log(ROLLOUT))
+    device.run(f"systemctl start {ROLLOUT}", timeout=200, check=False)
+    return device.log(ROLLOUT)[before:]
+
+
+def test_a_rollout_proves_itself_and_is_in_force(device: Container, fleet: rollouts.Operator) -> None:
+    assert device.shown(ROLLOUT.replace(".service", ".timer"), "ActiveState") == "active"
+    fleet.write("fleet/10.yaml", "compliance: {cooldown: 4}\n")
+    fleet.publish()
+    said = asked_for_a_rollout(device)
+    assert "rollout 1 has proved itself" in said, said
+    origins = device.run("facemask-edge config show --origin").stdout
+    assert "compliance.cooldown: 4.0  # /etc/facemask-edge/config.d/50-rollout/1-fleet/10.yaml:1" in origins
+    process = device.shown(UNIT, "MainPID")
+    assert "rollout 1 has nothing new" in asked_for_a_rollout(device)
+    assert device.shown(UNIT, "MainPID") == process
+
+
+def test_a_rollout_that_parts_it_from_its_broker_is_taken_back(
+    device: Container, fleet: rollouts.Operator, operator: Operator
+) -> None:
+    fleet.write("fleet/10.yaml", "compliance: {cooldown: 5}\nmqtt: {servers: ['mqtts://localhost:1']}\n")
+    fleet.publish()
+    said = asked_for_a_rollout(device)
+    assert "rollout 2 is refused, and the one before used: no broker takes its events" in said, said
+    assert device.shown(ROLLOUT, "ExecMainStatus") == "78"
+    assert "compliance.cooldown: 4.0" in device.run("facemask-edge config show --origin").stdout
+    with operator.hears() as topics:
+        assert wait_until(lambda: "hall/gate-7/door/violation" in topics, 60), device.log(UNIT)
+    warned = json.loads(device.run("cat /run/facemask-edge/health.json").stdout)["warnings"]
+    assert [warning["code"] for warning in warned] == ["rollout_refused"]
+
+
+def test_a_rollout_with_which_the_daemon_does_not_start_is_taken_back(
+    device: Container, fleet: rollouts.Operator
+) -> None:
+    fleet.write("fleet/10.yaml", "detector: {model: mask_classifier_int8.tflite}\n")
+    fleet.publish()
+    said = asked_for_a_rollout(device)
+    assert "rollout 3 is refused, and the one before used: the daemon does not start" in said, said
+    assert device.shown(UNIT, "ActiveState") == "active"
+
+
+def test_what_is_delivered_is_read_by_the_daemon_only_and_who_fetches_it_is_locked_in(
+    device: Container, fleet: rollouts.Operator
+) -> None:
+    assert fleet.asked
+    shelf = "/var/lib/facemask-edge-rollouts"
+    shown = device.run(f"stat --format '%a %U %G' {shelf} {shelf}/state.json {shelf}/current/").stdout.splitlines()
+    assert shown == ["2750 root facemask-edge", "640 root facemask-edge", "2750 root facemask-edge"]
+    security = device.run(f"systemd-analyze security --no-pager {ROLLOUT}").stdout
+    assert float(security.splitlines()[-1].partition(": ")[2].split()[0]) <= 4.0, security
+    verified = device.run(f"systemd-analyze verify /etc/systemd/system/{ROLLOUT}")
+    assert verified.stdout + verified.stderr == ""
+
+
 def test_where_nothing_was_left_nothing_is_done(device: Container) -> None:
     device.run(f"systemctl start {FIRST_BOOT}")
     assert device.shown(FIRST_BOOT, "ConditionResult") == "no"
@@ -188,7 +263,8 @@ def test_an_image_can_be_made_of_a_computer_that_runs(device: Container) -> None
     refused = device.run(f"{ARCHIVE}/systemd/install.sh --image", check=False)
     assert (refused.returncode, f"{CONFIG} is of one device" in refused.stderr) == (64, True)
     device.run("/opt/facemask-edge/current/uninstall.sh --purge")
-    device.run(f"test ! -e /etc/systemd/system/{FIRST_BOOT}")
+    device.run(f"test ! -e /etc/systemd/system/{FIRST_BOOT} && test ! -e /etc/systemd/system/{ROLLOUT}")
+    device.run("test ! -e /var/lib/facemask-edge-rollouts")
     device.run(f"{ARCHIVE}/systemd/install.sh --image", timeout=400)
     assert device.shown(UNIT, "ActiveState") == "inactive"
     assert device.shown(UNIT, "UnitFileState") == "enabled"
