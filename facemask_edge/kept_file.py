@@ -14,29 +14,64 @@ logger = logging.getLogger(__name__)
 
 
 def read_kept(file: Path) -> dict[str, str]:
-    """What is kept there; nothing where there is no such file, or it is damaged."""
+    """What is kept there; nothing where there is no such file, or it is damaged and its copy, too."""
     try:
-        with file.open("rb") as opened:
-            kept = json.loads(opened.read(LARGEST_FILE))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
+        kept = load_kept(file)
+    except OSError as error:
         logger.warning("%s cannot be read, and is taken for empty: %s", file, error)
         return {}
-    entries = kept.items() if isinstance(kept, dict) else ()
-    return {name: text for name, text in entries if isinstance(text, str)}
+    if kept is None:
+        logger.warning("%s is damaged, and is taken for empty", file)
+    return kept or {}
+
+
+def load_kept(file: Path) -> dict[str, str] | None:
+    """What is kept there, nothing where there is no such file; None where it is damaged and its copy, too.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    try:
+        if (kept := _parsed(file)) is not None:
+            return kept
+        if (kept := _parsed(_copy_of(file))) is not None:
+            logger.warning("%s is damaged; its copy holds", file)
+            return kept
+    except FileNotFoundError:
+        # Of the copy: it was never written. Without the file, the owner has deleted it.
+        return None if file.exists() else {}
+    return None
 
 
 def write_kept(file: Path, kept: Mapping[str, str]) -> None:
     """Replace the file at once, and for good: after a power cut it holds the one or the other. The same is left alone.
 
+    A copy beside it is for a card that forgets.
+
     Raises:
         OSError: It cannot be written; what was there stays.
     """
-    if read_kept(file) == kept:
-        return
+    content = json.dumps(dict(kept)).encode()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace_for_good(file, json.dumps(dict(kept)).encode())
+    for each in (file, _copy_of(file)):
+        if not each.exists() or each.read_bytes() != content:
+            replace_for_good(each, content)
+
+
+def _copy_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.copy")
+
+
+def _parsed(file: Path) -> dict[str, str] | None:
+    with file.open("rb") as opened:
+        content = opened.read(LARGEST_FILE)
+    try:
+        kept = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(kept, dict):
+        return None
+    return {name: text for name, text in kept.items() if isinstance(text, str)}
 
 
 def replace_for_good(file: Path, content: bytes, mode: int = 0o600, group: int | None = None) -> None:

@@ -28,11 +28,20 @@ IS_FULL = os.environ.get("FACEMASK_TESTS") == "full"
 """Whether what takes many minutes is tried, too."""
 
 
+LONGEST = ["faults/test_faults.py", "system/", "v4l2/", "converter/", "rollouts/"]
+"""What takes minutes begins first, so that it does not end last, alone."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only the full version does."""
+    """Leave out what only the full version does, and begin with what takes longest."""
     left_out = [item for item in items if item.get_closest_marker("full") and not IS_FULL]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    items[:] = sorted((item for item in items if item not in left_out), key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    place = item.nodeid.removeprefix("tests/")
+    return next((turn for turn, longest in enumerate(LONGEST) if place.startswith(longest)), len(LONGEST))
 
 
 @pytest.fixture(scope="session")

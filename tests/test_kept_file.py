@@ -18,7 +18,28 @@ def test_of_a_damaged_file_nothing_is_taken(tmp_path: Path, caplog: pytest.LogCa
     file = tmp_path / "kept.json"
     file.write_bytes(b'{"a": "1"')
     assert read_kept(file) == {}
-    assert f"{file} cannot be read, and is taken for empty" in caplog.text
+    assert f"{file} is damaged, and is taken for empty" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"[1]", b"\xff\x00"])
+def test_where_it_is_damaged_its_copy_holds(content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "kept.json"
+    write_kept(file, {"a": "1"})
+    file.write_bytes(content)
+    assert read_kept(file) == {"a": "1"}
+    assert f"{file} is damaged; its copy holds" in caplog.text
+    write_kept(file, {"a": "1"})
+    assert file.read_text() == '{"a": "1"}', "it is mended"
+
+
+def test_what_its_owner_deletes_does_not_come_back(tmp_path: Path) -> None:
+    file = tmp_path / "kept.json"
+    write_kept(file, {"a": "1"})
+    file.unlink()
+    assert read_kept(file) == {}
+    write_kept(file, {"a": "2"})
+    file.write_bytes(b"")
+    assert read_kept(file) == {"a": "2"}
 
 
 def test_only_texts_are_taken(tmp_path: Path) -> None:

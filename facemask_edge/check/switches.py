@@ -1,6 +1,5 @@
 """What was switched or drawn from afar, and wins over the configuration."""
 
-import json
 from collections.abc import Iterator
 
 from facemask_edge.areas import AREAS, Areas
@@ -8,7 +7,7 @@ from facemask_edge.check.finding import Finding, problem, warning
 from facemask_edge.config import Config
 from facemask_edge.credentials import page_password
 from facemask_edge.errors import ConfigError
-from facemask_edge.kept_file import read_kept
+from facemask_edge.kept_file import load_kept, read_kept
 from facemask_edge.messages import Topics
 from facemask_edge.switches import DEFAULT, OVERRIDES, SWITCHES
 
@@ -38,15 +37,11 @@ def _has_page(config: Config) -> bool:
 def _check_drawn(config: Config) -> Iterator[Finding]:
     file = config.outbox.beside(AREAS)
     try:
-        is_whole = isinstance(json.loads(file.read_bytes()), dict)
-    except FileNotFoundError:
-        return
+        kept = load_kept(file)
     except OSError as error:
         yield warning("zones", f"{file}: {error.strerror}", "run this as the daemon's user, or with sudo")
         return
-    except ValueError:
-        is_whole = False
-    if not is_whole:
+    if kept is None:
         yield problem("zones", f"{file} is damaged: the privacy masks that were drawn are gone", DRAW)
         return
     areas = Areas(config.cameras, file)

@@ -12,7 +12,7 @@ from converter import detector_training, train_detector
 from converter.detector_data import read_scenes
 from converter.detector_training import Pictures, Plan, TrainingBatch, fit, training_batches
 from converter.evaluate_detector import figures_of
-from converter.tensorflow_quietly import keras
+from converter.tensorflow_quietly import keras, tf
 from converter.training_state import Progress, TrainingState
 from converter.yunet import build_yunet
 from facemask_edge.errors import InputError, OutputError
@@ -27,6 +27,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small inputs and batches: the same steps in seconds."""
     for module in (detector_training, train_detector):
         monkeypatch.setattr(module, "SIZES", {96: 4, 128: 2})
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Steps are not compiled, which takes longer than a few of them."""
+    tf.config.run_functions_eagerly(True)  # noqa: FBT003 - TensorFlow's own signature
+    yield
+    tf.config.run_functions_eagerly(False)  # noqa: FBT003 - likewise
 
 
 def drawn(folder: Path) -> Pictures:
@@ -64,6 +72,7 @@ def test_the_loss_falls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert len(told.getvalue().splitlines()) == 4
 
 
+@pytest.mark.usefixtures("eager")
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detector_training, "SIZES", {96: 2})
     plan = Plan(epochs=2, seed=0, rounds=2)
@@ -85,6 +94,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path: Path, monk
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_kept_weights_lie_between_the_initial_and_the_trained_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
