@@ -90,6 +90,8 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             pytest.skip(reason)
         raise
     shutil.copytree(archive, root / ARCHIVE.removeprefix("/"))
+    # A Raspberry Pi OS has it, the least of a Debian does not.
+    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
     yield root
     shutil.rmtree(root)
 
