@@ -328,7 +328,7 @@ class RolloutConfig(Section):
     path: Path = Field(Path("/var/lib/facemask-edge-rollouts"), description="Folder that they are kept in.")
     probation: float = Field(
         120.0,
-        ge=10,
+        ge=20,
         description="Seconds in which a new rollout has to bring back the cameras and the broker that worked before; "
         "otherwise the one before it comes back.",
     )

@@ -28,9 +28,10 @@ program=/opt/facemask-edge
 settings=/etc/facemask-edge
 config=$settings/config.yaml
 state=/var/lib/facemask-edge
+rollouts=/var/lib/facemask-edge-rollouts
 units=/etc/systemd/system
 timer=facemask-edge-rollout.timer
-enabled=(facemask-edge.service facemask-edge-first-boot.service "$timer")
+enabled=(facemask-edge.service facemask-edge-first-boot.service facemask-edge-rollout-boot.service "$timer")
 unit_files=("${enabled[@]}" facemask-edge-rollout.service)
 command=/usr/local/bin/facemask-edge
 user=facemask-edge
@@ -76,6 +77,8 @@ main() {
   pending=''
   # What a fleet delivers starts the daemon again, too; a trial that is cut off goes on later.
   systemctl stop "$timer" "${timer%.timer}.service" 2>/dev/null || true
+  # Neither version is to be judged by what has not proved itself.
+  [ ! -e "$rollouts/trial.json" ] || "$version/bin/facemask-edge" rollout settle --config "$config" || true
   if switch_to "$version" && comes_up; then
     trap - HUP INT TERM
     systemctl start "$timer"
@@ -288,7 +291,7 @@ make_version() {
 
 # What is put there later can be read by the daemon, too.
 make_settings_folder() {
-  install -d -m 2750 -o root -g "$user" "$settings"
+  install -d -m 2750 -o root -g "$user" "$settings" "$rollouts"
 }
 
 make_settings() {
@@ -403,8 +406,8 @@ switch_to() {
 # What devices must not have in common is not there; what else is up to who makes the image, docs/fleet.md says.
 make_image() {
   local own
-  for own in "$config" "$settings"/mqtt_{cert,key}.pem "$state"/*; do
-    [ ! -e "$own" ] ||
+  for own in "$config" "$settings"/mqtt_{cert,key}.pem "$settings"/config.d/{50-rollout,90-certificate.yaml} "$state"/* "$rollouts"/*; do
+    [ ! -e "$own" ] && [ ! -L "$own" ] ||
       fail 64 "$own is of one device, and no image may have it; remove it, or: sudo $program/current/uninstall.sh --purge"
   done
   make_user
@@ -457,7 +460,10 @@ fall_back() {
   fi
   restore_secrets
   switch_to "$previous"
-  comes_up || fail "$code" "$what The one before does not run either."
+  if ! comes_up; then
+    systemctl start "$timer" || true
+    fail "$code" "$what The one before does not run either."
+  fi
   systemctl start "$timer" || true
   rm -rf "$version"
   fail "$code" "$what The one before runs again."

@@ -23,13 +23,15 @@ if [ "$(id -u)" != 0 ]; then
   exit 64
 fi
 
-systemctl disable --quiet --now facemask-edge{-rollout.timer,-first-boot.service,.service} 2>/dev/null || true
+# First what would start the daemon again.
+systemctl disable --quiet --now facemask-edge-rollout.timer 2>/dev/null || true
 systemctl stop facemask-edge-rollout.service 2>/dev/null || true
+systemctl disable --quiet --now facemask-edge{-rollout-boot,-first-boot,}.service 2>/dev/null || true
 # A broker that is not there is no reason to keep the program.
 if [ -x /usr/local/bin/facemask-edge ] && ! timeout 60 /usr/local/bin/facemask-edge retire; then
   echo "What the broker keeps of this device, Home Assistant goes on showing: delete it there." >&2
 fi
-rm -f /etc/systemd/system/facemask-edge{.service,-first-boot.service,-rollout.service,-rollout.timer} /usr/local/bin/facemask-edge
+rm -f /etc/systemd/system/facemask-edge{.service,-first-boot.service,-rollout-boot.service,-rollout.service,-rollout.timer} /usr/local/bin/facemask-edge
 [ "$purge" = no ] || rm -rf /etc/systemd/system/facemask-edge.service.d
 systemctl daemon-reload
 systemctl reset-failed facemask-edge.service 2>/dev/null || true

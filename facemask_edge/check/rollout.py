@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from facemask_edge.check.finding import Finding, ok, problem, secret_or_configuration, warning
 from facemask_edge.config import Config
-from facemask_edge.errors import ConfigError, ServiceError
+from facemask_edge.errors import ConfigError, OutputError, ServiceError
 
 
 def check_rollout(config: Config) -> Iterator[Finding]:
@@ -21,5 +21,5 @@ def check_rollout(config: Config) -> Iterator[Finding]:
         yield ok("rollout", f"{config.rollout.url} vouches for rollout {look(config.rollout)}")
     except ConfigError as error:
         yield secret_or_configuration(error)
-    except ServiceError as error:
+    except (ServiceError, OutputError) as error:
         yield warning("rollout", str(error), "this device goes on with what it has")

@@ -11,6 +11,10 @@ from facemask_edge.errors import ServiceError
 app = typer.Typer(help="Deliver signed configuration and models to a fleet of devices.", no_args_is_help=True)
 Keys = Annotated[Path, typer.Option("--keys", metavar="DIR", help="Folder that 'rollout keys' has made.")]
 
+Configuration = Annotated[
+    Path, typer.Option("--config", metavar="FILE", envvar="FACEMASK_CONFIG", help="That of the daemon.")
+]
+
 
 @app.callback()
 def rollout() -> None:
@@ -58,11 +62,15 @@ def publish(
 
 
 @app.command()
-def update(
-    config: Annotated[
-        Path, typer.Option("--config", metavar="FILE", envvar="FACEMASK_CONFIG", help="That of the daemon.")
-    ],
-) -> None:
+def settle(config: Configuration) -> None:
+    """Begin with what has proved itself, where a trial was cut off; as root, before the daemon starts."""
+    from facemask_edge.rollouts.update import settle as begin_anew  # noqa: PLC0415 - as above
+
+    begin_anew(config)
+
+
+@app.command()
+def update(config: Configuration) -> None:
     """Take the newest rollout, and go back to the one before where it does not prove itself; as root."""
     from facemask_edge.logs import set_up_logging  # noqa: PLC0415 - as above
     from facemask_edge.rollouts.service import Service  # noqa: PLC0415 - as above

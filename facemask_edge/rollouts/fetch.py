@@ -6,12 +6,12 @@ how long the operator vouches for it.
 
 import hashlib
 import logging
+import shutil
 import ssl
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
@@ -37,42 +37,78 @@ LARGEST_TARGETS = 50_000_000
 logging.getLogger("tuf").setLevel(logging.WARNING)
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
-    """What a device is to have."""
+class Offer:
+    """What a device is to have.
 
-    name: str
-    """The same for the same content."""
-    version: int
+    Args:
+        config: Whose server has it.
+        updater: Has read what was signed.
+        found: Where it lies.
+        version: The operator's number.
+    """
+
+    def __init__(
+        self, config: RolloutConfig, updater: Updater, found: list[tuple[Part, TargetFile]], version: int
+    ) -> None:
+        self._config = config
+        self._updater = updater
+        self._found = found
+        self.version = version
+        content = "".join(f"{part.folder} {info.hashes['sha256']}\n" for part, info in found)
+        self.name = hashlib.sha256(content.encode()).hexdigest()[:16]
+        """The same for the same content."""
+
+    def take(self, shelf: Shelf) -> None:
+        """Put it on the shelf, where it is not yet.
+
+        Raises:
+            ServiceError: It cannot be read, or is not to be trusted.
+            OutputError: It cannot be kept.
+        """
+        if shelf.has(self.name):
+            return
+        with _explained(self._config), shelf.adding(self.name) as folder:
+            for part, info in self._found:
+                archive = folder / "archive.tar"
+                self._updater.download_target(info, str(archive))
+                _unpack(archive, folder / part.folder)
+                archive.unlink()
 
 
-def fetch(config: RolloutConfig, device: str, shelf: Shelf) -> Rollout:
-    """Find out what this device is to have, and put it on the shelf where it is not there yet.
+def offered(config: RolloutConfig, device: str, shelf: Shelf) -> Offer:
+    """Find out what this device is to have.
 
     Raises:
         ConfigError: The root of trust or a certificate cannot be read.
         ServiceError: The server cannot be reached, or what it offers is not to be trusted.
-        OutputError: It cannot be kept.
+        OutputError: What was signed cannot be kept.
     """
     with _explained(config):
         updater = _refreshed(config, shelf.metadata)
         found = [(part, info) for part in parts(device, config.site) if (info := updater.get_targetinfo(part.archive))]
-        rollout = Rollout(_name(found), _version(shelf.metadata))
-        if not shelf.has(rollout.name):
-            _unpack(updater, found, shelf, rollout.name)
-        return rollout
+        return Offer(config, updater, found, _version(shelf.metadata))
 
 
-def look(config: RolloutConfig) -> int:
+def look(config: RolloutConfig, known: Path | None = None) -> int:
     """The number of the newest rollout; nothing of it is taken.
+
+    Args:
+        config: Whose server is asked.
+        known: Folder of what was signed before, against which it is held; it stays as it is.
 
     Raises:
         ConfigError: The root of trust or a certificate cannot be read.
         ServiceError: The server cannot be reached, or what it offers is not to be trusted.
+        OutputError: There is no room for what was signed.
     """
-    with tempfile.TemporaryDirectory() as metadata, _explained(config):
-        _refreshed(config, Path(metadata))
-        return _version(Path(metadata))
+    with tempfile.TemporaryDirectory() as temporary, _explained(config):
+        metadata = Path(temporary, "metadata")
+        if known is None:
+            metadata.mkdir()
+        else:
+            shutil.copytree(known, metadata, symlinks=True, copy_function=shutil.copyfile)
+        _refreshed(config, metadata)
+        return _version(metadata)
 
 
 @contextmanager
@@ -108,27 +144,17 @@ def _refreshed(config: RolloutConfig, metadata: Path) -> Updater:
     return updater
 
 
-def _unpack(updater: Updater, found: list[tuple[Part, TargetFile]], shelf: Shelf, name: str) -> None:
-    with shelf.adding(name) as folder:
-        for part, info in found:
-            archive = folder / "archive.tar"
-            updater.download_target(info, str(archive))
-            try:
-                with tarfile.open(archive, "r:") as content:
-                    content.extractall(folder / part.folder, filter="data")
-            except tarfile.TarError as error:
-                raise ServiceError(f"{part.archive}: no archive that facemask-edge rollout publish has made") from error
-            archive.unlink()
+def _unpack(archive: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(archive, "r:") as content:
+            content.extractall(folder, filter="data")
+    except tarfile.TarError as error:
+        raise ServiceError(f"{folder.name}: no archive that facemask-edge rollout publish has made") from error
 
 
 def _version(metadata: Path) -> int:
     """Of what was read last."""
     return Metadata[Targets].from_file(str(metadata / "targets.json")).signed.version
-
-
-def _name(found: list[tuple[Part, TargetFile]]) -> str:
-    content = "".join(f"{part.folder} {info.hashes['sha256']}\n" for part, info in found)
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _trust(file: Path) -> bytes:
@@ -151,7 +177,9 @@ class _Fetcher(FetcherInterface):
     """Reads by HTTPS."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self._pool = urllib3.PoolManager(ssl_context=context, timeout=urllib3.Timeout(TIMEOUT), retries=2)
+        # A server that is busy for an hour is asked again later, by the timer.
+        retries = urllib3.Retry(2, redirect=False, respect_retry_after_header=False)
+        self._pool = urllib3.PoolManager(ssl_context=context, timeout=urllib3.Timeout(TIMEOUT), retries=retries)
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         # A redirection must not lead to where nothing is encrypted.
@@ -159,4 +187,14 @@ class _Fetcher(FetcherInterface):
         if response.status != HTTPStatus.OK:
             response.close()
             raise DownloadHTTPError(f"{url}: {response.status}", response.status)
-        return response.stream(CHUNK)
+        return _pieces(response)
+
+
+def _pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    try:
+        yield from response.stream(CHUNK)
+    except urllib3.exceptions.HTTPError as error:
+        # Only what comes before the first piece is one already.
+        raise DownloadError(f"broke off: {error}") from error
+    finally:
+        response.close()

@@ -6,7 +6,7 @@ somebody offers as the newest one, and one that is held back, and learns of a ne
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from tuf.api.serialization import DeserializationError
 from facemask_edge.config import is_name
 from facemask_edge.config_file import validated
 from facemask_edge.config_layers import Layer, read_folder
-from facemask_edge.errors import InputError, OutputError
+from facemask_edge.errors import ConfigError, InputError, OutputError
 from facemask_edge.kept_file import replace_for_good
 from facemask_edge.manifest import MANIFEST, find_model, read_manifest
 from facemask_edge.rollouts.layout import (
@@ -36,11 +36,15 @@ from facemask_edge.rollouts.layout import (
 
 ROOT_YEARS = 10
 """For which a root of trust holds; a new one is signed with ``renew`` before."""
-ROOT_KEY, RELEASE_KEY = "root.pem", "rollout.pem"
+OWN = ("device", "name"), ("rollout", "site")
+"""What a device knows before it asks; its own part may still say of which site it is."""
+ROOT_KEY, ROLLOUT_KEY = "root.pem", "rollout.pem"
 TRUST = "trust.json"
 """The newest root of trust: what each device gets a copy of."""
 ROLES = Targets.type, Snapshot.type, Timestamp.type
 """What the key of the rollouts signs."""
+NUMBER = "number"
+"""File beside the keys with the number of the newest rollout."""
 PUBLIC = 0o644
 
 
@@ -73,7 +77,7 @@ def make_keys(folder: Path) -> Path:
     for role in ROLES:
         root.add_key(rollout_key.public_key, role)
     _write(folder / ROOT_KEY, root_key.private_bytes)
-    _write(folder / RELEASE_KEY, rollout_key.private_bytes)
+    _write(folder / ROLLOUT_KEY, rollout_key.private_bytes)
     return _sign_root(root, root_key, folder)
 
 
@@ -95,7 +99,7 @@ def renew(folder: Path) -> Path:
     root.version += 1
     # At last: before, the former key fits the former root.
     trust = _sign_root(root, root_key, folder)
-    _write(folder / RELEASE_KEY, rollout_key.private_bytes)
+    _write(folder / ROLLOUT_KEY, rollout_key.private_bytes)
     return trust
 
 
@@ -115,10 +119,12 @@ def publish(source: Path, keys: Path, output: Path, *, days: int) -> Published:
         OutputError: It cannot be written.
     """
     archives = {name: _packed(folder) for name, folder in _audiences(source)}
-    root, signer = _read_root(keys), _key(keys / RELEASE_KEY)
+    root, signer = _read_root(keys), _key(keys / ROLLOUT_KEY)
     if signer.public_key.keyid not in root.roles[Targets.type].keyids:
-        raise InputError(f"{keys / RELEASE_KEY} is not the key that {keys / TRUST} names")
-    version = _last_version(output) + 1
+        raise InputError(f"{keys / ROLLOUT_KEY} is not the key that {keys / TRUST} names")
+    # Also where the web server's folder is another one: devices take no number that they had.
+    version = max(_last_version(output), _last_number(keys)) + 1
+    _write(keys / NUMBER, f"{version}\n".encode())
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
     targets = Targets(version=version, expires=until)
     for name, content in archives.items():
@@ -148,19 +154,24 @@ def _audiences(source: Path) -> Iterator[tuple[str, Path]]:
     fleet: list[Layer] = []
     if (source / FLEET).exists():
         _entries(source / FLEET)
-        fleet = _checked(source / FLEET, [])
+        fleet = _checked(source / FLEET, [], OWN)
         yield fleet_archive(), source / FLEET
     for kind, archive in ((SITES, site_archive), (DEVICES, device_archive)):
         for folder in _entries(source / kind) if (source / kind).exists() else ():
             if not is_name(folder.name) or not folder.is_dir():
                 raise InputError(f"{folder}: here are folders, each called as a device or a site may be")
-            _checked(folder, fleet)
+            _checked(folder, fleet, OWN if kind == SITES else OWN[:1])
             yield archive(folder.name), folder
 
 
-def _checked(folder: Path, before: list[Layer]) -> list[Layer]:
-    layers = [*before, *read_folder(folder)]
+def _checked(folder: Path, before: list[Layer], own: Sequence[tuple[str, str]]) -> list[Layer]:
+    added = read_folder(folder)
+    layers = [*before, *added]
     validated(layers)
+    for layer in added:
+        for section, key in own:
+            if key in layer.values.get(section, {}):
+                raise ConfigError(f"{layer.path}: {section}.{key} says which parts a device gets, and cannot be in one")
     for manifest in folder.rglob(MANIFEST):
         for entry in read_manifest(manifest.parent).models:
             find_model(f"{manifest.parent.absolute() / entry.file}")
@@ -222,6 +233,16 @@ def _last_version(output: Path) -> int:
         return Metadata[Timestamp].from_bytes(_read(file)).signed.version
     except (DeserializationError, RepositoryError) as error:
         raise InputError(f"{file}: cannot be read, and devices take no older version; restore it") from error
+
+
+def _last_number(keys: Path) -> int:
+    file = keys / NUMBER
+    if not file.exists():
+        return 0
+    try:
+        return int(_read(file))
+    except ValueError as error:
+        raise InputError(f"{file}: write the number of the newest rollout there, which devices have") from error
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -1,6 +1,8 @@
 """The daemon as systemd runs it, seen by who gives it another configuration."""
 
+import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from facemask_edge.health_file import HEALTH_FILE, SERVICE_FOLDER
 UNIT = "facemask-edge.service"
 START_TIMEOUT = 180.0
 """Seconds; more than the unit gives itself to stop and to start."""
+LARGEST_MESSAGE = 1_000_000
+"""Bytes."""
 
 
 class Service:
@@ -39,20 +43,33 @@ class Service:
 
     def is_stopped(self) -> bool:
         """Whether somebody has stopped it, who will start it again."""
-        return self._systemctl("show", "--property=ActiveState", "--value").stdout.strip() == "inactive"
+        return self._shown("ActiveState") == ["inactive"]
 
     def deaths(self) -> int | None:
         """How often it was started again by itself since ``restart``; None when it does not run now."""
-        shown = self._systemctl("show", "--property=ActiveState,NRestarts").stdout
-        properties = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-        return int(properties["NRestarts"]) if properties.get("ActiveState") == "active" else None
+        restarts, state = self._shown("NRestarts", "ActiveState")
+        return int(restarts) if state == "active" else None
 
-    def health(self) -> str | None:
+    def sign_of_life(self) -> str:
+        """Another text after each sign that its loop turns; none where nobody wants signs of life."""
+        sign, interval = self._shown("WatchdogTimestampMonotonic", "WatchdogUSec")
+        return "" if interval in {"0", "infinity"} else sign
+
+    def health(self) -> bytes | None:
         """What it said last about itself, as JSON; None when it has not yet said anything."""
+        # The daemon's user writes there, who is not to be trusted by root: no link, no pipe, not too much.
         try:
-            return (self._folder / HEALTH_FILE).read_text()
+            file = os.open(self._folder / HEALTH_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
+        with os.fdopen(file, "rb") as opened:
+            return opened.read(LARGEST_MESSAGE) if stat.S_ISREG(os.fstat(file).st_mode) else None
+
+    def _shown(self, *names: str) -> list[str]:
+        shown = self._systemctl("show", f"--property={','.join(names)}").stdout.splitlines()
+        # systemd has an order of its own.
+        properties = dict(line.split("=", 1) for line in shown if "=" in line)
+        return [properties.get(name, "") for name in names]
 
     def _systemctl(self, *command: str) -> "subprocess.CompletedProcess[str]":
         systemctl = shutil.which("systemctl")

@@ -1,18 +1,19 @@
 """Where a device keeps its rollouts, and knows which of them it uses, which it trusts and which it refused.
 
-In the folder lie one folder a rollout, named after its content, ``current``, which is a link to the one in use, and
-``state.json``. The daemon's configuration has a link to ``current`` in its ``config.d``: to use another one is to
-replace one link, so that a power cut leaves this or that.
+In the folder lie one folder a rollout, named after its content, ``current``, which is a link to the one in use,
+``state.json`` and, during a trial, ``trial.json``. The daemon's configuration has a link to ``current`` in its
+``config.d``: to use another one is to replace one link, so that a power cut leaves this or that.
 """
 
 import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facemask_edge.config_layers import folder_of
 from facemask_edge.errors import OutputError, ServiceError
@@ -21,6 +22,8 @@ from facemask_edge.kept_file import LARGEST_FILE, replace_for_good
 
 CURRENT = "current"
 STATE = "state.json"
+TRIAL = "trial.json"
+METADATA = "metadata"
 UNPACKED = ".part"
 """Suffix of a rollout that is not complete."""
 LAYER = "50-rollout"
@@ -30,6 +33,9 @@ GROUP_READABLE = 0o640
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
+
+
+Content = TypeVar("Content", bound=_Part)
 
 
 class Standing(_Part):
@@ -53,6 +59,7 @@ class Refusal(_Part):
     """A rollout that did not prove itself."""
 
     rollout: str
+    version: int
     reason: str
 
 
@@ -61,9 +68,8 @@ class State(_Part):
 
     good: str | None = None
     """The newest one that has proved itself."""
-    versions: dict[str, int] = Field(default={})
-    """The operator's number of each that lies here, or was refused."""
-    trial: Trial | None = None
+    versions: dict[str, int] = {}
+    """The operator's number of each that lies here."""
     refused: Refusal | None = None
 
 
@@ -80,12 +86,12 @@ class Shelf:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     @property
     def metadata(self) -> Path:
         """Folder for what was signed."""
-        return self._folder / "metadata"
+        return self.folder / METADATA
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -97,9 +103,9 @@ class Shelf:
         """
         try:
             self.metadata.mkdir(mode=0o750, parents=True, exist_ok=True)
-            lock = os.open(self._folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            lock = os.open(self.folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise OutputError(f"{self._folder}: {error.strerror}; run this as root") from error
+            raise OutputError(f"{self.folder}: {error.strerror}; run this as root") from error
         with closing(os.fdopen(lock)):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,21 +116,29 @@ class Shelf:
     @property
     def state(self) -> State:
         """As it was written last; where it is damaged, as if nothing had ever been delivered."""
-        try:
-            with (self._folder / STATE).open("rb") as file:
-                return State.model_validate_json(file.read(LARGEST_FILE))
-        except (OSError, ValidationError):
-            return State()
+        return self._read(STATE, State) or State()
 
     @state.setter
     def state(self, state: State) -> None:
-        replace_for_good(self._folder / STATE, state.model_dump_json().encode(), GROUP_READABLE)
+        self._write(STATE, state)
+
+    @property
+    def trial(self) -> Trial | None:
+        """The one that is not over."""
+        return self._read(TRIAL, Trial)
+
+    @trial.setter
+    def trial(self, trial: Trial | None) -> None:
+        if trial is not None:
+            self._write(TRIAL, trial)
+        else:
+            (self.folder / TRIAL).unlink(missing_ok=True)
 
     @property
     def current(self) -> str | None:
         """Name of the rollout in use."""
         try:
-            return (self._folder / CURRENT).readlink().name
+            return (self.folder / CURRENT).readlink().name
         except OSError:
             return None
 
@@ -134,7 +148,7 @@ class Shelf:
 
     def place(self, rollout: str) -> Path:
         """The folder of a rollout."""
-        return self._folder / rollout
+        return self.folder / rollout
 
     def has(self, rollout: str) -> bool:
         """Whether it lies here, complete."""
@@ -159,14 +173,11 @@ class Shelf:
 
     def use(self, rollout: str | None) -> None:
         """Let this one be in use, or none."""
-        link = self._folder / CURRENT
+        link = self.folder / CURRENT
         if rollout is None:
             link.unlink(missing_ok=True)
         else:
-            new = self._folder / f"{CURRENT}.new"
-            new.unlink(missing_ok=True)
-            new.symlink_to(rollout)
-            new.replace(link)
+            _point(link, Path(rollout))
         os.sync()
 
     def join(self, config: Path) -> None:
@@ -175,34 +186,51 @@ class Shelf:
         Raises:
             OutputError: It cannot.
         """
-        link = link_in(config)
+        link, current = link_in(config), (self.folder / CURRENT).absolute()
         try:
             link.parent.mkdir(mode=0o750, exist_ok=True)
-            if not link.is_symlink():
-                link.symlink_to((self._folder / CURRENT).absolute())
+            if not link.is_symlink() or link.readlink() != current:
+                _point(link, current)
         except OSError as error:
             raise OutputError(f"{link}: {error.strerror}; this is the place of what is delivered") from error
 
-    def drop(self, rollout: str) -> None:
-        """Delete one that is damaged."""
-        shutil.rmtree(self.place(rollout))
-
     def tidy(self) -> None:
-        """Delete what is neither in use nor trusted."""
-        state = self.state
-        kept = {self.current, state.good}
-        for entry in self._folder.iterdir():
+        """Delete what is neither in use nor trusted, and forget its number."""
+        state, trial = self.state, self.trial
+        kept = {self.current, state.good, trial.rollout if trial else None}
+        for entry in self.folder.iterdir():
             if entry.is_dir() and not entry.is_symlink() and entry != self.metadata and entry.name not in kept:
                 shutil.rmtree(entry)
+        versions = {rollout: number for rollout, number in state.versions.items() if rollout in kept}
+        if versions != state.versions:
+            self.state = state.model_copy(update={"versions": versions})
 
     def health(self) -> RolloutHealth | None:
         """For those who look after the device; None where nothing was ever delivered."""
         state, current = self.state, self.current
-        if not state.versions:
+        if current is None and state.refused is None:
             return None
         return RolloutHealth(
             version=None if current is None else state.versions.get(current),
             state="none" if current is None else "good" if current == state.good else "trial",
-            refused=None if state.refused is None else state.versions.get(state.refused.rollout),
+            refused=None if state.refused is None else state.refused.version,
             reason=None if state.refused is None else state.refused.reason,
         )
+
+    def _read(self, name: str, content: type[Content]) -> Content | None:
+        try:
+            with (self.folder / name).open("rb") as file:
+                return content.model_validate_json(file.read(LARGEST_FILE))
+        except (OSError, ValidationError):
+            return None
+
+    def _write(self, name: str, content: _Part) -> None:
+        replace_for_good(self.folder / name, content.model_dump_json().encode(), GROUP_READABLE)
+
+
+def _point(link: Path, target: Path) -> None:
+    new = link.with_name(f".{link.name}.new")
+    with suppress(FileNotFoundError):
+        new.unlink()
+    new.symlink_to(target)
+    new.replace(link)

@@ -16,9 +16,15 @@ from facemask_edge.rollouts.shelf import Standing
 
 QUIET = 10.0
 """Seconds for which all has to be well; shorter than any probation."""
+SETTLING = 15.0
+"""Seconds in which what is not well before a trial may become so: a broker may just be connecting."""
 LOOK_INTERVAL = 0.5
 TOLERATED_DEATHS = 4
 """Of an Edge TPU's library, after which the daemon starts on the CPU: no fault of a rollout."""
+
+
+class StoppedError(Exception):
+    """Somebody has stopped the daemon, so that nothing can be found out now."""
 
 
 class ServiceLike(Protocol):
@@ -33,7 +39,10 @@ class ServiceLike(Protocol):
     def deaths(self) -> int | None:
         """How often it was started again by itself."""
 
-    def health(self) -> str | None:
+    def sign_of_life(self) -> str:
+        """Another text after each sign; none where nobody wants signs."""
+
+    def health(self) -> bytes | None:
         """What it said last."""
 
 
@@ -44,6 +53,18 @@ def standing(service: ServiceLike) -> Standing:
         return Standing()
     cameras = {name: camera.state in {"ok", "ended", "off"} for name, camera in message.cameras.items()}
     return Standing(broker=message.mqtt.state == "connected", cameras=cameras)
+
+
+def settled(service: ServiceLike) -> Standing:
+    """What works, after it had time to."""
+    best = standing(service)
+    give_up = time.monotonic() + SETTLING
+    while time.monotonic() < give_up and not (best.broker and all(best.cameras.values())):
+        time.sleep(LOOK_INTERVAL)
+        now = standing(service)
+        cameras = {name: is_ok or best.cameras.get(name, False) for name, is_ok in now.cameras.items()}
+        best = Standing(broker=best.broker or now.broker, cameras=best.cameras | cameras)
+    return best
 
 
 def lost(before: Standing, now: Standing) -> Iterator[str]:
@@ -77,32 +98,71 @@ def proves_itself(
 
     Returns:
         None, or why it does not prove itself.
+
+    Raises:
+        StoppedError: Somebody has stopped it.
     """
     if not service.restart() and not has_edge_tpu_deaths():
         return "the daemon does not start: journalctl -u facemask-edge"
+    daemon = _Daemon(service, before, still_updates, has_edge_tpu_deaths)
     start = well_since = time.monotonic()
-    missing = "it was not watched"
-    can_update = False
-    while time.monotonic() < start + probation:
+    sign: str | None = None
+    while True:
         time.sleep(LOOK_INTERVAL)
-        deaths = service.deaths()
-        if deaths is None or deaths > 0:
-            if (deaths is not None and deaths > TOLERATED_DEATHS) or not has_edge_tpu_deaths():
-                return "the daemon ends by itself: journalctl -u facemask-edge"
-            missing = "the daemon is started again and again"
-        else:
-            missing = "; ".join(lost(before, standing(service)))
-        if not missing and not can_update:
-            try:
-                still_updates()
-                can_update = True
-            except FacemaskError as error:
-                missing = f"the next rollout could not be had: {error}"
+        now = time.monotonic()
+        if service.is_stopped():
+            raise StoppedError
+        if daemon.ends_by_itself():
+            return "the daemon ends by itself: journalctl -u facemask-edge"
+        missing = daemon.missing()
         if missing:
-            well_since = time.monotonic()
-        elif time.monotonic() - well_since >= QUIET:
-            return None
-    return missing or "it was not well for long enough"
+            well_since, sign = now, None
+        elif sign is None and now - well_since >= QUIET / 2:
+            # What it says may be older than what it hangs at: its loop has to turn in the second half, too.
+            sign = service.sign_of_life()
+        elif sign is not None and now - well_since >= QUIET:
+            if not sign or service.sign_of_life() != sign:
+                return None
+            missing = "its loop gives no sign of life"
+        if now >= start + probation:
+            return missing or "it was not well for long enough"
+
+
+class _Daemon:
+    """The daemon on trial; its arguments are those of ``proves_itself``."""
+
+    def __init__(
+        self,
+        service: ServiceLike,
+        before: Standing,
+        still_updates: Callable[[], object],
+        has_edge_tpu_deaths: Callable[[], bool],
+    ) -> None:
+        self._service = service
+        self._before = before
+        self._still_updates = still_updates
+        self._has_edge_tpu_deaths = has_edge_tpu_deaths
+        self._can_update = False
+
+    def ends_by_itself(self) -> bool:
+        """Whether it does, and no Edge TPU's library is why."""
+        deaths = self._service.deaths()
+        return deaths != 0 and (not self._has_edge_tpu_deaths() or (deaths or 0) > TOLERATED_DEATHS)
+
+    def missing(self) -> str:
+        """What is not as it was before, for people; nothing where all is."""
+        if self._service.deaths() != 0:
+            return "the daemon is started again and again"
+        return "; ".join(lost(self._before, standing(self._service))) or self._no_next_one()
+
+    def _no_next_one(self) -> str:
+        if not self._can_update:
+            try:
+                self._still_updates()
+            except FacemaskError as error:
+                return f"the next rollout could not be had: {error}"
+            self._can_update = True
+        return ""
 
 
 def _message(service: ServiceLike) -> HealthMessage | None:

@@ -1,9 +1,12 @@
 """A device of a fleet: the real daemon, kept running by as much of a service manager as a rollout needs."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -35,16 +38,24 @@ class Device:
         self.log = folder / "log"
         self._run = folder / "run"
         self._process: subprocess.Popen[bytes] | None = None
-        self._deaths = 0
+        self._deaths = self._signs = 0
+        self._is_ready = False
+        self._address = str(folder / "notify")
+        self._told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._told.bind(self._address)
+        self._told.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         values = {
             "device": {"name": "gate"},
             "outbox": {"path": str(folder / "outbox.sqlite3")},
-            "rollout": fleet.configuration(self.shelf) | {"site": "t1", "probation": probation},
         }
         self.config.write_text(yaml.safe_dump(values))
         # What a fleet's first image says, for a rollout to say otherwise.
         (folder / "config.d").mkdir()
-        site = {"mqtt": {"servers": [broker.url]}, "cameras": [{"name": "door", "source": camera}]}
+        site = {
+            "mqtt": {"servers": [broker.url]},
+            "cameras": [{"name": "door", "source": camera}],
+            "rollout": fleet.configuration(self.shelf) | {"site": "t1", "probation": probation},
+        }
         (folder / "config.d" / "10-image.yaml").write_text(yaml.safe_dump(site))
 
     def update(self) -> None:
@@ -63,7 +74,8 @@ class Device:
         return self._process is None
 
     def deaths(self) -> int | None:
-        assert self._process is not None
+        if self._process is None:
+            return None
         code = self._process.poll()
         if code is None:
             return self._deaths
@@ -72,33 +84,56 @@ class Device:
             self._start()
         return None
 
-    def health(self) -> str | None:
+    def sign_of_life(self) -> str:
+        self._listen()
+        return str(self._signs)
+
+    def hang(self) -> None:
+        """It does nothing any more."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def health(self) -> bytes | None:
         try:
-            return (self._run / HEALTH_FILE).read_text()
+            return (self._run / HEALTH_FILE).read_bytes()
         except FileNotFoundError:
             return None
 
     def stop(self) -> None:
         if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             self._process.wait(20)
         self._process = None
         # The folder goes with the service.
         (self._run / HEALTH_FILE).unlink(missing_ok=True)
 
+    def close(self) -> None:
+        self.stop()
+        self._told.close()
+
     def _start(self) -> bool:
         self._run.mkdir(exist_ok=True)
         (self._run / HEALTH_FILE).unlink(missing_ok=True)
+        self._is_ready = False
+        told = {"RUNTIME_DIRECTORY": str(self._run), "NOTIFY_SOCKET": self._address, "WATCHDOG_USEC": "2000000"}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "facemask_edge", "run", "--config", str(self.config)],
                 stderr=log,
-                env=os.environ | {"RUNTIME_DIRECTORY": str(self._run)},
+                env=os.environ | told,
             )
         give_up = time.monotonic() + START_TIMEOUT
         while time.monotonic() < give_up and self._process.poll() is None:
-            # It says how it is as soon as it is ready.
-            if self.health() is not None:
+            self._listen()
+            if self._is_ready:
                 return True
             time.sleep(0.05)
         return False
+
+    def _listen(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                said = self._told.recv(4096)
+                self._is_ready |= b"READY=1" in said
+                self._signs += b"WATCHDOG=1" in said

@@ -8,22 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from facemask_edge.rollouts.publish import Published, make_keys, publish
 from tests.certificates import authority, issue
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
-    """Hands out files, and remembers what was asked for."""
+    """Hands out files, as the operator wants it."""
 
-    def __init__(self, *args: Any, asked: list[str], **kwargs: Any) -> None:
-        self._asked = asked
-        super().__init__(*args, **kwargs)
+    operator: "Operator"
 
     def do_GET(self) -> None:
-        self._asked.append(self.path)
-        super().do_GET()
+        self.operator.asked.append(self.path)
+        if self.operator.retry_after:
+            self.send_response(503)
+            self.send_header("Retry-After", str(self.operator.retry_after))
+            self.end_headers()
+        elif self.operator.breaks_off and self.operator.breaks_off in self.path:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"{")
+        else:
+            super().do_GET()
 
     def log_message(self, *_: object) -> None:
         """Not to the terminal."""
@@ -44,6 +51,10 @@ class Operator:
         self.ca = folder / "ca.pem"
         self.url = f"https://127.0.0.1:{port}"
         self.asked: list[str] = []
+        self.retry_after = 0
+        """Seconds after which it wants to be asked again; 0: it answers."""
+        self.breaks_off = ""
+        """What is in the path of that of which only the beginning comes."""
         self.web.mkdir()
         self.trust = make_keys(self.keys)
 
@@ -70,7 +81,6 @@ class Operator:
 @contextmanager
 def operator(folder: Path, *, wants_certificate: bool = False) -> Iterator[Operator]:
     """One whose web server runs."""
-    asked: list[str] = []
     signer = authority(folder / "ca.pem")
     certificate, key = issue(signer, "127.0.0.1", folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -79,11 +89,14 @@ def operator(folder: Path, *, wants_certificate: bool = False) -> Iterator[Opera
         context.load_verify_locations(folder / "ca.pem")
         context.verify_mode = ssl.CERT_REQUIRED
         issue(signer, "gate", folder)
-    handler = partial(_Files, asked=asked, directory=str(folder / "web"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+
+    class Handler(_Files):
+        """Of this one."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder / "web"))) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         made = Operator(folder, server.server_port)
-        made.asked = asked
+        Handler.operator = made
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield made

@@ -7,7 +7,7 @@ import pytest
 
 from facemask_edge.config import RolloutConfig
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
-from facemask_edge.rollouts.fetch import Rollout, fetch
+from facemask_edge.rollouts.fetch import Offer, look, offered
 from facemask_edge.rollouts.publish import make_keys, publish, renew
 from facemask_edge.rollouts.shelf import Shelf
 from tests.faults.small_disk import small_disk
@@ -21,12 +21,18 @@ def shelf(tmp_path: Path) -> Shelf:
         return made
 
 
-def taken(fleet: Operator, shelf: Shelf, device: str = "gate", site: str | None = None) -> Rollout:
-    config = RolloutConfig.model_validate(fleet.configuration(shelf.metadata.parent) | {"site": site})
-    return fetch(config, device, shelf)
+def taken(fleet: Operator, shelf: Shelf, device: str = "gate", site: str | None = None) -> Offer:
+    config = RolloutConfig.model_validate(fleet.configuration(shelf.folder) | {"site": site})
+    return taken_as(config, device, shelf)
 
 
-def contents(shelf: Shelf, rollout: Rollout) -> dict[str, str]:
+def taken_as(config: RolloutConfig, device: str, shelf: Shelf) -> Offer:
+    offer = offered(config, device, shelf)
+    offer.take(shelf)
+    return offer
+
+
+def contents(shelf: Shelf, rollout: Offer) -> dict[str, str]:
     place = shelf.place(rollout.name)
     return {str(file.relative_to(place)): file.read_text() for file in place.rglob("*") if file.is_file()}
 
@@ -77,7 +83,7 @@ def test_nothing_that_was_changed_afterwards_is_taken(fleet: Operator, shelf: Sh
     changed.write_bytes(content.replace(b"airport", b"stolen1").replace(b'"version":1', b'"version":2'))
     with pytest.raises(ServiceError, match="not to be trusted"):
         taken(fleet, shelf)
-    assert [entry.name for entry in shelf.metadata.parent.iterdir() if entry.suffix != ".part"] == ["metadata", "lock"]
+    assert [entry.name for entry in shelf.folder.iterdir() if entry.suffix != ".part"] == ["metadata", "lock"]
 
 
 def test_an_older_rollout_is_not_taken_for_the_newest(fleet: Operator, shelf: Shelf, tmp_path: Path) -> None:
@@ -136,9 +142,9 @@ def test_a_server_may_want_the_devices_certificate(tmp_path: Path, shelf: Shelf)
         fleet.publish()
         with pytest.raises(ServiceError, match="cannot be read"):
             taken(fleet, shelf)
-        settings = fleet.configuration(shelf.metadata.parent)
+        settings = fleet.configuration(shelf.folder)
         settings |= {"cert": str(tmp_path / "gate.pem"), "key": str(tmp_path / "gate.key")}
-        assert contents(shelf, fetch(RolloutConfig.model_validate(settings), "gate", shelf))
+        assert contents(shelf, taken_as(RolloutConfig.model_validate(settings), "gate", shelf))
 
 
 def test_without_a_root_of_trust_nothing_is_asked_for(fleet: Operator, shelf: Shelf, tmp_path: Path) -> None:
@@ -163,3 +169,35 @@ def test_a_full_disk_is_said_and_leaves_no_half_rollout(fleet: Operator, tmp_pat
         fleet.publish()
         with shelf.alone():
             assert contents(shelf, taken(fleet, shelf)) == {"1-fleet/models/large.bin": "x"}
+
+
+@pytest.mark.parametrize("what", ["archive", "timestamp.json"])
+def test_an_answer_that_breaks_off_is_said(
+    fleet: Operator, shelf: Shelf, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    monkeypatch.setattr(fleet, "breaks_off", ".tar" if what == "archive" else what)
+    with pytest.raises(ServiceError, match=r"cannot be read: .*999 more expected"):
+        taken(fleet, shelf)
+
+
+def test_a_server_that_is_busy_is_not_waited_for(fleet: Operator, shelf: Shelf) -> None:
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    fleet.retry_after = 3600
+    with pytest.raises(ServiceError, match="the server answers 503"):
+        taken(fleet, shelf)
+
+
+def test_a_look_is_as_strict_as_what_comes_after_it_and_takes_nothing(fleet: Operator, shelf: Shelf) -> None:
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    for _ in range(2):
+        fleet.publish()
+    config = RolloutConfig.model_validate(fleet.configuration(shelf.folder))
+    assert look(config) == 2
+    taken(fleet, shelf)
+    kept = {file.name: file.read_bytes() for file in shelf.metadata.iterdir() if file.is_file()}
+    fleet.publish()
+    assert look(config, shelf.metadata) == 3
+    assert {file.name: file.read_bytes() for file in shelf.metadata.iterdir() if file.is_file()} == kept

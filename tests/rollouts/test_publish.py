@@ -48,6 +48,9 @@ def test_a_rollout_is_what_lies_in_the_folder(fleet: Operator) -> None:
         ("sites/t1/10.yaml", "compliance: {threshold: 7}", r"sites/t1/10\.yaml:1: compliance\.threshold"),
         ("devices/gate/10.yaml", "a: [", r"devices/gate/10\.yaml:\d: not valid YAML"),
         ("devices/gate/10.yml", "", "would be passed over"),
+        ("devices/gate/10.yaml", "device: {name: portal}", "device.name says which parts a device gets"),
+        ("fleet/10.yaml", "rollout: {site: t1}", "rollout.site says which parts a device gets"),
+        ("sites/t1/10.yaml", "rollout: {site: t2}", "rollout.site says which parts a device gets"),
     ],
 )
 def test_a_wrong_configuration_is_not_signed(fleet: Operator, file: str, text: str, says: str) -> None:
@@ -117,6 +120,15 @@ def test_a_folder_without_keys_is_said(fleet: Operator, tmp_path: Path) -> None:
     (tmp_path / "trust.json").write_text("{}")
     with pytest.raises(InputError, match="no root of trust"):
         publish(fleet.source, tmp_path, fleet.web, days=1)
+
+
+def test_in_another_folder_the_numbers_go_on(fleet: Operator, tmp_path: Path) -> None:
+    fleet.write("devices/gate/10.yaml", "rollout: {site: t1}\n")
+    fleet.publish()
+    assert publish(fleet.source, fleet.keys, tmp_path / "another", days=1).version == 2
+    (fleet.keys / "number").write_text("many\n")
+    with pytest.raises(InputError, match="write the number of the newest rollout there"):
+        fleet.publish()
 
 
 def test_a_damaged_web_folder_does_not_begin_anew(fleet: Operator) -> None:

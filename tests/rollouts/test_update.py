@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from facemask_edge.errors import ServiceError
+from facemask_edge.errors import ConfigError, ServiceError
 from facemask_edge.rollouts import trial
 from facemask_edge.rollouts import update as updating
+from facemask_edge.rollouts.publish import publish
 from facemask_edge.rollouts.shelf import Refusal, Shelf, Standing, State, Trial
-from facemask_edge.rollouts.trial import standing
-from facemask_edge.rollouts.update import RefusedRolloutError
+from facemask_edge.rollouts.trial import ServiceLike, standing
+from facemask_edge.rollouts.update import RefusedRolloutError, settle
 from tests.conftest import Mosquitto
 from tests.motion_jpeg import MotionJpeg
 from tests.rollouts.device import Device
@@ -36,7 +37,8 @@ def new_device(
     """Makes a device whose daemon watches a camera and reports to a broker."""
     made: list[Device] = []
     # Nothing here ends later than that; tests/system waits as long as a device does.
-    monkeypatch.setattr(trial, "QUIET", 2.0)
+    monkeypatch.setattr(trial, "QUIET", 3.0)
+    monkeypatch.setattr(trial, "SETTLING", 1.0)
 
     def new(**settings: Any) -> Device:
         made.append(Device(tmp_path, fleet, mosquitto, stream[0], **settings))
@@ -46,18 +48,19 @@ def new_device(
 
     yield new
     for device in made:
-        device.stop()
+        device.close()
 
 
 def rollout_of(device: Device) -> dict[str, Any]:
     """What the device says of its rollout, once it is started again."""
     assert device.restart()
-    return said_of_rollout(device)
+    return said(device, "rollout")
 
 
-def said_of_rollout(device: Device) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(device.health() or "")["rollout"]
-    return said
+def said(device: Device, key: str) -> Any:
+    """What is at a key of what the daemon said last about itself; it says something soon after its start."""
+    assert wait_until(lambda: device.health() is not None, 10)
+    return json.loads(device.health() or b"{}")[key]
 
 
 def log_of(device: Device) -> str:
@@ -74,7 +77,7 @@ def test_a_rollout_that_proves_itself_is_kept(new_device: NewDevice, fleet: Oper
     fleet.write("devices/gate/30.yaml", f"classifier: {{model: {model}}}\n")
     fleet.publish()
     device.update()
-    assert said_of_rollout(device)["state"] == "trial", "so it was when it said so"
+    assert said(device, "rollout")["state"] == "trial", "so it was when it said so"
     assert standing(device) == Standing(broker=True, cameras={"door": True})
     assert rollout_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
     shown = device.shown_with_origins()
@@ -111,17 +114,18 @@ def test_nothing_new_disturbs_nobody(new_device: NewDevice, fleet: Operator, cap
 def test_a_rollout_that_takes_away_what_worked_is_taken_back(
     new_device: NewDevice, fleet: Operator, text: str, reason: str
 ) -> None:
-    device = new_device(probation=10)
+    device = new_device(probation=20)
     fleet.write("fleet/10.yaml", text)
     fleet.publish()
     with pytest.raises(RefusedRolloutError, match=f"rollout 1 is refused, and the one before used: .*{reason}"):
         device.update()
     # The daemon was started with what was there before.
     assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
-    said = said_of_rollout(device)
-    assert (said["version"], said["state"], said["refused"]) == (None, "none", 1)
-    assert reason in said["reason"]
-    (warned,) = json.loads(device.health() or "")["warnings"]
+    assert wait_until(lambda: bool(said(device, "warnings")), 15), "it looks now and then"
+    told = said(device, "rollout")
+    assert (told["version"], told["state"], told["refused"]) == (None, "none", 1)
+    assert reason in told["reason"]
+    (warned,) = said(device, "warnings")
     assert warned["code"] == "rollout_refused"
     assert warned["says"].startswith("rollout 1 was refused, what was there before is used: ")
 
@@ -129,7 +133,7 @@ def test_a_rollout_that_takes_away_what_worked_is_taken_back(
 def test_a_refused_rollout_is_not_tried_again_and_a_newer_one_is(
     new_device: NewDevice, fleet: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    device = new_device(probation=12)
+    device = new_device(probation=20)
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     device.update()
@@ -141,8 +145,8 @@ def test_a_refused_rollout_is_not_tried_again_and_a_newer_one_is(
     device.update()
     assert "rollout 2 was refused before" in caplog.text
     assert log_of(device).count("watches door") == started
-    said = rollout_of(device)
-    assert (said["version"], said["state"], said["refused"]) == (1, "good", 2)
+    told = rollout_of(device)
+    assert (told["version"], told["state"], told["refused"]) == (1, "good", 2)
     fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
     fleet.publish()
     device.update()
@@ -170,11 +174,7 @@ def test_what_cannot_be_right_is_refused_without_a_restart(new_device: NewDevice
 
 
 def test_a_rollout_after_which_no_other_could_be_had_is_taken_back(new_device: NewDevice, fleet: Operator) -> None:
-    device = new_device(probation=12)
-    text = device.config.read_text()
-    device.config.write_text(text.replace(f"  url: {fleet.url}\n", ""))
-    image = device.config.parent / "config.d" / "10-image.yaml"
-    image.write_text(f"{image.read_text()}rollout: {{url: {fleet.url}}}\n")
+    device = new_device(probation=20)
     fleet.write("fleet/10.yaml", "rollout: {url: 'https://127.0.0.1:1'}\n")
     fleet.publish()
     with pytest.raises(RefusedRolloutError, match="the next rollout could not be had"):
@@ -221,11 +221,15 @@ def test_a_trial_that_a_power_cut_ends_goes_on(
         with pytest.raises(KeyboardInterrupt):
             device.update()
     (name,) = Shelf(device.shelf).state.versions
-    before = Shelf(device.shelf).state
-    assert (before.trial is not None, before.good) == (True, None)
+    shelf = Shelf(device.shelf)
+    assert (shelf.trial is not None, shelf.state.good) == (True, None)
+    # The next boot: the daemon begins without it.
+    settle(device.config)
+    assert shelf.current is None
+    assert device.restart()
     device.update()
-    after = Shelf(device.shelf).state
-    assert (after.trial, after.good, Shelf(device.shelf).current) == (None, name, name)
+    assert Shelf(device.shelf).trial is None
+    assert shelf.state.good == shelf.current == name
 
 
 def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
@@ -243,6 +247,7 @@ def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 device.update()
+            settle(device.config)
     with pytest.raises(RefusedRolloutError, match="its trial was cut off 2 times"):
         device.update()
     assert Shelf(device.shelf).current is None
@@ -276,6 +281,150 @@ def test_a_daemon_that_somebody_has_stopped_stays_so(new_device: NewDevice, flee
     assert Shelf(device.shelf).current is None
 
 
+def test_a_damaged_rollout_whose_server_is_away_is_out_of_use_until_it_is_back(
+    new_device: NewDevice, fleet: Operator
+) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("mqtt: {prefi")
+    assert not device.restart()
+    (fleet.web / "metadata").rename(fleet.web / "away")
+    with pytest.raises(ServiceError, match="the server answers 404"):
+        device.update()
+    assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30), "with less"
+    (fleet.web / "away").rename(fleet.web / "metadata")
+    device.update()
+    assert rollout_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
+
+
+def test_what_is_wrong_without_any_rollout_is_no_rollouts_fault(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    image = device.config.parent / "config.d" / "10-image.yaml"
+    right = image.read_text()
+    image.write_text(f"{right}classifier: {{model: /gone.tflite}}\n")
+    device.update()
+    assert (device.shelf / "current" / "1-fleet" / "10.yaml").exists(), "it is not taken for damaged"
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
+    fleet.publish()
+    with pytest.raises(ConfigError, match=r"no rollout can be tried: model /gone\.tflite"):
+        device.update()
+    image.write_text(right)
+    device.update()
+    assert rollout_of(device) == {"version": 2, "state": "good", "refused": None, "reason": None}
+
+
+def test_what_works_no_more_without_the_rollout_either_is_not_its_fault(
+    new_device: NewDevice, fleet: Operator, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+
+    def works_until_somebody_pulls_the_plug(service: ServiceLike) -> Standing:
+        works = trial.settled(service)
+        mosquitto.stop()
+        return works
+
+    with monkeypatch.context() as until:
+        until.setattr(updating, "settled", works_until_somebody_pulls_the_plug)
+        with pytest.raises(ServiceError, match="tried again later: no broker takes its events; without it: no broker"):
+            device.update()
+    assert Shelf(device.shelf).state.refused is None
+    device.update()
+    assert Shelf(device.shelf).state.good == Shelf(device.shelf).current is not None
+
+
+def test_a_daemon_that_hangs_after_its_first_message_does_not_prove_itself(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    monkeypatch.setattr(updating, "look", lambda *_: device.hang())
+    # Without the rollout it hangs, too.
+    hangs = "its loop gives no sign of life"
+    with pytest.raises(ServiceError, match=f"tried again later: {hangs}; without it: {hangs}"):
+        device.update()
+
+
+def test_a_trial_in_which_somebody_stops_the_daemon_says_nothing_about_the_rollout(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    with monkeypatch.context() as until:
+        until.setattr(updating, "look", lambda *_: device.stop())
+        device.update()
+    assert device.is_stopped()
+    shelf = Shelf(device.shelf)
+    assert (shelf.current, shelf.trial, shelf.state.refused) == (None, None, None)
+    assert device.restart()
+    device.update()
+    assert shelf.state.good == shelf.current is not None
+
+
+def test_to_publish_the_former_files_takes_a_refusal_back(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    wrong = "rollout: {path: /elsewhere}\n"
+    fleet.write("fleet/10.yaml", wrong)
+    fleet.publish()
+    with pytest.raises(RefusedRolloutError, match=r"rollout\.path would be another one"):
+        device.update()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    assert rollout_of(device) == {"version": 3, "state": "good", "refused": None, "reason": None}
+    # With another number it is tried again: what was in its way may be gone.
+    fleet.write("fleet/10.yaml", wrong)
+    for _ in range(2):
+        fleet.publish()
+        with pytest.raises(RefusedRolloutError):
+            device.update()
+    assert rollout_of(device)["refused"] == 5
+
+
+def test_a_server_whose_numbers_begin_anew_is_not_believed_in_a_trial(
+    new_device: NewDevice, fleet: Operator, tmp_path: Path
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    for _ in range(2):
+        fleet.publish()
+    device.update()
+    # A copy of the keys without the number, and a new folder of the web server.
+    other = tmp_path / "other-keys"
+    shutil.copytree(fleet.keys, other)
+    (other / "number").unlink()
+    publish(fleet.source, other, fleet.web / "anew", days=30)
+    fleet.write("fleet/10.yaml", f"rollout: {{url: '{fleet.url}/anew'}}\n")
+    fleet.publish()
+    with pytest.raises(RefusedRolloutError, match=r"the next rollout could not be had: .*not to be trusted"):
+        device.update()
+
+
+def test_a_lost_state_does_not_lose_what_is_in_use(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    in_use = Shelf(device.shelf).current
+    (device.shelf / "state.json").write_text("")
+    fleet.write("fleet/10.yaml", "detector: {model: mask_classifier_int8.tflite}\n")
+    fleet.publish()
+    with pytest.raises(RefusedRolloutError, match="the daemon does not start"):
+        device.update()
+    assert Shelf(device.shelf).current == Shelf(device.shelf).state.good == in_use
+
+
 def test_two_do_not_look_at_once(new_device: NewDevice) -> None:
     device = new_device()
     with Shelf(device.shelf).alone(), pytest.raises(ServiceError, match="already"):
@@ -284,10 +433,13 @@ def test_two_do_not_look_at_once(new_device: NewDevice) -> None:
 
 def test_a_damaged_state_is_as_if_nothing_had_been_delivered(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
-    shelf.state = State(good="a", trial=Trial(rollout="b", before=Standing()), refused=Refusal(rollout="c", reason="d"))
-    assert shelf.state.good == "a"
-    (tmp_path / "state.json").write_text("{")
-    assert shelf.state == State()
+    shelf.state = State(good="a", refused=Refusal(rollout="c", version=3, reason="d"))
+    shelf.trial = Trial(rollout="b", before=Standing())
+    assert (shelf.state.good, shelf.trial.attempts) == ("a", 1)
+    for name in ("state.json", "trial.json"):
+        (tmp_path / name).write_text("{")
+    assert Shelf(tmp_path).state == State()
+    assert Shelf(tmp_path).trial is None
     assert shelf.health() is None
 
 
