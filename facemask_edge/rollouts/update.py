@@ -101,6 +101,7 @@ class _Update:
             logger.info("the trial of rollout %s was cut off", shelf.number(trial.rollout))
             self._try_out(trial.model_copy(update={"attempts": trial.attempts + 1}))
             return
+        shelf.trial = None
         if config.rollout.url is None:
             raise ConfigError("rollout.url is not set: nobody says where rollouts are, see docs/fleet.md")
         current = self._sound_one()

@@ -54,7 +54,8 @@ def new_device(
 def rollout_of(device: Device) -> dict[str, Any]:
     """What the device says of its rollout, once it is started again."""
     assert device.restart()
-    return said(device, "rollout")
+    rollout: dict[str, Any] = said(device, "rollout")
+    return rollout
 
 
 def said(device: Device, key: str) -> Any:

@@ -25,6 +25,7 @@ from tests.system.site import ARCHIVE, CONFIG, SUITES, UNIT, walking_by
 
 FIRST_BOOT = "facemask-edge-first-boot.service"
 ROLLOUT = "facemask-edge-rollout.service"
+BOOT = "facemask-edge-rollout-boot.service"
 LEFT = "/boot/firmware/facemask-edge"
 IN_A_CHROOT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 pytestmark = [
@@ -225,6 +226,23 @@ def test_a_rollout_with_which_the_daemon_does_not_start_is_taken_back(
     assert device.shown(UNIT, "ActiveState") == "active"
 
 
+def test_a_trial_that_a_power_cut_ended_does_not_begin_a_boot(device: Container, fleet: rollouts.Operator) -> None:
+    assert fleet.asked
+    shelf = device.root / "var/lib/facemask-edge-rollouts"
+    link = shelf / "current"
+    good = link.readlink().name
+    # As it is in the middle of the trial of another one.
+    shutil.copytree(shelf / good, shelf / "other")
+    (shelf / "trial.json").write_text('{"rollout": "other", "before": {}}')
+    device.run("cd /var/lib/facemask-edge-rollouts && ln -sfn other current")
+    assert device.shown(BOOT, "UnitFileState") == "enabled"
+    assert UNIT in device.shown(BOOT, "Before")
+    device.run(f"systemctl start {BOOT}")
+    assert link.readlink().name == good
+    assert "the trial of rollout" in asked_for_a_rollout(device)
+    assert not (shelf / "trial.json").exists()
+
+
 def test_what_is_delivered_is_read_by_the_daemon_only_and_who_fetches_it_is_locked_in(
     device: Container, fleet: rollouts.Operator
 ) -> None:
@@ -232,10 +250,11 @@ def test_what_is_delivered_is_read_by_the_daemon_only_and_who_fetches_it_is_lock
     shelf = "/var/lib/facemask-edge-rollouts"
     shown = device.run(f"stat --format '%a %U %G' {shelf} {shelf}/state.json {shelf}/current/").stdout.splitlines()
     assert shown == ["2750 root facemask-edge", "640 root facemask-edge", "2750 root facemask-edge"]
-    security = device.run(f"systemd-analyze security --no-pager {ROLLOUT}").stdout
-    assert float(security.splitlines()[-1].partition(": ")[2].split()[0]) <= 4.0, security
-    verified = device.run(f"systemd-analyze verify /etc/systemd/system/{ROLLOUT}")
-    assert verified.stdout + verified.stderr == ""
+    for unit in (ROLLOUT, BOOT):
+        security = device.run(f"systemd-analyze security --no-pager {unit}").stdout
+        assert float(security.splitlines()[-1].partition(": ")[2].split()[0]) <= 4.0, security
+        verified = device.run(f"systemd-analyze verify /etc/systemd/system/{unit}")
+        assert verified.stdout + verified.stderr == ""
 
 
 def test_where_nothing_was_left_nothing_is_done(device: Container) -> None:
