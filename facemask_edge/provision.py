@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
 
 import yaml
 
@@ -21,6 +20,7 @@ from facemask_edge.config_file import load_config
 from facemask_edge.credentials import credentials, page_password
 from facemask_edge.device_identity import read_identity
 from facemask_edge.errors import ConfigError, FacemaskError, OutputError
+from facemask_edge.folder_copy import copy_contents
 from facemask_edge.kept_file import replace_for_good, sync_folder
 from facemask_edge.tls import tls_context
 
@@ -67,7 +67,10 @@ def _checked(left: Mapping[str, bytes], settings: Path, environment: Mapping[str
         return {}
     with TemporaryDirectory() as temporary:
         copy = Path(temporary, "settings")
-        _copy(settings, copy)
+        try:
+            copy_contents(settings, copy, without=MODELS)
+        except OSError as error:
+            raise OutputError(f"{settings}: {error.strerror}; run this as root, after install.sh") from error
         begun = {} if (copy / CONFIG).exists() else {CONFIG: commented_config().encode()}
         try:
             return _Trial(settings, copy, environment).of({**begun, **left})
@@ -75,24 +78,6 @@ def _checked(left: Mapping[str, bytes], settings: Path, environment: Mapping[str
             # As who left the files knows them.
             said = f"{error}".replace(f"{copy}/{CONFIG}", DEVICE if CONFIG in left else f"{settings}/{CONFIG}")
             raise type(error)(said.replace(f"{copy}/", "")) from None
-
-
-def _copy(settings: Path, copy: Path) -> None:
-    """Contents only, as the service that this runs in may not give a folder its group's bit."""
-    try:
-        for folder, inside, names in os.walk(settings, followlinks=True, onerror=_fail):
-            inside[:] = [name for name in inside if name != MODELS]
-            there = copy / Path(folder).relative_to(settings)
-            there.mkdir()
-            for file in (Path(folder, name) for name in names):
-                if file.is_file():
-                    (there / file.name).write_bytes(file.read_bytes())
-    except OSError as error:
-        raise OutputError(f"{settings}: {error.strerror}; run this as root, after install.sh") from error
-
-
-def _fail(error: OSError) -> NoReturn:
-    raise error
 
 
 class _Trial:

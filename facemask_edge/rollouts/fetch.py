@@ -6,7 +6,6 @@ how long the operator vouches for it.
 
 import hashlib
 import logging
-import shutil
 import ssl
 import tarfile
 import tempfile
@@ -22,6 +21,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from facemask_edge.config import RolloutConfig
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
+from facemask_edge.folder_copy import copy_contents
 from facemask_edge.rollouts.layout import METADATA, TARGETS, Part, parts
 from facemask_edge.rollouts.shelf import Shelf
 from facemask_edge.tls import tls_context
@@ -106,7 +106,7 @@ def look(config: RolloutConfig, known: Path | None = None) -> int:
         if known is None:
             metadata.mkdir()
         else:
-            shutil.copytree(known, metadata, symlinks=True, copy_function=shutil.copyfile)
+            copy_contents(known, metadata)
         _refreshed(config, metadata)
         return _version(metadata)
 
