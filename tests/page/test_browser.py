@@ -277,8 +277,31 @@ def test_a_finger_draws_on_a_phone(chromium: Browser, site: Site, tmp_path: Path
     save(page)
     (corners,) = page.request.get(f"{site.address}/api/areas/door").json()["zones"]
     assert np.allclose(corners, [(0.2, 0.2), (0.8, 0.2), (0.5, 0.8)], atol=0.01)
+    # The finger moves a corner, and the page does not scroll away under it.
+    page.get_by_role("button", name="Draw zones and privacy masks").tap()
+    before = page.evaluate("scrollY")
+    drag_by_finger(page, (0.5, 0.8), (0.6, 0.6))
+    # And draws a rectangle.
+    drag_by_finger(page, (0.05, 0.85), (0.15, 0.95))
+    expect(page.locator("#areas li")).to_have_count(2)
+    assert page.evaluate("scrollY") == before
+    save(page)
+    moved, drawn = page.request.get(f"{site.address}/api/areas/door").json()["zones"]
+    assert np.allclose(moved, [(0.2, 0.2), (0.8, 0.2), (0.6, 0.6)], atol=0.01)
+    assert np.allclose(drawn, [(0.05, 0.85), (0.15, 0.85), (0.15, 0.95), (0.05, 0.95)], atol=0.01)
     reset(page)
     phone.close()
+
+
+def drag_by_finger(page: Page, begin: tuple[float, float], end: tuple[float, float]) -> None:
+    """Playwright's own fingers only tap."""
+    left, top, width, height = stage(page)
+    session = page.context.new_cdp_session(page)
+    for kind, share in (("touchStart", 0.0), *(("touchMove", step / 5) for step in range(1, 6)), ("touchEnd", 1.0)):
+        x, y = (one + share * (other - one) for one, other in zip(begin, end, strict=True))
+        points = [] if kind == "touchEnd" else [{"x": left + x * width, "y": top + y * height}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.detach()
 
 
 def test_a_wrong_password_is_locked_out(context: BrowserContext, mosquitto: Mosquitto, tmp_path: Path) -> None:
