@@ -21,11 +21,12 @@ MOST_SESSIONS = 50
 MOST_FAILURES = 5
 """Wrong passwords from one address before it is locked out."""
 MOST_FAILURES_OF_ALL = 50
-"""From all addresses together before all are locked out: who has many addresses guesses no faster."""
+"""From all addresses together before all are locked out from which nobody ever came in: who has many addresses
+guesses no faster, and does not keep the owner out."""
 LOCKED = 300.0
 """Seconds that it is locked out; wrong passwords that are as long ago are forgotten."""
 MOST_ADDRESSES = 1_000
-"""Of which wrong passwords are remembered."""
+"""Of which wrong passwords are remembered, and likewise that somebody came in from there."""
 ALL = ""
 """Stands for all addresses together."""
 
@@ -71,6 +72,7 @@ class Login:
         self._clock = clock
         self._sessions: OrderedDict[bytes, _Session] = OrderedDict()
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
+        self._trusted: OrderedDict[str, None] = OrderedDict()
 
     def enter(self, address: str, password: str) -> str:
         """Begin a session.
@@ -88,13 +90,18 @@ class Login:
         """
         network = _network(address)
         self._refuse_if_locked(network, MOST_FAILURES)
-        self._refuse_if_locked(ALL, MOST_FAILURES_OF_ALL)
+        if network not in self._trusted:
+            self._refuse_if_locked(ALL, MOST_FAILURES_OF_ALL)
         # Digests are of one length, and are compared in one time, whatever was given.
         if not hmac.compare_digest(_digest(password), self._digest):
             self._failed(network)
             self._failed(ALL)
             raise WrongPasswordError
         self._failures.pop(network, None)
+        self._trusted[network] = None
+        self._trusted.move_to_end(network)
+        if len(self._trusted) > MOST_ADDRESSES:
+            self._trusted.popitem(last=False)
         token = secrets.token_urlsafe(32)
         now = self._clock()
         self._sessions[_digest(token)] = _Session(now, now)

@@ -140,6 +140,16 @@ def test_a_right_password_does_not_forget_the_wrong_ones_of_all_addresses(login:
     fail(login, lambda number: f"198.51.100.{number}", MOST_FAILURES_OF_ALL - 1)
     login.enter(HOME, PASSWORD)
     fail(login, lambda _: ELSEWHERE, 1)
+    assert seconds_locked(login, "192.0.2.3") == LOCKED
+
+
+def test_who_has_many_addresses_does_not_keep_out_who_came_in_before(login: Login) -> None:
+    login.enter(HOME, PASSWORD)
+    fail(login, lambda number: f"198.51.100.{number}", MOST_FAILURES_OF_ALL)
+    assert seconds_locked(login, ELSEWHERE) == LOCKED
+    assert seconds_locked(login, HOME) is None
+    # From there, too, there are five guesses and no more.
+    fail(login, lambda _: HOME, MOST_FAILURES)
     assert seconds_locked(login, HOME) == LOCKED
 
 
