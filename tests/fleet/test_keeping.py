@@ -156,6 +156,38 @@ def test_several_keepers_share_the_messages(tmp_path: Path, database: Postgres) 
 
 @needs_postgres
 @pytest.mark.skipif(not MOSQUITTO, reason=NO_MOSQUITTO)
+def test_two_keepers_that_hear_of_the_same_devices_in_another_order_never_wait_for_each_other(
+    tmp_path: Path, database: Postgres
+) -> None:
+    names = [f"door-{number:03}" for number in range(100)]
+    with ExitStack() as house:
+        clients = []
+        for name in ("one", "two"):
+            broker = house.enter_context(running(OneMosquitto, tmp_path / name))
+            house.enter_context(keeper(broker, database, name=name))
+            client = paho.Client(CallbackAPIVersion.VERSION2)
+            client.connect("127.0.0.1", broker.ports[0])
+            client.loop_start()
+            clients.append(client)
+        for turn in range(20):
+            sent = [
+                client.publish(f"facemask/{name}/status", f"{turn}", qos=1)
+                for pair in zip(names, reversed(names), strict=True)
+                for client, name in zip(clients, pair, strict=True)
+            ]
+            for each in sent:
+                each.wait_for_publish(10)
+        assert wait_until(lambda: rows(database, "SELECT DISTINCT status FROM device") == [("19",)], 30)
+        for client in clients:
+            client.loop_stop()
+            client.disconnect()
+    assert rows(database, "SELECT count(*) FROM device") == [(100,)]
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert rows(database, deadlocks) == [(0,)]
+
+
+@needs_postgres
+@pytest.mark.skipif(not MOSQUITTO, reason=NO_MOSQUITTO)
 def test_what_is_no_message_of_ours_stops_nothing(tmp_path: Path, database: Postgres) -> None:
     strange = [
         b"",
