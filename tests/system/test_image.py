@@ -212,8 +212,12 @@ def test_a_rollout_that_parts_it_from_its_broker_is_taken_back(
     assert "compliance.cooldown: 4.0" in device.run("facemask-edge config show --origin").stdout
     with operator.hears() as topics:
         assert wait_until(lambda: "hall/gate-7/door/violation" in topics, 60), device.log(UNIT)
-    warned = json.loads(device.run("cat /run/facemask-edge/health.json").stdout)["warnings"]
-    assert [warning["code"] for warning in warned] == ["rollout_refused"]
+
+    def warned() -> list[str]:
+        said = json.loads(device.run("cat /run/facemask-edge/health.json").stdout)
+        return [warning["code"] for warning in said["warnings"]]
+
+    assert wait_until(lambda: warned() == ["rollout_refused"], 20)
 
 
 def test_a_rollout_with_which_the_daemon_does_not_start_is_taken_back(
