@@ -61,7 +61,8 @@ def publish(
     typer.echo(f"rollout {published.version}: {names}; to be signed again before {published.until:%Y-%m-%d}")
 
 
-@app.command()
+# Called by the unit that comes before the daemon's at each boot in a trial.
+@app.command(hidden=True)
 def settle(config: Configuration) -> None:
     """Begin with what has proved itself, where a trial was cut off; as root, before the daemon starts."""
     from facemask_edge.rollouts.update import settle as begin_anew  # noqa: PLC0415 - as above
