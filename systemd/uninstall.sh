@@ -46,7 +46,7 @@ else
   cat <<'END'
 facemask-edge is removed. Its settings stay in /etc/facemask-edge, its events and pictures in /var/lib/facemask-edge. These remove them, too:
 
-  sudo rm -rf /etc/facemask-edge /var/lib/facemask-edge{,-rollouts} /etc/systemd/system/facemask-edge.service.d
+  sudo rm -rf /etc/facemask-edge /var/lib/facemask-edge /var/lib/facemask-edge-rollouts /etc/systemd/system/facemask-edge.service.d
   sudo userdel facemask-edge
 END
 fi

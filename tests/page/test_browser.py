@@ -285,8 +285,15 @@ def test_a_finger_draws_on_a_phone(chromium: Browser, site: Site, tmp_path: Path
     drag_by_finger(page, (0.05, 0.85), (0.15, 0.95))
     expect(page.locator("#areas li")).to_have_count(2)
     assert page.evaluate("scrollY") == before
-    save(page)
-    moved, drawn = page.request.get(f"{site.address}/api/areas/door").json()["zones"]
+    page.get_by_role("button", name="Save").click()
+
+    def zones() -> list[list[tuple[float, float]]]:
+        kept: list[list[tuple[float, float]]] = page.request.get(f"{site.address}/api/areas/door").json()["zones"]
+        return kept
+
+    # That it is saved was said before already.
+    assert wait_until(lambda: len(zones()) == 2, 20)
+    moved, drawn = zones()
     assert np.allclose(moved, [(0.2, 0.2), (0.8, 0.2), (0.6, 0.6)], atol=0.01)
     assert np.allclose(drawn, [(0.05, 0.85), (0.15, 0.85), (0.15, 0.95), (0.05, 0.95)], atol=0.01)
     reset(page)

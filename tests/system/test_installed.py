@@ -476,8 +476,9 @@ def test_uninstalled_its_data_stay_until_they_are_purged(site: Site) -> None:
 
 
 def is_purged(site: Site) -> bool:
-    left = f"test -e {STATE} || test -e /etc/facemask-edge || getent passwd facemask-edge || getent group facemask-edge"
-    return site.machine.run(left, check=False).returncode != 0
+    places = f"test -e {STATE} || test -e {STATE}-rollouts || test -e /etc/facemask-edge"
+    people = "getent passwd facemask-edge || getent group facemask-edge"
+    return site.machine.run(f"{places} || {people}", check=False).returncode != 0
 
 
 def test_wrong_usage_is_said(site: Site) -> None:
