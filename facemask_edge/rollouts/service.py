@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 from facemask_edge.errors import ServiceError
@@ -12,6 +13,9 @@ from facemask_edge.health_file import HEALTH_FILE, SERVICE_FOLDER
 UNIT = "facemask-edge.service"
 START_TIMEOUT = 180.0
 """Seconds; more than the unit gives itself to stop and to start."""
+STOP_TIMEOUT = 30.0
+"""Seconds; more than the unit gives itself to stop."""
+LOOK_INTERVAL = 0.2
 LARGEST_MESSAGE = 1_000_000
 """Bytes."""
 
@@ -42,8 +46,11 @@ class Service:
             return False
 
     def is_stopped(self) -> bool:
-        """Whether somebody has stopped it, who will start it again."""
-        return self._shown("ActiveState") == ["inactive"]
+        """Whether somebody has stopped it, who will start it again; waits for the end of what is being stopped."""
+        give_up = time.monotonic() + STOP_TIMEOUT
+        while (state := self._shown("ActiveState")) == ["deactivating"] and time.monotonic() < give_up:
+            time.sleep(LOOK_INTERVAL)
+        return state == ["inactive"]
 
     def deaths(self) -> int | None:
         """How often it was started again by itself since ``restart``; None when it does not run now."""

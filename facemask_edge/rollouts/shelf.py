@@ -133,6 +133,7 @@ class Shelf:
             self._write(TRIAL, trial)
         else:
             (self.folder / TRIAL).unlink(missing_ok=True)
+            os.sync()
 
     @property
     def current(self) -> str | None:
@@ -200,7 +201,8 @@ class Shelf:
         kept = {self.current, state.good, trial.rollout if trial else None}
         for entry in self.folder.iterdir():
             if entry.is_dir() and not entry.is_symlink() and entry != self.metadata and entry.name not in kept:
-                shutil.rmtree(entry)
+                # What cannot be deleted is no reason never to look again.
+                shutil.rmtree(entry, ignore_errors=True)
         versions = {rollout: number for rollout, number in state.versions.items() if rollout in kept}
         if versions != state.versions:
             self.state = state.model_copy(update={"versions": versions})

@@ -102,6 +102,8 @@ def proves_itself(
     Raises:
         StoppedError: Somebody has stopped it.
     """
+    if service.is_stopped():
+        raise StoppedError
     if not service.restart() and not has_edge_tpu_deaths():
         return "the daemon does not start: journalctl -u facemask-edge"
     daemon = _Daemon(service, before, still_updates, has_edge_tpu_deaths)
@@ -110,8 +112,6 @@ def proves_itself(
     while True:
         time.sleep(LOOK_INTERVAL)
         now = time.monotonic()
-        if service.is_stopped():
-            raise StoppedError
         if daemon.ends_by_itself():
             return "the daemon ends by itself: journalctl -u facemask-edge"
         missing = daemon.missing()
@@ -143,15 +143,24 @@ class _Daemon:
         self._still_updates = still_updates
         self._has_edge_tpu_deaths = has_edge_tpu_deaths
         self._can_update = False
+        self._deaths = 0
 
     def ends_by_itself(self) -> bool:
-        """Whether it does, and no Edge TPU's library is why."""
+        """Whether it does, and no Edge TPU's library is why.
+
+        Raises:
+            StoppedError: Somebody has stopped it.
+        """
+        if self._service.is_stopped():
+            raise StoppedError
         deaths = self._service.deaths()
         return deaths != 0 and (not self._has_edge_tpu_deaths() or (deaths or 0) > TOLERATED_DEATHS)
 
     def missing(self) -> str:
         """What is not as it was before, for people; nothing where all is."""
-        if self._service.deaths() != 0:
+        deaths = self._service.deaths()
+        if deaths != self._deaths:
+            self._deaths = self._deaths if deaths is None else deaths
             return "the daemon is started again and again"
         return "; ".join(lost(self._before, standing(self._service))) or self._no_next_one()
 

@@ -97,7 +97,7 @@ class _Update:
             return
         shelf.tidy()
         trial = shelf.trial
-        if trial is not None and shelf.has(trial.rollout):
+        if trial is not None and trial.rollout != shelf.state.good and shelf.has(trial.rollout):
             logger.info("the trial of rollout %s was cut off", shelf.number(trial.rollout))
             self._try_out(trial.model_copy(update={"attempts": trial.attempts + 1}))
             return
@@ -108,7 +108,8 @@ class _Update:
         offer = offered(config.rollout, config.device_name, shelf)
         state = shelf.state
         numbered = state.versions | {offer.name: offer.version}
-        if offer.name == current:
+        # What is in use and was never proved is what a trial that was lost has left.
+        if offer.name == current and current == (state.good or current):
             logger.info("rollout %d has nothing new for this device", offer.version)
             shelf.state = State(good=state.good or current, versions=numbered)
         elif state.refused and (state.refused.rollout, state.refused.version) == (offer.name, offer.version):
@@ -153,7 +154,8 @@ class _Update:
             has_changed = shelf.current != former
             if has_changed:
                 shelf.use(former)
-            without = self._proved(trial) if has_changed else None
+            # A trial that was cut off may have been so after going back, and before a start.
+            without = self._proved(trial) if has_changed or trial.attempts > 1 else None
         except StoppedError:
             shelf.use(former)
             shelf.trial = None
@@ -177,6 +179,7 @@ class _Update:
             self._shelf.use(trial.rollout)
             return self._proved(trial)
         if own := self._fault(None):
+            self._shelf.use(self._shelf.state.good)
             self._shelf.trial = None
             raise ConfigError(f"no rollout can be tried: {own}")
         return fault
