@@ -131,6 +131,20 @@ def darkness(page: Page, at: tuple[float, float]) -> float:
     return float(shown)
 
 
+def judged_rates(page: Page, site: Site) -> list[float]:
+    """Frames judged a second, in each of the seconds that the page's own rate is of."""
+    rates = []
+    for _ in range(6):
+        before, begin = judged(page, site), time.monotonic()
+        page.wait_for_timeout(1000)
+        rates.append((judged(page, site) - before) / (time.monotonic() - begin))
+    return rates
+
+
+def judged(page: Page, site: Site) -> int:
+    return int(page.request.get(f"{site.address}/api/state").json()["cameras"]["door"]["judged"])
+
+
 def test_the_live_picture_moves_and_says_whom_it_sees(page: Page, site: Site, tmp_path: Path) -> None:
     first = number(page)
     seen: set[str] = set()
@@ -148,9 +162,10 @@ def test_the_live_picture_moves_and_says_whom_it_sees(page: Page, site: Site, tm
     assert number(page) >= first + 10
     assert len(seen) > 1
     assert len(looks) > 3
+    rates = judged_rates(page, site)
     rate = float(page.locator("#rate").inner_text().partition(" ")[0])
-    told = page.request.get(f"{site.address}/api/state").json()["health"]["cameras"]["door"]["fps"]
-    assert rate == pytest.approx(told, rel=0.35)
+    # Of the last seconds, in which others may use the processor, too.
+    assert 0.65 * min(rates) <= rate <= 1.35 * max(rates), rates
     assert page.title() == "pi · facemask-edge"
     expect(page.locator("#standing")).to_have_text("all is well")
     # Violations with what of each face decided.
