@@ -14,7 +14,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/facemask-edge demo --output demo-output
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
