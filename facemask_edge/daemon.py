@@ -14,7 +14,7 @@ from facemask_edge.areas import AREAS, Areas
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import Config
 from facemask_edge.credentials import page_password
-from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
+from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths, deaths_file
 from facemask_edge.errors import DeliveryError, OutputError
 from facemask_edge.faces.thorough import ThoroughDetector
 from facemask_edge.health import Health
@@ -71,7 +71,7 @@ class Daemon:
         self._why_it_stops = "stopped"
         """The reason of the violations that end with it."""
         # Beside the outbox: it has to outlive this process, too.
-        self._deaths = EdgeTpuDeaths(config.outbox.path.with_name("edge-tpu-deaths"))
+        self._deaths = EdgeTpuDeaths(deaths_file(config.outbox.path))
         self._models = Models(config, self._deaths)
         self._classifier = self._models.classifier.model.entry
         outbox = config.outbox
@@ -340,8 +340,9 @@ class Daemon:
             for model in self._models.loaded()
         ]
         message = self._health.message(self._publisher.delivery, self._cameras(), self._models.accelerators(), models)
-        self._health_file.write(message.to_json())
-        self._publisher.publish_latest(self._topics.health, message.to_json(), qos=1)
+        text = message.to_json()
+        self._health_file.write(text)
+        self._publisher.publish_latest(self._topics.health, text, qos=1)
 
     def _cameras(self) -> dict[str, CameraStatus]:
         return {watch.name: watch.status for watch in self._watches}

@@ -14,6 +14,11 @@ WELL = 600.0
 """Seconds of work after which it is well, and deaths before that are forgotten."""
 
 
+def deaths_file(outbox: Path) -> Path:
+    """Where the daemon of an outbox counts them."""
+    return outbox.with_name("edge-tpu-deaths")
+
+
 class EdgeTpuDeaths:
     """How often in a row this program died with the Edge TPU.
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner, Signer, SSlibKey
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
@@ -216,8 +217,6 @@ def _read_root(folder: Path) -> Root:
 
 
 def _key(file: Path) -> CryptoSigner:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
-
     try:
         private = load_pem_private_key(_read(file), None)
         return CryptoSigner(private, SSlibKey.from_crypto(private.public_key()))

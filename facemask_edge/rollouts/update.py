@@ -8,6 +8,7 @@ from pathlib import Path
 from facemask_edge.config import Config
 from facemask_edge.config_file import load_config, validated
 from facemask_edge.config_layers import read_layers
+from facemask_edge.edge_tpu_deaths import deaths_file
 from facemask_edge.errors import ConfigError, ModelError, OutputError, ServiceError
 from facemask_edge.manifest import find_model
 from facemask_edge.overrides import read_overrides
@@ -192,7 +193,7 @@ class _Update:
             trial.before,
             lambda: look(config.rollout, self._shelf.metadata),
             probation=config.rollout.probation,
-            has_edge_tpu_deaths=config.outbox.path.with_name("edge-tpu-deaths").exists,
+            has_edge_tpu_deaths=deaths_file(config.outbox.path).exists,
         )
 
     def _fault(self, rollout: str | None) -> str | None:

@@ -206,6 +206,11 @@ def test_a_rollout_may_mend_a_device_that_does_not_run(new_device: NewDevice, fl
     assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
 
 
+def cut(*_: object, **__: object) -> None:
+    """The power is gone."""
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("moment", ["noted", "used"])
 def test_a_trial_that_a_power_cut_ends_goes_on(
     new_device: NewDevice, fleet: Operator, moment: str, monkeypatch: pytest.MonkeyPatch
@@ -213,10 +218,6 @@ def test_a_trial_that_a_power_cut_ends_goes_on(
     device = new_device()
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
-
-    def cut(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as until:
         until.setattr(*{"noted": (Shelf, "use", cut), "used": (updating, "proves_itself", cut)}[moment])
         with pytest.raises(KeyboardInterrupt):
@@ -239,10 +240,6 @@ def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
     device = new_device()
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
-
-    def cut(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as until:
         until.setattr(updating, "proves_itself", cut)
         for _ in range(2):
