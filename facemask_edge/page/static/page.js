@@ -18,8 +18,9 @@ function trouble(says) {
 }
 
 byId("leave").addEventListener("click", async () => {
-  // Also where the device does not answer any more: what was seen is not left on the screen.
-  byId("main").replaceChildren();
+  // Also where the device does not answer any more: what was seen is not left on the screen. It is hidden, not taken
+  // away, as the loops below still write to it until the door is there.
+  byId("main").hidden = true;
   try {
     await ask("/logout", "POST");
   } finally {
