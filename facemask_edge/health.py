@@ -22,7 +22,7 @@ from facemask_edge.health_message import (
     OutboxHealth,
     RolloutHealth,
 )
-from facemask_edge.health_warnings import LOOK_INTERVAL, CameraWarnings, refused_warning, throttled_warning
+from facemask_edge.health_warnings import LOOK_INTERVAL, CameraWarnings, rollout_warnings, throttled_warning
 from facemask_edge.pipeline import Pipeline
 from facemask_edge.temperature import cpu_temperature
 from facemask_edge.values import Frame
@@ -152,7 +152,7 @@ class Health:
             self._throttled = None if bits is None else raspberry_pi.reasons(bits)
             self._delivered = self._rollout()
         found = [throttled_warning(self._throttled)] if self._throttled else []
-        found += refused_warning(self._delivered)
+        found += rollout_warnings(self._delivered)
         found += [warning for watched in self._watched.values() for warning in watched.current(now)]
         before, after = _by_subject(self._warnings), _by_subject(found)
         for subject, warning in after.items():

@@ -116,10 +116,13 @@ class MqttHealth(Part):
 class HealthWarning(Part):
     """Something that keeps this device from judging well."""
 
-    code: Literal["throttled", "covered", "dark", "glaring", "blurred", "no_face", "rollout_refused"] = Field(
+    code: Literal[
+        "throttled", "covered", "dark", "glaring", "blurred", "no_face", "rollout_refused", "rollout_postponed"
+    ] = Field(
         description="`throttled`: the computer is slowed down; `covered`, `dark`, `glaring`, `blurred`: every picture "
         "looked at over the last minute was so; `no_face`: none was seen for `health.no_face_after` seconds; "
-        "`rollout_refused`: what the fleet's operator delivered did not prove itself; what was there before is used."
+        "`rollout_refused`: what the fleet's operator delivered did not prove itself; what was there before is used; "
+        "`rollout_postponed`: likewise, but what worked before did not come back without it, either; it is tried again."
     )
     camera: str | None = Field(description="Name of the camera; null where it is about the device.")
     says: str = Field(description="One sentence for a person: what is so, and what to do.")
@@ -135,7 +138,12 @@ class RolloutHealth(Part):
         description="`good`, it has proved itself; `trial`, it has to yet; `none` is in use."
     )
     refused: int | None = Field(description="Number of a newer one that did not prove itself; null where none is.")
-    reason: str | None = Field(description="Why it did not; null where none was refused.")
+    postponed: int | None = Field(
+        None,
+        description="Number of a newer one that is tried again, as what worked before did not come back without it, "
+        "either; null where none is.",
+    )
+    reason: str | None = Field(description="Why it was refused or postponed; null where none was.")
 
 
 class HealthMessage(Part):

@@ -74,11 +74,14 @@ def throttled_warning(reasons: Sequence[str]) -> HealthWarning:
     return HealthWarning(code="throttled", camera=None, says=says)
 
 
-def refused_warning(rollout: RolloutHealth | None) -> Iterator[HealthWarning]:
-    """The warning of a rollout that did not prove itself, where there is one."""
+def rollout_warnings(rollout: RolloutHealth | None) -> Iterator[HealthWarning]:
+    """The warning of a rollout that did not prove itself, or has not yet, where there is one."""
     if rollout is not None and rollout.refused is not None:
         says = f"rollout {rollout.refused} was refused, what was there before is used: {rollout.reason}"
         yield HealthWarning(code="rollout_refused", camera=None, says=says)
+    if rollout is not None and rollout.postponed is not None:
+        says = f"rollout {rollout.postponed} was tried and is tried again later: {rollout.reason}"
+        yield HealthWarning(code="rollout_postponed", camera=None, says=says)
 
 
 def _duration(seconds: float) -> str:

@@ -1,8 +1,8 @@
 """Where a device keeps its rollouts, and knows which of them it uses, which it trusts and which it refused.
 
 In the folder lie one folder a rollout, named after its content, ``current``, which is a link to the one in use,
-``state.json`` and, during a trial, ``trial.json``. The daemon's configuration has a link to ``current`` in its
-``config.d``: to use another one is to replace one link, so that a power cut leaves this or that.
+``state.json``, ``last_server.json`` and, during a trial, ``trial.json``. The daemon's configuration has a link to
+``current`` in its ``config.d``: to use another one is to replace one link, so that a power cut leaves this or that.
 """
 
 import fcntl
@@ -15,20 +15,29 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from facemask_edge.config import RolloutConfig
 from facemask_edge.config_layers import folder_of
 from facemask_edge.errors import OutputError, ServiceError
 from facemask_edge.health_message import RolloutHealth
-from facemask_edge.kept_file import LARGEST_FILE, replace_for_good
+from facemask_edge.kept_file import replace_for_good
+from facemask_edge.rollouts.folder_digest import folder_digest
 
 CURRENT = "current"
 STATE = "state.json"
 TRIAL = "trial.json"
+LAST_SERVER = "last_server.json"
+LARGEST_FILE = 4_000_000
+"""Bytes: with the certificates of all authorities that a system knows, some 300,000."""
 METADATA = "metadata"
 UNPACKED = ".part"
 """Suffix of a rollout that is not complete."""
 LAYER = "50-rollout"
 """In ``config.d``: what is the device's own comes later, in ``config.yaml``."""
 GROUP_READABLE = 0o640
+PAUSE = 900.0
+"""Seconds after which a rollout that was postponed is tried again, twice as many after each further time: a trial
+starts the daemon again twice."""
+LONGEST_PAUSE = 86400.0
 
 
 class _Part(BaseModel):
@@ -63,6 +72,23 @@ class Refusal(_Part):
     reason: str
 
 
+class Postponement(_Part):
+    """A rollout of which nothing was found out: what worked before did not come back without it, either."""
+
+    rollout: str
+    version: int
+    reason: str
+    times: int
+    """How often it was tried."""
+    at: float
+    """When it was the last time, in seconds since 1970."""
+
+    def waits(self, now: float) -> bool:
+        """Whether it is too early to try it again; not for a clock that was set back."""
+        # Some times more make it no longer, only a number that is too large.
+        return 0 <= now - self.at < min(PAUSE * 2 ** min(self.times - 1, 10), LONGEST_PAUSE)
+
+
 class State(_Part):
     """What is known of the rollouts."""
 
@@ -70,7 +96,22 @@ class State(_Part):
     """The newest one that has proved itself."""
     versions: dict[str, int] = {}
     """The operator's number of each that lies here."""
+    digests: dict[str, str] = {}
+    """Of the files of each that lies here, as they came."""
     refused: Refusal | None = None
+    """The newest one, where it is so."""
+    postponed: Postponement | None = None
+    """The newest one, where it is so."""
+
+
+class LastServer(_Part):
+    """The server of the rollout in use."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+    section: RolloutConfig
+    copies: dict[str, bytes]
+    """Content of the files that the section names and a rollout has brought, by key."""
 
 
 def link_in(config: Path) -> Path:
@@ -136,6 +177,15 @@ class Shelf:
             os.sync()
 
     @property
+    def last_server(self) -> LastServer | None:
+        """None where no rollout is in use that has proved itself."""
+        return self._read(LAST_SERVER, LastServer)
+
+    @last_server.setter
+    def last_server(self, server: LastServer) -> None:
+        self._write(LAST_SERVER, server)
+
+    @property
     def current(self) -> str | None:
         """Name of the rollout in use."""
         try:
@@ -152,12 +202,18 @@ class Shelf:
         return self.folder / rollout
 
     def has(self, rollout: str) -> bool:
-        """Whether it lies here, complete."""
-        return self.place(rollout).is_dir()
+        """Whether it lies here, complete and undamaged."""
+        try:
+            return folder_digest(self.place(rollout)) == self.state.digests.get(rollout)
+        except OSError:
+            return False
 
     @contextmanager
     def adding(self, rollout: str) -> Iterator[Path]:
-        """A folder for the content of a rollout, which is here when it is complete, and gone otherwise."""
+        """A folder for the content of a rollout, which is here when it is complete, and gone otherwise.
+
+        It takes the place of one that is damaged.
+        """
         unpacked = self.place(f"{rollout}{UNPACKED}")
         # A power cut may have left one.
         shutil.rmtree(unpacked, ignore_errors=True)
@@ -166,6 +222,11 @@ class Shelf:
             yield unpacked
             # All of it is on the disk before it has its name.
             os.sync()
+            state = self.state
+            digests = state.digests | {rollout: folder_digest(unpacked)}
+            self.state = state.model_copy(update={"digests": digests})
+            if self.place(rollout).exists():
+                shutil.rmtree(self.place(rollout))
             unpacked.replace(self.place(rollout))
         except BaseException:
             # It may be why the disk is full.
@@ -181,17 +242,22 @@ class Shelf:
             _point(link, Path(rollout))
         os.sync()
 
+    def is_joined(self, config: Path) -> bool:
+        """Whether a configuration has the one in use among its files."""
+        link = link_in(config)
+        return link.is_symlink() and link.readlink() == (self.folder / CURRENT).absolute()
+
     def join(self, config: Path) -> None:
         """Let a configuration have the one in use among its files.
 
         Raises:
             OutputError: It cannot.
         """
-        link, current = link_in(config), (self.folder / CURRENT).absolute()
+        link = link_in(config)
         try:
             link.parent.mkdir(mode=0o750, exist_ok=True)
-            if not link.is_symlink() or link.readlink() != current:
-                _point(link, current)
+            if not self.is_joined(config):
+                _point(link, (self.folder / CURRENT).absolute())
         except OSError as error:
             raise OutputError(f"{link}: {error.strerror}; this is the place of what is delivered") from error
 
@@ -203,20 +269,27 @@ class Shelf:
             if entry.is_dir() and not entry.is_symlink() and entry != self.metadata and entry.name not in kept:
                 # What cannot be deleted is no reason never to look again.
                 shutil.rmtree(entry, ignore_errors=True)
-        versions = {rollout: number for rollout, number in state.versions.items() if rollout in kept}
-        if versions != state.versions:
-            self.state = state.model_copy(update={"versions": versions})
+        tidied = state.model_copy(
+            update={
+                "versions": {rollout: number for rollout, number in state.versions.items() if rollout in kept},
+                "digests": {rollout: digest for rollout, digest in state.digests.items() if rollout in kept},
+            }
+        )
+        if tidied != state:
+            self.state = tidied
 
     def health(self) -> RolloutHealth | None:
         """For those who look after the device; None where nothing was ever delivered."""
         state, current = self.state, self.current
-        if current is None and state.refused is None:
+        unused = state.refused or state.postponed
+        if current is None and unused is None:
             return None
         return RolloutHealth(
             version=None if current is None else state.versions.get(current),
             state="none" if current is None else "good" if current == state.good else "trial",
             refused=None if state.refused is None else state.refused.version,
-            reason=None if state.refused is None else state.refused.reason,
+            postponed=None if state.postponed is None else state.postponed.version,
+            reason=None if unused is None else unused.reason,
         )
 
     def _read(self, name: str, content: type[Content]) -> Content | None:

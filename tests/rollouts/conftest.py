@@ -1,9 +1,16 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from facemask_edge.rollouts import trial
+from facemask_edge.rollouts.trial import standing
+from tests.conftest import Mosquitto
+from tests.motion_jpeg import MotionJpeg
+from tests.rollouts.device import WELL, Device, NewDevice
 from tests.rollouts.operator import Operator, operator
+from tests.subscriber import wait_until
 
 
 @pytest.fixture
@@ -13,3 +20,28 @@ def fleet(tmp_path: Path) -> Iterator[Operator]:
     folder.mkdir()
     with operator(folder) as made:
         yield made
+
+
+@pytest.fixture
+def new_device(
+    tmp_path: Path,
+    fleet: Operator,
+    mosquitto: Mosquitto,
+    stream: tuple[str, type[MotionJpeg]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[NewDevice]:
+    """Makes a device whose daemon watches a camera and reports to a broker."""
+    made: list[Device] = []
+    # Nothing here ends later than that; tests/system waits as long as a device does.
+    monkeypatch.setattr(trial, "QUIET", 3.0)
+    monkeypatch.setattr(trial, "SETTLING", 8.0)
+
+    def new(**settings: Any) -> Device:
+        made.append(Device(tmp_path, fleet, mosquitto, stream[0], **settings))
+        assert made[-1].restart()
+        assert wait_until(lambda: standing(made[-1]) == WELL, 30)
+        return made[-1]
+
+    yield new
+    for device in made:
+        device.close()

@@ -1,22 +1,28 @@
 """A device of a fleet: the real daemon, kept running by as much of a service manager as a rollout needs."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from facemask_edge.config_origins import shown_with_origins
 from facemask_edge.health_file import HEALTH_FILE
+from facemask_edge.rollouts.shelf import Standing
 from facemask_edge.rollouts.update import update
 from tests.conftest import Mosquitto
 from tests.rollouts.operator import Operator
+from tests.subscriber import wait_until
 
+WELL = Standing(broker=True, cameras={"door": True})
 START_TIMEOUT = 30
 WRONG_CONFIG = 78
 
@@ -88,6 +94,26 @@ class Device:
         self._listen()
         return str(self._signs)
 
+    def rollout(self) -> dict[str, Any]:
+        """What it says of its rollout, once it is started again."""
+        assert self.restart()
+        rollout: dict[str, Any] = self.said("rollout")
+        return rollout
+
+    def said(self, key: str) -> Any:
+        """What is at a key of what it said last about itself; it says something soon after its start."""
+        assert wait_until(lambda: self.health() is not None, 10)
+        return json.loads(self.health() or b"{}")[key]
+
+    def starts(self) -> int:
+        """How often the daemon was started so far."""
+        return self.log.read_text().count("watches door")
+
+    def kill(self) -> None:
+        """It dies, and is started again."""
+        assert self._process is not None
+        self._process.kill()
+
     def hang(self) -> None:
         """It does nothing any more."""
         assert self._process is not None
@@ -137,3 +163,12 @@ class Device:
                 said = self._told.recv(4096)
                 self._is_ready |= b"READY=1" in said
                 self._signs += b"WATCHDOG=1" in said
+
+
+NewDevice = Callable[..., Device]
+"""Makes one that runs and is well; arguments are those of ``Device`` that have a default."""
+
+
+def in_use(version: int) -> dict[str, Any]:
+    """What a device says of a rollout that has proved itself."""
+    return {"version": version, "state": "good", "refused": None, "postponed": None, "reason": None}

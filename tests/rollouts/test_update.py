@@ -1,71 +1,26 @@
 """A rollout on trial at a real daemon, with a real broker, camera and web server."""
 
-import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from facemask_edge.edge_tpu_deaths import deaths_file
 from facemask_edge.errors import ConfigError, ServiceError
+from facemask_edge.rollouts import shelf as shelves
 from facemask_edge.rollouts import trial
 from facemask_edge.rollouts import update as updating
 from facemask_edge.rollouts.publish import publish
-from facemask_edge.rollouts.shelf import Refusal, Shelf, Standing, State, Trial
+from facemask_edge.rollouts.shelf import Postponement, Shelf, Standing
 from facemask_edge.rollouts.trial import ServiceLike, standing
 from facemask_edge.rollouts.update import RefusedRolloutError, settle
 from tests.conftest import Mosquitto
-from tests.motion_jpeg import MotionJpeg
-from tests.rollouts.device import Device
+from tests.rollouts.device import WELL, NewDevice, in_use
 from tests.rollouts.operator import Operator
 from tests.rollouts.test_publish import with_models
 from tests.subscriber import wait_until
-
-NewDevice = Callable[..., Device]
-
-
-@pytest.fixture
-def new_device(
-    tmp_path: Path,
-    fleet: Operator,
-    mosquitto: Mosquitto,
-    stream: tuple[str, type[MotionJpeg]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[NewDevice]:
-    """Makes a device whose daemon watches a camera and reports to a broker."""
-    made: list[Device] = []
-    # Nothing here ends later than that; tests/system waits as long as a device does.
-    monkeypatch.setattr(trial, "QUIET", 3.0)
-    monkeypatch.setattr(trial, "SETTLING", 1.0)
-
-    def new(**settings: Any) -> Device:
-        made.append(Device(tmp_path, fleet, mosquitto, stream[0], **settings))
-        assert made[-1].restart()
-        assert wait_until(lambda: standing(made[-1]) == Standing(broker=True, cameras={"door": True}), 30)
-        return made[-1]
-
-    yield new
-    for device in made:
-        device.close()
-
-
-def rollout_of(device: Device) -> dict[str, Any]:
-    """What the device says of its rollout, once it is started again."""
-    assert device.restart()
-    rollout: dict[str, Any] = said(device, "rollout")
-    return rollout
-
-
-def said(device: Device, key: str) -> Any:
-    """What is at a key of what the daemon said last about itself; it says something soon after its start."""
-    assert wait_until(lambda: device.health() is not None, 10)
-    return json.loads(device.health() or b"{}")[key]
-
-
-def log_of(device: Device) -> str:
-    return device.log.read_text()
 
 
 def test_a_rollout_that_proves_itself_is_kept(new_device: NewDevice, fleet: Operator) -> None:
@@ -78,9 +33,9 @@ def test_a_rollout_that_proves_itself_is_kept(new_device: NewDevice, fleet: Oper
     fleet.write("devices/gate/30.yaml", f"classifier: {{model: {model}}}\n")
     fleet.publish()
     device.update()
-    assert said(device, "rollout")["state"] == "trial", "so it was when it said so"
-    assert standing(device) == Standing(broker=True, cameras={"door": True})
-    assert rollout_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
+    assert device.said("rollout")["state"] == "trial", "so it was when it said so"
+    assert standing(device) == WELL
+    assert device.rollout() == in_use(1)
     shown = device.shown_with_origins()
     assert f'mqtt.prefix: "airport"  # {link}/1-fleet/10.yaml:1' in shown
     assert f"compliance.cooldown: 4.0  # {link}/2-site/20.yaml:1" in shown
@@ -92,14 +47,14 @@ def test_nothing_new_disturbs_nobody(new_device: NewDevice, fleet: Operator, cap
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     device.update()
-    started = log_of(device).count("watches door")
+    started = device.starts()
     fleet.write("devices/other/10.yaml", "mqtt: {prefix: other}\n")
     fleet.publish()
     with caplog.at_level(logging.INFO):
         device.update()
     assert "rollout 2 has nothing new for this device" in caplog.text
-    assert log_of(device).count("watches door") == started
-    assert rollout_of(device) == {"version": 2, "state": "good", "refused": None, "reason": None}
+    assert device.starts() == started
+    assert device.rollout() == in_use(2)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +76,12 @@ def test_a_rollout_that_takes_away_what_worked_is_taken_back(
     with pytest.raises(RefusedRolloutError, match=f"rollout 1 is refused, and the one before used: .*{reason}"):
         device.update()
     # The daemon was started with what was there before.
-    assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
-    assert wait_until(lambda: bool(said(device, "warnings")), 15), "it looks now and then"
-    told = said(device, "rollout")
+    assert wait_until(lambda: standing(device) == WELL, 30)
+    assert wait_until(lambda: bool(device.said("warnings")), 15), "it looks now and then"
+    told = device.said("rollout")
     assert (told["version"], told["state"], told["refused"]) == (None, "none", 1)
     assert reason in told["reason"]
-    (warned,) = said(device, "warnings")
+    (warned,) = device.said("warnings")
     assert warned["code"] == "rollout_refused"
     assert warned["says"].startswith("rollout 1 was refused, what was there before is used: ")
 
@@ -142,23 +97,23 @@ def test_a_refused_rollout_is_not_tried_again_and_a_newer_one_is(
     fleet.publish()
     with pytest.raises(RefusedRolloutError):
         device.update()
-    started = log_of(device).count("watches door")
+    started = device.starts()
     device.update()
     assert "rollout 2 was refused before" in caplog.text
-    assert log_of(device).count("watches door") == started
-    told = rollout_of(device)
+    assert device.starts() == started
+    told = device.rollout()
     assert (told["version"], told["state"], told["refused"]) == (1, "good", 2)
     fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
     fleet.publish()
     device.update()
-    assert rollout_of(device) == {"version": 3, "state": "good", "refused": None, "reason": None}
+    assert device.rollout() == in_use(3)
     kept = {entry.name for entry in device.shelf.iterdir() if entry.is_dir() and not entry.is_symlink()}
     assert kept == {"metadata", Shelf(device.shelf).current}
 
 
 def test_what_cannot_be_right_is_refused_without_a_restart(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    started = log_of(device).count("watches door")
+    started = device.starts()
     models = device.config.parent / "config.d" / "50-rollout" / "1-fleet" / "models"
     fleet.write("fleet/10.yaml", f"classifier: {{model: {models}/mask_classifier_int8.tflite}}\n")
     fleet.publish()
@@ -170,8 +125,8 @@ def test_what_cannot_be_right_is_refused_without_a_restart(new_device: NewDevice
     fleet.publish()
     with pytest.raises(RefusedRolloutError, match="cert and key belong together"):
         device.update()
-    assert log_of(device).count("watches door") == started
-    assert standing(device) == Standing(broker=True, cameras={"door": True})
+    assert device.starts() == started
+    assert standing(device) == WELL
 
 
 def test_a_rollout_after_which_no_other_could_be_had_is_taken_back(new_device: NewDevice, fleet: Operator) -> None:
@@ -203,7 +158,7 @@ def test_a_rollout_may_mend_a_device_that_does_not_run(new_device: NewDevice, fl
     fleet.write("fleet/10.yaml", "classifier: {accelerator: cpu}\n")
     fleet.publish()
     device.update()
-    assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
+    assert wait_until(lambda: standing(device) == WELL, 30)
 
 
 def cut(*_: object, **__: object) -> None:
@@ -249,24 +204,7 @@ def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
     with pytest.raises(RefusedRolloutError, match="its trial was cut off 2 times"):
         device.update()
     assert Shelf(device.shelf).current is None
-    assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
-
-
-@pytest.mark.parametrize("damaged", ["1-fleet/10.yaml", "1-fleet/models/mask_classifier_int8.tflite"])
-def test_a_rollout_that_is_damaged_on_the_disk_is_fetched_again(
-    new_device: NewDevice, fleet: Operator, damaged: str
-) -> None:
-    device = new_device()
-    models = with_models(fleet.source / "fleet")
-    link = device.config.parent / "config.d" / "50-rollout" / "1-fleet"
-    fleet.write("fleet/10.yaml", f"classifier: {{model: {link}/{models.name}/mask_classifier_int8.tflite}}\n")
-    fleet.publish()
-    device.update()
-    (link.parent / damaged).write_bytes(b"\x00" * 20)
-    assert not device.restart()
-    device.update()
-    assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30)
-    assert rollout_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
+    assert wait_until(lambda: standing(device) == WELL, 30)
 
 
 def test_a_daemon_that_somebody_has_stopped_stays_so(new_device: NewDevice, fleet: Operator) -> None:
@@ -277,24 +215,6 @@ def test_a_daemon_that_somebody_has_stopped_stays_so(new_device: NewDevice, flee
     device.update()
     assert device.is_stopped()
     assert Shelf(device.shelf).current is None
-
-
-def test_a_damaged_rollout_whose_server_is_away_is_out_of_use_until_it_is_back(
-    new_device: NewDevice, fleet: Operator
-) -> None:
-    device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
-    device.update()
-    (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("mqtt: {prefi")
-    assert not device.restart()
-    (fleet.web / "metadata").rename(fleet.web / "away")
-    with pytest.raises(ServiceError, match="the server answers 404"):
-        device.update()
-    assert wait_until(lambda: standing(device) == Standing(broker=True, cameras={"door": True}), 30), "with less"
-    (fleet.web / "away").rename(fleet.web / "metadata")
-    device.update()
-    assert rollout_of(device) == {"version": 1, "state": "good", "refused": None, "reason": None}
 
 
 def test_what_is_wrong_without_any_rollout_is_no_rollouts_fault(new_device: NewDevice, fleet: Operator) -> None:
@@ -313,7 +233,7 @@ def test_what_is_wrong_without_any_rollout_is_no_rollouts_fault(new_device: NewD
         device.update()
     image.write_text(right)
     device.update()
-    assert rollout_of(device) == {"version": 2, "state": "good", "refused": None, "reason": None}
+    assert device.rollout() == in_use(2)
 
 
 def test_what_works_no_more_without_the_rollout_either_is_not_its_fault(
@@ -332,9 +252,99 @@ def test_what_works_no_more_without_the_rollout_either_is_not_its_fault(
         until.setattr(updating, "settled", works_until_somebody_pulls_the_plug)
         with pytest.raises(ServiceError, match="tried again later: no broker takes its events; without it: no broker"):
             device.update()
-    assert Shelf(device.shelf).state.refused is None
+    told = device.rollout()
+    assert (told["version"], told["refused"], told["postponed"]) == (None, None, 1)
+    assert told["reason"].startswith("no broker takes its events; without it: no broker")
+    assert wait_until(lambda: [each["code"] for each in device.said("warnings")] == ["rollout_postponed"], 15)
+    # Not with each look at the server.
+    started = device.starts()
     device.update()
-    assert Shelf(device.shelf).state.good == Shelf(device.shelf).current is not None
+    assert device.starts() == started
+    with monkeypatch.context() as until:
+        until.setattr(shelves, "PAUSE", 0.0)
+        device.update()
+    assert device.rollout() == in_use(1)
+
+
+def test_the_pauses_of_one_that_is_postponed_again_and_again_grow() -> None:
+    def waits(times: int, seconds: float) -> bool:
+        return Postponement(rollout="a", version=1, reason="b", times=times, at=1000).waits(1000 + seconds)
+
+    assert (waits(1, 899), waits(1, 901)) == (True, False)
+    assert (waits(3, 3599), waits(3, 3601)) == (True, False)
+    assert (waits(5000, 86399), waits(5000, 86401)) == (True, False)
+    assert not waits(5000, -1), "the clock was set back"
+
+
+def test_a_rollout_is_not_refused_for_what_came_back_by_chance(
+    new_device: NewDevice, fleet: Operator, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    found: list[str | None] = []
+
+    def without_a_broker_at_first(*args: Any, **settings: Any) -> str | None:
+        (mosquitto.start if found else mosquitto.stop)()
+        with monkeypatch.context() as until:
+            until.setattr(mosquitto, "start", lambda: None)
+            found.append(trial.proves_itself(*args, **settings))
+        return found[-1]
+
+    monkeypatch.setattr(updating, "proves_itself", without_a_broker_at_first)
+    device.update()
+    assert found == ["no broker takes its events", None, None]
+    assert device.rollout() == in_use(1)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_deaths_by_the_library_of_an_edge_tpu_are_no_rollouts_fault(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    deaths = deaths_file(device.config.parent / "outbox.sqlite3")
+    asked: list[None] = []
+
+    def look(*_: object) -> None:
+        asked.append(None)
+        if len(asked) == 1:
+            if is_known:
+                deaths.write_text("1")
+            device.kill()
+
+    monkeypatch.setattr(updating, "look", look)
+    device.update()
+    # Otherwise the daemon ended by itself: it is started without the rollout, and once more with it.
+    assert len(asked) == (1 if is_known else 3)
+    assert Shelf(device.shelf).state.good is not None
+
+
+def test_a_way_back_that_a_power_cut_ends_is_gone_again(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
+    fleet.publish()
+    found: list[str | None] = []
+
+    def cut_on_the_way_back(*args: Any, **settings: Any) -> str | None:
+        if found:
+            cut()
+        found.append(trial.proves_itself(*args, **settings))
+        return found[-1]
+
+    with monkeypatch.context() as until:
+        until.setattr(updating, "proves_itself", cut_on_the_way_back)
+        with pytest.raises(KeyboardInterrupt):
+            device.update()
+    settle(device.config)
+    assert device.restart()
+    with pytest.raises(RefusedRolloutError, match="no broker takes its events"):
+        device.update()
+    assert Shelf(device.shelf).current is None
+    assert wait_until(lambda: standing(device) == WELL, 30)
 
 
 def test_a_daemon_that_hangs_after_its_first_message_does_not_prove_itself(
@@ -380,14 +390,14 @@ def test_to_publish_the_former_files_takes_a_refusal_back(new_device: NewDevice,
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     device.update()
-    assert rollout_of(device) == {"version": 3, "state": "good", "refused": None, "reason": None}
+    assert device.rollout() == in_use(3)
     # With another number it is tried again: what was in its way may be gone.
     fleet.write("fleet/10.yaml", wrong)
     for _ in range(2):
         fleet.publish()
         with pytest.raises(RefusedRolloutError):
             device.update()
-    assert rollout_of(device)["refused"] == 5
+    assert device.rollout()["refused"] == 5
 
 
 def test_a_server_whose_numbers_begin_anew_is_not_believed_in_a_trial(
@@ -409,36 +419,10 @@ def test_a_server_whose_numbers_begin_anew_is_not_believed_in_a_trial(
         device.update()
 
 
-def test_a_lost_state_does_not_lose_what_is_in_use(new_device: NewDevice, fleet: Operator) -> None:
-    device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
-    device.update()
-    in_use = Shelf(device.shelf).current
-    (device.shelf / "state.json").write_text("")
-    fleet.write("fleet/10.yaml", "detector: {model: mask_classifier_int8.tflite}\n")
-    fleet.publish()
-    with pytest.raises(RefusedRolloutError, match="the daemon does not start"):
-        device.update()
-    assert Shelf(device.shelf).current == Shelf(device.shelf).state.good == in_use
-
-
 def test_two_do_not_look_at_once(new_device: NewDevice) -> None:
     device = new_device()
     with Shelf(device.shelf).alone(), pytest.raises(ServiceError, match="already"):
         device.update()
-
-
-def test_a_damaged_state_is_as_if_nothing_had_been_delivered(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
-    shelf.state = State(good="a", refused=Refusal(rollout="c", version=3, reason="d"))
-    shelf.trial = Trial(rollout="b", before=Standing())
-    assert (shelf.state.good, shelf.trial.attempts) == ("a", 1)
-    for name in ("state.json", "trial.json"):
-        (tmp_path / name).write_text("{")
-    assert Shelf(tmp_path).state == State()
-    assert Shelf(tmp_path).trial is None
-    assert shelf.health() is None
 
 
 def test_the_link_is_replaced_at_once(tmp_path: Path) -> None:
