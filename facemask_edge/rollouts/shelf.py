@@ -86,7 +86,7 @@ class Postponement(_Part):
     def waits(self, now: float) -> bool:
         """Whether it is too early to try it again; not for a clock that was set back."""
         # Some times more make it no longer, only a number that is too large.
-        return 0 <= now - self.at < min(PAUSE * 2 ** min(self.times - 1, 10), LONGEST_PAUSE)
+        return 0 <= now - self.at < min(PAUSE * 2.0 ** min(self.times - 1, 10), LONGEST_PAUSE)
 
 
 class State(_Part):

@@ -25,6 +25,7 @@ from tests.system.site import ARCHIVE, CONFIG, SUITES, UNIT, walking_by
 
 FIRST_BOOT = "facemask-edge-first-boot.service"
 ROLLOUT = "facemask-edge-rollout.service"
+TIMER = "facemask-edge-rollout.timer"
 BOOT = "facemask-edge-rollout-boot.service"
 LEFT = "/boot/firmware/facemask-edge"
 IN_A_CHROOT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
@@ -184,12 +185,12 @@ def fleet(device: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def asked_for_a_rollout(device: Container) -> str:
     """What the service said that looks for one, as its timer has it started."""
     before = len(device.log(ROLLOUT))
-    device.run(f"systemctl start {ROLLOUT}", timeout=200, check=False)
+    device.run(f"systemctl start {ROLLOUT}", timeout=300, check=False)
     return device.log(ROLLOUT)[before:]
 
 
 def test_a_rollout_proves_itself_and_is_in_force(device: Container, fleet: rollouts.Operator) -> None:
-    assert device.shown(ROLLOUT.replace(".service", ".timer"), "ActiveState") == "active"
+    assert device.shown(TIMER, "ActiveState") == "active"
     fleet.write("fleet/10.yaml", "compliance: {cooldown: 4}\n")
     fleet.publish()
     said = asked_for_a_rollout(device)
@@ -237,6 +238,9 @@ def test_a_trial_that_a_power_cut_ended_does_not_begin_a_boot(device: Container,
     good = link.readlink().name
     # As it is in the middle of the trial of another one.
     shutil.copytree(shelf / good, shelf / "other")
+    state = json.loads((shelf / "state.json").read_text())
+    state["digests"]["other"] = state["digests"][good]
+    (shelf / "state.json").write_text(json.dumps(state))
     (shelf / "trial.json").write_text('{"rollout": "other", "before": {}}')
     device.run("cd /var/lib/facemask-edge-rollouts && ln -sfn other current")
     assert device.shown(BOOT, "UnitFileState") == "enabled"
@@ -245,6 +249,38 @@ def test_a_trial_that_a_power_cut_ended_does_not_begin_a_boot(device: Container,
     assert link.readlink().name == good
     assert "the trial of rollout" in asked_for_a_rollout(device)
     assert not (shelf / "trial.json").exists()
+
+
+def test_a_daemon_that_is_just_being_stopped_is_not_started_by_a_rollout(
+    device: Container, fleet: rollouts.Operator
+) -> None:
+    fleet.write("fleet/10.yaml", "compliance: {cooldown: 6}\n")
+    fleet.publish()
+    process = device.shown(UNIT, "MainPID")
+    # It takes its time.
+    device.run(
+        f"kill -STOP {process}; systemctl stop --no-block {UNIT}; (sleep 3; kill -CONT {process}) >/dev/null 2>&1 &"
+    )
+    assert device.shown(UNIT, "ActiveState") == "deactivating"
+    assert "somebody has stopped the daemon, so nothing is tried" in asked_for_a_rollout(device)
+    assert device.shown(UNIT, "ActiveState") == "inactive"
+    device.run(f"systemctl start {UNIT}")
+
+
+def test_an_upgrade_in_the_middle_of_a_trial_begins_with_what_has_proved_itself(
+    device: Container, fleet: rollouts.Operator
+) -> None:
+    assert fleet.asked
+    trial = device.root / "var/lib/facemask-edge-rollouts/trial.json"
+    device.run(f"systemctl start --no-block {ROLLOUT}")
+    assert wait_until(trial.exists, 60)
+    device.run(f"{ARCHIVE}/systemd/install.sh", timeout=400)
+    assert "compliance.cooldown: 4.0" in device.run("facemask-edge config show --origin").stdout
+    assert device.shown(UNIT, "ActiveState") == device.shown(TIMER, "ActiveState") == "active"
+    said = asked_for_a_rollout(device)
+    assert "the trial of rollout 4 was cut off" in said, said
+    assert "rollout 4 has proved itself" in said, said
+    assert "compliance.cooldown: 6.0" in device.run("facemask-edge config show --origin").stdout
 
 
 def test_what_is_delivered_is_read_by_the_daemon_only_and_who_fetches_it_is_locked_in(
