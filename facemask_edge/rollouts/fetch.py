@@ -6,13 +6,15 @@ how long the operator vouches for it.
 
 import hashlib
 import logging
+import shutil
 import ssl
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import IO
 
 import urllib3
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, ExpiredMetadataError, RepositoryError
@@ -145,11 +147,29 @@ def _refreshed(config: RolloutConfig, metadata: Path) -> Updater:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
+    """Write the files of an archive, in which there is nothing else.
+
+    By hand, as the Python of Debian 12 (3.11.2) knows no filter yet that would keep ``tarfile`` from all the rest.
+    """
+    folder.mkdir()
     try:
         with tarfile.open(archive, "r:") as content:
-            content.extractall(folder, filter="data")
-    except tarfile.TarError as error:
+            for name, packed in _files(content):
+                file = folder / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with file.open("xb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
+    except (tarfile.TarError, FileExistsError) as error:
         raise ServiceError(f"{folder.name}: no archive that facemask-edge rollout publish has made") from error
+
+
+def _files(archive: tarfile.TarFile) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
+    for member in archive:
+        name = PurePosixPath(member.name)
+        packed = archive.extractfile(member) if member.isreg() else None
+        if packed is None or name.is_absolute() or ".." in name.parts:
+            raise tarfile.TarError(f"{name}: no file that belongs there")
+        yield name, packed
 
 
 def _version(metadata: Path) -> int:

@@ -1,12 +1,15 @@
 """What a device takes, and what it leaves alone."""
 
+import io
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from facemask_edge.config import RolloutConfig
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
+from facemask_edge.rollouts import publish as publishing
 from facemask_edge.rollouts.fetch import Offer, look, offered
 from facemask_edge.rollouts.publish import make_keys, publish, renew
 from facemask_edge.rollouts.shelf import Shelf
@@ -180,6 +183,38 @@ def test_an_answer_that_breaks_off_is_said(
     monkeypatch.setattr(fleet, "breaks_off", ".tar" if what == "archive" else what)
     with pytest.raises(ServiceError, match=r"cannot be read: .*999 more expected"):
         taken(fleet, shelf)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [("../10.yaml", tarfile.REGTYPE)],
+        [("/10.yaml", tarfile.REGTYPE)],
+        [("10.yaml", tarfile.SYMTYPE)],
+        [("10.yaml", tarfile.LNKTYPE)],
+        [("10.yaml", tarfile.CHRTYPE)],
+        [("10.yaml", tarfile.DIRTYPE)],
+        [("10.yaml", tarfile.REGTYPE), ("10.yaml", tarfile.REGTYPE)],
+    ],
+)
+def test_an_archive_of_anything_but_files_in_its_folder_is_not_unpacked(
+    fleet: Operator, shelf: Shelf, members: list[tuple[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def packed(_: Path) -> bytes:
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as content:
+            for name, kind in members:
+                member = tarfile.TarInfo(name)
+                member.type, member.linkname = kind, "/etc/passwd"
+                content.addfile(member)
+        return archive.getvalue()
+
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    monkeypatch.setattr(publishing, "_packed", packed)
+    fleet.publish()
+    with pytest.raises(ServiceError, match="1-fleet: no archive that facemask-edge rollout publish has made"):
+        taken(fleet, shelf)
+    assert {entry.name for entry in shelf.folder.iterdir()} == {"metadata", "lock"}
 
 
 def test_a_server_that_is_busy_is_not_waited_for(fleet: Operator, shelf: Shelf) -> None:
