@@ -28,6 +28,9 @@ Data = Annotated[
 # A list option takes one value at a time; this makes `--data A B` mean the same as `--data A --data B`.
 MoreData = Annotated[list[Path], typer.Argument(metavar="DIR", help="More folders, as in --data A B.")]
 
+Labels = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Order of the outputs; otherwise the manifest beside MODEL says.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there already.")]
 
 
@@ -166,9 +169,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
     output: Annotated[Path, typer.Option(metavar="FILE", help="The .tflite file to write.")] = Path(
         "models/mask_classifier_int8.tflite"
     ),
-    labels: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Order of the outputs; otherwise the manifest beside MODEL says.")
-    ] = None,
+    labels: Labels = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the feature map that facemask-edge explain needs; costs no time.")
     ] = False,
@@ -213,9 +214,7 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
         raise typer.BadParameter("name the folders that calibrate and evaluate", param_hint="--data")
     if together_with and not edgetpu:
         raise typer.BadParameter("it belongs to --edgetpu", param_hint="--together-with")
-    order = None if labels is None else [label.strip() for label in labels.split(",")]
-    if order and sorted(order) != [Label.MASK, Label.NO_MASK]:
-        raise typer.BadParameter("give mask,no_mask or no_mask,mask", param_hint="--labels")
+    order = _order(labels)
     from converter.convert_model import convert_model  # noqa: PLC0415 - as in _train_model
 
     convert_model(
@@ -233,7 +232,12 @@ def _convert_model(  # noqa: PLR0913 - one parameter an option
 
 def _evaluate_model(  # noqa: PLR0913 - one parameter an option
     *,
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A .tflite with its manifest, or a .keras file.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A .tflite with its manifest, or a trained network: .keras, .h5, or a SavedModel."
+        ),
+    ],
     data: Annotated[
         list[Path],
         typer.Option(
@@ -247,6 +251,7 @@ def _evaluate_model(  # noqa: PLR0913 - one parameter an option
             metavar="FILE", help="Face detector, by packaged name or path: judges boxed scenes as frames too."
         ),
     ] = None,
+    labels: Labels = None,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write all figures there.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="DIR", help="Write index.html there.")] = None,
     audit: Annotated[bool, typer.Option(help="List the pictures whose label is likely wrong.")] = False,
@@ -261,11 +266,19 @@ def _evaluate_model(  # noqa: PLR0913 - one parameter an option
         model=model,
         data=[*data, *more_data],
         detector=detector,
+        labels=_order(labels),
         json_file=json_file,
         report=report,
         audit=audit,
         all_pictures=all_pictures,
     )
+
+
+def _order(labels: str | None) -> list[str] | None:
+    order = None if labels is None else [label.strip() for label in labels.split(",")]
+    if order and sorted(order) != [Label.MASK, Label.NO_MASK]:
+        raise typer.BadParameter("give mask,no_mask or no_mask,mask", param_hint="--labels")
+    return order
 
 
 def _run(name: str, command: Callable[..., None]) -> NoReturn:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from converter.augmentation import SIZE
 from converter.calibration import calibration_batches, sha256_of_batches
-from converter.classifier_data import LABELS, Picture, find_pictures, reported_hashes
+from converter.classifier_data import Picture, find_pictures, reported_hashes
 from converter.classifier_network import UnknownArchitectureError, ensure_explainable, with_feature_map
 from converter.conversion_report import write_conversion_report
 from converter.device_faces import found_boxes
@@ -23,22 +23,21 @@ from converter.edgetpu_compiler import INSTALLATION, compiled, find_compiler
 from converter.edgetpu_operations import ensure_taken
 from converter.evaluation_subjects import is_unseen
 from converter.gates import USUAL, Limits
+from converter.known_model import entry_of, files_of, label_order
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
-from converter.network_file import files_of, load_network
+from converter.network_file import load_network
 from converter.outputs import Files, Steps, ensure_absent, ensure_names_differ, ensure_writable
 from converter.proof import held_out_faces, proven
 from converter.quantize import Batch, to_float, to_int8, write_model
 from converter.rounding import rounded
 from converter.split_file import read_split_file, split_file_of
 from facemask_edge import __version__
-from facemask_edge.errors import InputError, ModelError, OutputError
+from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import (
-    MANIFEST,
     ModelEntry,
     ModelInput,
     Quantization,
     find_model,
-    read_manifest,
     sha256_of,
 )
 from facemask_edge.values import Image
@@ -99,8 +98,8 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
     network = load_network(model)
     if explain:
         ensure_explainable(network)
-    known = _entry_of(model)
-    order = _label_order(model, known, labels)
+    known = entry_of(model)
+    order = label_order(model, known, labels)
     calibration, used = _calibration(model, data, console)
     step(f"rounding the weights of {model.name} with {len(calibration)} pictures")
     rounded_network = _rounded(network, calibration, console)
@@ -238,27 +237,6 @@ def _compiled(
 def _float_entry(entry: ModelEntry, file: Path, content: bytes) -> ModelEntry:
     digest = hashlib.sha256(content).hexdigest()
     return entry.model_copy(update={"file": file.name, "sha256": digest, "quantization": None, "figures": {}})
-
-
-def _entry_of(model: Path) -> ModelEntry | None:
-    # An entry of another SHA-256 speaks of another training.
-    if model.is_dir() or not (model.parent / MANIFEST).exists():
-        return None
-    digest = sha256_of(model)
-    entries = read_manifest(model.parent).models
-    return next((entry for entry in entries if entry.file == model.name and entry.sha256 == digest), None)
-
-
-def _label_order(model: Path, known: ModelEntry | None, labels: Sequence[str] | None) -> list[str]:
-    order = list(labels) if labels is not None else known.labels if known else None
-    if order is None:
-        raise ModelError(
-            f"model {model} has no entry with its SHA-256 in a {MANIFEST} beside it, so the order of its labels is "
-            "unknown; give it with --labels mask,no_mask"
-        )
-    if sorted(order) != sorted(LABELS):
-        raise ModelError(f"the labels of {model} are {', '.join(order)}; a classifier has mask and no_mask")
-    return order
 
 
 def _describe_calibration(data: Sequence[Path], count: int) -> str:

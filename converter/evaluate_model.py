@@ -26,6 +26,7 @@ from converter.evaluation_subjects import (
     versions_of,
 )
 from converter.figures import in_words, share
+from converter.known_model import entry_of, files_of, label_order
 from converter.metrics import Probabilities, classifier_figures, judged_labels
 from converter.outputs import ensure_folder, ensure_names_differ, shown
 from converter.scene_file import BOXES
@@ -46,6 +47,7 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     model: Path,
     data: Sequence[Path],
     detector: str | None = None,
+    labels: Sequence[str] | None = None,
     json_file: Path | None = None,
     report: Path | None = None,
     audit: bool = False,
@@ -54,10 +56,11 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     """Judge labelled faces and report figures.
 
     Args:
-        model: A ``.tflite`` with its manifest, judged by the device's code, or a ``.keras`` file. The other one of the
-            same name beside it is evaluated too.
+        model: A ``.tflite`` with its manifest, judged by the device's code, or a trained network, see
+            ``load_network``. The other one of the same name beside it is evaluated too.
         data: Folders of single faces or of boxed scenes (of these the split dev), or ``boxes.jsonl`` files.
         detector: A face detector by packaged name or path; with it boxed scenes are judged as frames, too.
+        labels: The order of the network's outputs; None for that of the entry in the manifest beside it.
         json_file: Where to write all figures.
         report: Folder for ``index.html``.
         audit: Also list the pictures whose label is likely wrong.
@@ -88,13 +91,21 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     if network:
         from converter.network_file import load_network  # noqa: PLC0415 - a .tflite alone needs no TensorFlow
 
-        judges["float"] = network_judge(load_network(network))
+        entries = [entry_of(path) for path in (network, int8) if path]
+        order = label_order(network, next(filter(None, entries), None), labels)
+        judges["float"] = network_judge(load_network(network), order)
     evaluated = [_evaluated(folder.resolve().name, faces, judges, console) for folder, faces in chosen.items()]
     pipeline = {
         folder.resolve().name: _pipeline(folder, frames, console) for folder in folders if frames and is_boxed(folder)
     }
     result: dict[str, Any] = {
-        "models": {path.name: sha256_of(path) for path in (int8, network) if path} | _detector_files(pipeline),
+        "models": {
+            file.relative_to(path.parent).as_posix(): sha256_of(file)
+            for path in (int8, network)
+            if path
+            for file in files_of(path)
+        }
+        | _detector_files(pipeline),
         "judged": {one.name: one.which for one in evaluated},
         "data": {one.name: one.figures for one in evaluated},
         "pipeline": pipeline,

@@ -14,7 +14,7 @@ from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed, 
 from converter.evaluate_pipeline import SIZES
 from converter.metrics import Probabilities
 from converter.outputs import shown
-from converter.split_file import read_split_file
+from converter.split_file import TFLITE, read_split_file
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.errors import InputError, ModelError
 from facemask_edge.manifest import find_model
@@ -122,15 +122,19 @@ def is_unseen(folder: Path, model: Path) -> bool:
 
 
 def versions_of(model: Path) -> tuple[Path | None, Path | None]:
-    """The int8 file and the Keras file of a model; the one not named may be missing."""
-    if model.suffix == ".tflite":
+    """The int8 file and the network of a model; the one not named may be missing.
+
+    Raises:
+        ModelError: There is no such file.
+    """
+    if model.suffix == TFLITE:
         _, entry = find_model(str(model.absolute()))
         beside = model.with_name(f"{entry.name}.keras")
         return model, beside if beside.is_file() else None
-    if model.suffix == ".keras" and model.is_file():
-        beside = model.with_name(f"{model.stem}_int8.tflite")
-        return (beside if beside.is_file() else None), model
-    raise ModelError(f"{model} is no .tflite or .keras file; name the one that convert-model or train-model wrote")
+    if not model.exists():
+        raise ModelError(f"model {model} does not exist; name what train-model or convert-model wrote")
+    beside = model.with_name(f"{model.stem}_int8{TFLITE}")
+    return (beside if beside.is_file() else None), model
 
 
 def device_judge(model: Path) -> Judge:
@@ -148,18 +152,19 @@ def device_judge(model: Path) -> Judge:
     return judge
 
 
-def network_judge(network: Any) -> Judge:  # noqa: ANN401 - a Keras model
+def network_judge(network: Any, labels: Sequence[str] = LABELS) -> Judge:  # noqa: ANN401 - a Keras model
     """Judge by a Keras network.
 
     Args:
-        network: Takes 1 x 224 x 224 x 3, see ``network_input``; its outputs are in the order of ``LABELS``.
+        network: Takes 1 x 224 x 224 x 3, see ``network_input``.
+        labels: The order of its outputs.
     """
     # Imported here: a .tflite alone is evaluated without TensorFlow.
     from converter.classifier_network import network_input  # noqa: PLC0415
     from converter.tensorflow_quietly import tf  # noqa: PLC0415
 
     compiled = tf.function(lambda values: network(values, training=False))
-    no_mask = LABELS.index(Label.NO_MASK)
+    no_mask = list(labels).index(Label.NO_MASK)
     return lambda image, box: float(np.asarray(compiled(network_input([plain_crop(image, box)])))[0, no_mask])
 
 

@@ -56,11 +56,6 @@ def load_network(path: Path) -> keras.Model:
     return network
 
 
-def files_of(path: Path) -> list[Path]:
-    """All files that a saved network consists of, in a fixed order."""
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
 def _loaded(path: Path) -> keras.Model:
     if path.is_dir():
         return _loaded_saved_model(path)

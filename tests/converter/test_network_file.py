@@ -16,10 +16,13 @@ import h5py  # type: ignore[import-untyped]
 
 from converter.augmentation import plain_crop
 from converter.classifier_network import network_input, predicted
-from converter.network_file import files_of, load_network
+from converter.evaluate_model import evaluate_model
+from converter.known_model import files_of
+from converter.network_file import load_network
 from converter.tensorflow_quietly import keras, quietly
 from facemask_edge.errors import ModelError
 from facemask_edge.values import Box
+from tests.converter.pictures import single_faces
 from tests.converter.portraits import astronaut
 
 pytestmark = pytest.mark.converter
@@ -74,6 +77,26 @@ def test_a_saved_model_is_loaded(network: Any, tmp_path: Path) -> None:
     loaded = load_network(tmp_path / "saved")
     assert predicted(loaded, PICTURES) == pytest.approx(predicted(network, PICTURES), abs=1e-6)
     assert {file.name for file in files_of(tmp_path / "saved")} >= {"saved_model.pb", "variables.index"}
+
+
+@pytest.mark.parametrize("kind", ["network.h5", "saved"])
+def test_a_network_of_others_is_evaluated_with_the_order_of_its_labels(network: Any, kind: str, tmp_path: Path) -> None:
+    saved = tmp_path / kind
+    with quietly():
+        if saved.suffix:
+            network.save(saved)
+        else:
+            network.export(saved, format="tf_saved_model", verbose=False)
+    data = [single_faces(tmp_path / "faces", 3)]
+    with pytest.raises(ModelError, match="give it with --labels mask,no_mask"):
+        evaluate_model(model=saved, data=data)
+    right = {}
+    for order in (["mask", "no_mask"], ["no_mask", "mask"]):
+        figures = evaluate_model(model=saved, data=data, labels=order)
+        assert list(figures["models"]) == [file.relative_to(tmp_path).as_posix() for file in files_of(saved)]
+        right[order[0]] = figures["data"]["faces"]["float"]["all"]["accuracy"]["value"]
+    # Whom it judges rightly with the one order, it judges wrongly with the other.
+    assert right["mask"] + right["no_mask"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("content", [b"no model", b"", b"\x89HDF\r\n\x1a\n cut off", b"PK\x03\x04 cut off"])
