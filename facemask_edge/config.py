@@ -325,10 +325,14 @@ class RolloutConfig(Section):
         Path("/etc/facemask-edge/trust.json"),
         description="The root of trust that the operator has made: nothing is taken that it does not vouch for.",
     )
-    path: Path = Field(Path("/var/lib/facemask-edge-rollouts"), description="Folder that they are kept in.")
+    path: Path = Field(
+        Path("/var/lib/facemask-edge-rollouts"),
+        description="Folder that they are kept in; the service may write into this one only.",
+    )
     probation: float = Field(
         120.0,
         ge=20,
+        le=600,
         description="Seconds in which a new rollout has to bring back the cameras and the broker that worked before; "
         "otherwise the one before it comes back.",
     )

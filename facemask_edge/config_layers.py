@@ -31,12 +31,12 @@ class Layer:
     values: dict[str, Any]
 
 
-def read_layers(path: Path, instead: Mapping[Path, Path] | None = None) -> list[Layer]:
+def read_layers(path: Path, instead: Mapping[Path, Path | None] | None = None) -> list[Layer]:
     """The file, and before it those of the folder beside it.
 
     Args:
         path: The file.
-        instead: Folders that are read in the place of others: what it would be with them.
+        instead: Folders that are read in the place of others, or none: what it would be with that.
 
     Raises:
         ConfigError: One cannot be read, or is no YAML with sections.
@@ -58,7 +58,7 @@ def read_folder(folder: Path) -> list[Layer]:
     return [_read(file) for file in _files(folder, {})]
 
 
-def _files(folder: Path, instead: Mapping[Path, Path]) -> Iterator[Path]:
+def _files(folder: Path, instead: Mapping[Path, Path | None]) -> Iterator[Path]:
     entries: list[Path] = []
     try:
         # Not glob: that passes over a folder that may not be read, and with it over what a fleet was told.
@@ -73,14 +73,14 @@ def _files(folder: Path, instead: Mapping[Path, Path]) -> Iterator[Path]:
         meant = instead.get(entry, entry)
         if entry.suffix == ".yaml":
             yield entry
-        elif _is_folder(meant):
+        elif meant is not None and _is_folder(meant):
             yield from _files(meant, instead)
 
 
 def _is_folder(entry: Path) -> bool:
     try:
         return entry.is_dir()
-    except PermissionError as error:
+    except OSError as error:
         raise ConfigError(f"{entry}: {error.strerror}; who runs this has to be able to read it") from error
 
 

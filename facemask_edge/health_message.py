@@ -117,12 +117,21 @@ class HealthWarning(Part):
     """Something that keeps this device from judging well."""
 
     code: Literal[
-        "throttled", "covered", "dark", "glaring", "blurred", "no_face", "rollout_refused", "rollout_postponed"
+        "throttled",
+        "covered",
+        "dark",
+        "glaring",
+        "blurred",
+        "no_face",
+        "rollout_refused",
+        "rollout_postponed",
+        "rollout_damaged",
     ] = Field(
         description="`throttled`: the computer is slowed down; `covered`, `dark`, `glaring`, `blurred`: every picture "
         "looked at over the last minute was so; `no_face`: none was seen for `health.no_face_after` seconds; "
         "`rollout_refused`: what the fleet's operator delivered did not prove itself; what was there before is used; "
-        "`rollout_postponed`: likewise, but what worked before did not come back without it, either; it is tried again."
+        "`rollout_postponed`: likewise, but what worked before did not come back without it, either; it is tried again "
+        "later; `rollout_damaged`: what is in use was damaged on the card more than once."
     )
     camera: str | None = Field(description="Name of the camera; null where it is about the device.")
     says: str = Field(description="One sentence for a person: what is so, and what to do.")
@@ -144,6 +153,10 @@ class RolloutHealth(Part):
         "either; null where none is.",
     )
     reason: str | None = Field(description="Why it was refused or postponed; null where none was.")
+    repairs: int = Field(
+        0,
+        description="How often what is in use was damaged on the card and fetched again, each time within a week.",
+    )
 
 
 class HealthMessage(Part):

@@ -82,6 +82,9 @@ def rollout_warnings(rollout: RolloutHealth | None) -> Iterator[HealthWarning]:
     if rollout is not None and rollout.postponed is not None:
         says = f"rollout {rollout.postponed} was tried and is tried again later: {rollout.reason}"
         yield HealthWarning(code="rollout_postponed", camera=None, says=says)
+    if rollout is not None and rollout.repairs > 1:
+        says = f"the rollout in use was damaged on the card {rollout.repairs} times: give this device another card"
+        yield HealthWarning(code="rollout_damaged", camera=None, says=says)
 
 
 def _duration(seconds: float) -> str:

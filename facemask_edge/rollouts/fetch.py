@@ -103,7 +103,7 @@ def look(config: RolloutConfig, known: Path | None = None) -> int:
         ServiceError: The server cannot be reached, or what it offers is not to be trusted.
         OutputError: There is no room for what was signed.
     """
-    with tempfile.TemporaryDirectory() as temporary, _explained(config):
+    with _explained(config), tempfile.TemporaryDirectory() as temporary:
         metadata = Path(temporary, "metadata")
         if known is None:
             metadata.mkdir()

@@ -1,7 +1,7 @@
-"""The server that the rollout in use was had from, for the day on which that one is damaged on the card.
+"""The server that was asked last, for the day on which what says which one that is is damaged on the card.
 
-What says where the server is, and whom to believe that it is the one, may have come with the rollout: without it the
-device knows only what its image said, which may be a server that is gone.
+That may have come with the rollout in use: without it the device knows only what its image said, which may be a server
+that is gone. Or it is the image's own file, which the rollout in use does not repeat.
 """
 
 from collections.abc import Iterator
@@ -12,23 +12,22 @@ from tempfile import TemporaryDirectory
 from facemask_edge.config import RolloutConfig
 from facemask_edge.rollouts.shelf import LastServer, Shelf
 
-FILES = ("trust", "ca", "cert", "key")
-"""Keys of the section that name files."""
+FILES = ("trust", "ca")
+"""Keys of the section that name files which are copied: what is secret is not, and is in no rollout."""
 
 
-def remember(shelf: Shelf, config: RolloutConfig, delivered: Path) -> None:
+def remember(shelf: Shelf, config: RolloutConfig) -> None:
     """Keep what is needed to ask this server again.
 
     Args:
         shelf: Where it is kept.
         config: What was used to ask it.
-        delivered: Folder of the rollout in use; what lies there is copied.
 
     Raises:
         OSError: It cannot be kept.
     """
     named = {key: getattr(config, key) for key in FILES}
-    copies = {key: file.read_bytes() for key, file in named.items() if file and file.is_relative_to(delivered)}
+    copies = {key: file.read_bytes() for key, file in named.items() if file is not None}
     server = LastServer(section=config, copies=copies)
     if server != shelf.last_server:
         shelf.last_server = server

@@ -48,9 +48,10 @@ class Service:
     def is_stopped(self) -> bool:
         """Whether somebody has stopped it, who will start it again; waits for the end of what is being stopped."""
         give_up = time.monotonic() + STOP_TIMEOUT
-        while (state := self._shown("ActiveState")) == ["deactivating"] and time.monotonic() < give_up:
+        while (seen := self._shown("ActiveState", "Result"))[0] == "deactivating" and time.monotonic() < give_up:
             time.sleep(LOOK_INTERVAL)
-        return state == ["inactive"]
+        # One that did not end in time was killed; whatever else ends it starts it again, but for a wrong configuration.
+        return seen[0] == "inactive" or seen == ["failed", "timeout"]
 
     def deaths(self) -> int | None:
         """How often it was started again by itself since ``restart``; None when it does not run now."""
@@ -73,7 +74,10 @@ class Service:
             return opened.read(LARGEST_MESSAGE) if stat.S_ISREG(os.fstat(file).st_mode) else None
 
     def _shown(self, *names: str) -> list[str]:
-        shown = self._systemctl("show", f"--property={','.join(names)}").stdout.splitlines()
+        try:
+            shown = self._systemctl("show", f"--property={','.join(names)}").stdout.splitlines()
+        except subprocess.TimeoutExpired as error:
+            raise ServiceError("systemd does not answer") from error
         # systemd has an order of its own.
         properties = dict(line.split("=", 1) for line in shown if "=" in line)
         return [properties.get(name, "") for name in names]

@@ -8,12 +8,13 @@ In the folder lie one folder a rollout, named after its content, ``current``, wh
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facemask_edge.config import RolloutConfig
 from facemask_edge.config_layers import folder_of
@@ -35,9 +36,10 @@ LAYER = "50-rollout"
 """In ``config.d``: what is the device's own comes later, in ``config.yaml``."""
 GROUP_READABLE = 0o640
 PAUSE = 900.0
-"""Seconds after which a rollout that was postponed is tried again, twice as many after each further time: a trial
-starts the daemon again twice."""
+"""Seconds after which what starts the daemon again is done again, twice as many after each further time."""
 LONGEST_PAUSE = 86400.0
+FORGOTTEN_AFTER = 7 * 86400.0
+"""Seconds after which a damage was no sign of the next one."""
 
 
 class _Part(BaseModel):
@@ -59,6 +61,8 @@ class Trial(_Part):
     """A rollout that has to prove itself."""
 
     rollout: str
+    former: str | None = None
+    """The one that has proved itself."""
     before: Standing
     attempts: int = 1
     """How often it was begun: a power cut ends one, and a rollout may be why there was one."""
@@ -72,21 +76,36 @@ class Refusal(_Part):
     reason: str
 
 
-class Postponement(_Part):
+class _Repeated(_Part):
+    """What starts the daemon again, and had better not do so too often."""
+
+    times: int = Field(ge=1)
+    """How often it was done."""
+    at: float
+    """When it was the last time, in seconds since 1970."""
+
+    def waits(self, now: float) -> bool:
+        """Whether it is too early to do it again; not for a clock that was set back."""
+        # Some times more make it no longer, only a number that is too large.
+        return 0 <= now - self.at < min(PAUSE * 2.0 ** min(self.times - 1, 10), LONGEST_PAUSE)
+
+
+class Postponement(_Repeated):
     """A rollout of which nothing was found out: what worked before did not come back without it, either."""
 
     rollout: str
     version: int
     reason: str
-    times: int
-    """How often it was tried."""
-    at: float
-    """When it was the last time, in seconds since 1970."""
 
-    def waits(self, now: float) -> bool:
-        """Whether it is too early to try it again; not for a clock that was set back."""
-        # Some times more make it no longer, only a number that is too large.
-        return 0 <= now - self.at < min(PAUSE * 2.0 ** min(self.times - 1, 10), LONGEST_PAUSE)
+
+class Repairs(_Repeated):
+    """Damages to the rollout in use that were mended."""
+
+    @classmethod
+    def after(cls, former: Self | None, now: float) -> Self:
+        """With one more; those that were long ago were another matter."""
+        is_new = former is None or not 0 <= now - former.at < FORGOTTEN_AFTER
+        return cls(times=1 if is_new or former is None else former.times + 1, at=now)
 
 
 class State(_Part):
@@ -102,16 +121,17 @@ class State(_Part):
     """The newest one, where it is so."""
     postponed: Postponement | None = None
     """The newest one, where it is so."""
+    repairs: Repairs | None = None
 
 
 class LastServer(_Part):
-    """The server of the rollout in use."""
+    """The server that was asked last."""
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
     section: RolloutConfig
     copies: dict[str, bytes]
-    """Content of the files that the section names and a rollout has brought, by key."""
+    """Content of files that the section names, by key."""
 
 
 def link_in(config: Path) -> Path:
@@ -157,15 +177,25 @@ class Shelf:
     @property
     def state(self) -> State:
         """As it was written last; where it is damaged, as if nothing had ever been delivered."""
-        return self._read(STATE, State) or State()
+        return self.known_state or State()
 
     @state.setter
     def state(self, state: State) -> None:
         self._write(STATE, state)
 
     @property
+    def known_state(self) -> State | None:
+        """As it was written last; None where it is lost, or there was none."""
+        return self._read(STATE, State)
+
+    @property
+    def is_in_trial(self) -> bool:
+        """Whether one is not over, of which nothing may be known any more."""
+        return (self.folder / TRIAL).exists()
+
+    @property
     def trial(self) -> Trial | None:
-        """The one that is not over."""
+        """The one that is not over; None where there is none, or nothing is known of it any more."""
         return self._read(TRIAL, Trial)
 
     @trial.setter
@@ -178,7 +208,7 @@ class Shelf:
 
     @property
     def last_server(self) -> LastServer | None:
-        """None where no rollout is in use that has proved itself."""
+        """None where none has ever proved itself."""
         return self._read(LAST_SERVER, LastServer)
 
     @last_server.setter
@@ -222,16 +252,21 @@ class Shelf:
             yield unpacked
             # All of it is on the disk before it has its name.
             os.sync()
-            state = self.state
-            digests = state.digests | {rollout: folder_digest(unpacked)}
-            self.state = state.model_copy(update={"digests": digests})
-            if self.place(rollout).exists():
-                shutil.rmtree(self.place(rollout))
+            self._note(rollout, unpacked)
+            # What is damaged may be beyond deleting.
+            aside = self.place(f"{rollout}.{time.time_ns()}")
+            with suppress(FileNotFoundError):
+                self.place(rollout).rename(aside)
             unpacked.replace(self.place(rollout))
+            shutil.rmtree(aside, ignore_errors=True)
         except BaseException:
             # It may be why the disk is full.
             shutil.rmtree(unpacked, ignore_errors=True)
             raise
+
+    def adopt(self, rollout: str) -> None:
+        """Take it as it is now for what it is to be."""
+        self._note(rollout, self.place(rollout))
 
     def use(self, rollout: str | None) -> None:
         """Let this one be in use, or none."""
@@ -264,11 +299,14 @@ class Shelf:
     def tidy(self) -> None:
         """Delete what is neither in use nor trusted, and forget its number."""
         state, trial = self.state, self.trial
-        kept = {self.current, state.good, trial.rollout if trial else None}
+        kept = {self.current, state.good}
+        kept |= {trial.rollout, trial.former} if trial else set()
+        kept |= {state.postponed.rollout} if state.postponed else set()
         for entry in self.folder.iterdir():
-            if entry.is_dir() and not entry.is_symlink() and entry != self.metadata and entry.name not in kept:
-                # What cannot be deleted is no reason never to look again.
-                shutil.rmtree(entry, ignore_errors=True)
+            # What cannot be looked at or deleted is no reason never to ask again.
+            with suppress(OSError):
+                if entry.is_dir() and not entry.is_symlink() and entry != self.metadata and entry.name not in kept:
+                    shutil.rmtree(entry, ignore_errors=True)
         tidied = state.model_copy(
             update={
                 "versions": {rollout: number for rollout, number in state.versions.items() if rollout in kept},
@@ -290,6 +328,7 @@ class Shelf:
             refused=None if state.refused is None else state.refused.version,
             postponed=None if state.postponed is None else state.postponed.version,
             reason=None if unused is None else unused.reason,
+            repairs=state.repairs.times if state.repairs else 0,
         )
 
     def _read(self, name: str, content: type[Content]) -> Content | None:
@@ -298,6 +337,10 @@ class Shelf:
                 return content.model_validate_json(file.read(LARGEST_FILE))
         except (OSError, ValidationError):
             return None
+
+    def _note(self, rollout: str, content: Path) -> None:
+        state = self.state
+        self.state = state.model_copy(update={"digests": state.digests | {rollout: folder_digest(content)}})
 
     def _write(self, name: str, content: _Part) -> None:
         replace_for_good(self.folder / name, content.model_dump_json().encode(), GROUP_READABLE)

@@ -1,5 +1,6 @@
 """A disk of its own that can be filled without harm to others."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,51 @@ def small_disk(folder: Path) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", "-l", disk], check=False)
+
+
+class BreakableDisk:
+    """A disk that loses something.
+
+    Args:
+        file: What is on it.
+        folder: Where it is mounted.
+    """
+
+    def __init__(self, file: Path, folder: Path) -> None:
+        self._file = file
+        self._folder = folder
+
+    def mount(self) -> None:
+        """Let it be used."""
+        subprocess.run(["mount", "-o", "loop", self._file, self._folder], check=True)
+
+    def unmount(self) -> None:
+        """Let all of it be written."""
+        subprocess.run(["umount", self._folder], check=True)
+
+    def forget(self, name: str) -> None:
+        """What is known of a file or folder but for its name; nobody has it open."""
+        self.unmount()
+        subprocess.run(["debugfs", "-w", "-R", f"clri /{name}", self._file], check=True, capture_output=True)
+        self.mount()
+
+
+@contextmanager
+def breakable_disk(folder: Path) -> Iterator[BreakableDisk]:
+    """A disk with a real file system, mounted as a folder that need not be there."""
+    if os.geteuid():
+        pytest.skip("a disk can only be mounted by root")
+    folder.mkdir(exist_ok=True)
+    file = folder.with_suffix(".img")
+    with file.open("wb") as empty:
+        empty.truncate(16_000_000)
+    subprocess.run(["mkfs.ext4", "-q", file], check=True)
+    disk = BreakableDisk(file, folder)
+    disk.mount()
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
 
 
 def fill(folder: Path) -> Path:

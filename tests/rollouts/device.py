@@ -169,6 +169,12 @@ NewDevice = Callable[..., Device]
 """Makes one that runs and is well; arguments are those of ``Device`` that have a default."""
 
 
-def in_use(version: int) -> dict[str, Any]:
+def in_use(version: int, *, repairs: int = 0) -> dict[str, Any]:
     """What a device says of a rollout that has proved itself."""
-    return {"version": version, "state": "good", "refused": None, "postponed": None, "reason": None}
+    said = {"version": version, "state": "good", "refused": None, "postponed": None, "reason": None}
+    return said | {"repairs": repairs}
+
+
+def cut(*_: object, **__: object) -> None:
+    """The power is gone."""
+    raise KeyboardInterrupt

@@ -3,13 +3,18 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from facemask_edge.errors import ServiceError
+from facemask_edge.errors import ConfigError, OutputError, ServiceError
+from facemask_edge.rollouts import shelf as shelves
+from facemask_edge.rollouts import try_out as trying
 from facemask_edge.rollouts.publish import publish
-from facemask_edge.rollouts.shelf import Refusal, Shelf, Standing, State, Trial, link_in
+from facemask_edge.rollouts.shelf import Refusal, Repairs, Shelf, Standing, State, Trial, link_in
 from facemask_edge.rollouts.trial import standing
-from facemask_edge.rollouts.update import RefusedRolloutError
-from tests.rollouts.device import WELL, Device, NewDevice, in_use
+from facemask_edge.rollouts.try_out import RefusedRolloutError
+from facemask_edge.rollouts.update import settle
+from tests.faults.small_disk import breakable_disk
+from tests.rollouts.device import WELL, Device, NewDevice, cut, in_use
 from tests.rollouts.operator import Operator
 from tests.rollouts.test_publish import with_models
 from tests.subscriber import wait_until
@@ -29,7 +34,7 @@ def test_a_rollout_that_is_damaged_on_the_disk_is_fetched_again(
     assert not device.restart()
     device.update()
     assert wait_until(lambda: standing(device) == WELL, 30)
-    assert device.rollout() == in_use(1)
+    assert device.rollout() == in_use(1, repairs=1)
 
 
 def test_a_damaged_rollout_whose_server_is_away_is_out_of_use_until_it_is_back(
@@ -55,13 +60,13 @@ def test_a_lost_state_does_not_lose_what_is_in_use(new_device: NewDevice, fleet:
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     device.update()
-    in_use = Shelf(device.shelf).current
+    former = Shelf(device.shelf).current
     (device.shelf / "state.json").write_text("")
     fleet.write("fleet/10.yaml", "detector: {model: mask_classifier_int8.tflite}\n")
     fleet.publish()
     with pytest.raises(RefusedRolloutError, match="the daemon does not start"):
         device.update()
-    assert Shelf(device.shelf).current == Shelf(device.shelf).state.good == in_use
+    assert Shelf(device.shelf).current == Shelf(device.shelf).state.good == former
 
 
 def test_a_damaged_state_is_as_if_nothing_had_been_delivered(tmp_path: Path) -> None:
@@ -97,7 +102,7 @@ def test_an_emptied_file_is_noticed_and_used_until_the_server_is_back(new_device
     (fleet.web / "away").rename(fleet.web / "metadata")
     device.update()
     assert (prefix(device), device.starts()) == ("airport", started + 1)
-    assert device.rollout() == in_use(1)
+    assert device.rollout() == in_use(1, repairs=1)
 
 
 @pytest.mark.parametrize("lost", ["50-rollout", "current"])
@@ -157,7 +162,7 @@ def test_where_the_server_has_moved_a_damaged_rollout_is_fetched_from_where_it_i
     assert not device.restart()
     device.update()
     assert wait_until(lambda: standing(device) == WELL, 30)
-    assert device.rollout() == in_use(2)
+    assert device.rollout() == in_use(2, repairs=1)
 
 
 def test_a_damaged_model_that_the_device_itself_names_is_fetched_again(new_device: NewDevice, fleet: Operator) -> None:
@@ -171,4 +176,193 @@ def test_a_damaged_model_that_the_device_itself_names_is_fetched_again(new_devic
     model.write_bytes(model.read_bytes()[:-1])
     device.update()
     assert wait_until(lambda: standing(device) == WELL, 30)
-    assert device.rollout() == in_use(1)
+    assert device.rollout() == in_use(1, repairs=1)
+
+
+def test_a_newer_rollout_that_was_refused_is_tried_against_what_the_damage_has_left(
+    new_device: NewDevice, fleet: Operator
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    fleet.write("fleet/10.yaml", "classifier: {accelerator: edgetpu}\n")
+    fleet.publish()
+    with pytest.raises(RefusedRolloutError):
+        device.update()
+    (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("")
+    # Only the newer one can be had.
+    with pytest.raises(RefusedRolloutError):
+        device.update()
+    assert wait_until(lambda: standing(device) == WELL, 30)
+    started = device.starts()
+    device.update()
+    assert device.starts() == started, "what is left is taken for what it is to be"
+    told = device.rollout()
+    assert (told["version"], told["state"], told["refused"]) == (1, "good", 2)
+
+
+def test_a_newer_rollout_takes_the_place_of_one_that_cannot_be_read(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("{")
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
+    fleet.publish()
+    device.update()
+    assert prefix(device) == "better"
+    assert device.rollout() == in_use(2)
+
+
+def test_a_device_that_cannot_go_back_asks_for_the_next_one(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "http: {cert: /door.pem, key: /door.key}\n")
+    fleet.publish()
+    device.update()
+    # Somebody has changed what does not go with it.
+    device.config.write_text(f"{device.config.read_text()}http: {{cert: null}}\n")
+    assert not device.restart()
+    fleet.write("fleet/10.yaml", "classifier: {accelerator: edgetpu}\n")
+    fleet.publish()
+    with pytest.raises(ServiceError, match=r"tried again later: .*; without it: .*cert and key belong together"):
+        device.update()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
+    fleet.publish()
+    device.update()
+    assert wait_until(lambda: standing(device) == WELL, 30)
+    assert device.rollout() == in_use(3)
+
+
+@pytest.mark.parametrize("lost", ["url", "trust"])
+def test_an_image_that_has_forgotten_its_server_still_gets_rollouts(
+    new_device: NewDevice, fleet: Operator, tmp_path: Path, lost: str
+) -> None:
+    given = (fleet.keys / "trust.json").read_text()
+    fleet.trust = tmp_path / "trust.json"
+    fleet.trust.write_text(given)
+    device = new_device()
+    fleet.write("fleet/10.yaml", f"mqtt: {{prefix: airport}}\nrollout: {{path: {device.shelf}}}\n")
+    fleet.publish()
+    device.update()
+    if lost == "url":
+        image = device.config.parent / "config.d" / "10-image.yaml"
+        image.write_text(yaml.safe_dump(yaml.safe_load(image.read_text()) | {"rollout": {}}))
+    else:
+        fleet.trust.write_text("")
+    # It brings the root of trust along: without one, nobody could say after it who signs the next.
+    trust = link_in(device.config) / "1-fleet" / "trust.json"
+    fleet.write("fleet/trust.json", given)
+    settings = f"{{path: {device.shelf}, trust: {trust}}}"
+    fleet.write("fleet/10.yaml", f"mqtt: {{prefix: better}}\nrollout: {settings}\n")
+    fleet.publish()
+    device.update()
+    assert prefix(device) == "better"
+    assert device.rollout() == in_use(2)
+
+
+def test_who_says_that_a_device_takes_none_is_heard(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    values = yaml.safe_load(device.config.read_text()) | {"rollout": {"url": None}}
+    device.config.write_text(yaml.safe_dump(values))
+    fleet.asked.clear()
+    with pytest.raises(ConfigError, match=r"rollout\.url is null: this device takes no rollouts"):
+        device.update()
+    assert fleet.asked == []
+
+
+def test_a_first_rollout_whose_trial_is_lost_is_not_taken_for_a_good_one(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
+    fleet.publish()
+    with monkeypatch.context() as until:
+        until.setattr(trying, "proves_itself", cut)
+        with pytest.raises(KeyboardInterrupt):
+            device.update()
+    (device.shelf / "trial.json").write_text("{")
+    assert Shelf(device.shelf).current is not None
+    assert device.restart()
+    with pytest.raises(RefusedRolloutError, match="no broker takes its events"):
+        device.update()
+    assert Shelf(device.shelf).current is None
+    assert not Shelf(device.shelf).is_in_trial
+    assert wait_until(lambda: standing(device) == WELL, 30)
+
+
+def test_the_next_boot_begins_with_what_has_proved_itself_also_where_the_state_is_lost(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device(probation=20)
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    former = Shelf(device.shelf).current
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
+    fleet.publish()
+    with monkeypatch.context() as until:
+        until.setattr(trying, "proves_itself", cut)
+        with pytest.raises(KeyboardInterrupt):
+            device.update()
+    (device.shelf / "state.json").write_text("")
+    settle(device.config)
+    assert Shelf(device.shelf).current == former
+    (fleet.web / "metadata").rename(fleet.web / "away")
+    with pytest.raises(ServiceError, match="the server answers 404"):
+        device.update()
+    assert prefix(device) == "airport", "what was good lies here yet"
+    (fleet.web / "away").rename(fleet.web / "metadata")
+    device.update()
+    assert prefix(device) == "better"
+
+
+def test_a_card_that_forgets_again_and_again_does_not_start_a_daemon_again_and_again(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    file = device.shelf / "current" / "1-fleet" / "10.yaml"
+    for repairs in (1, 2):
+        file.write_text("")
+        with monkeypatch.context() as until:
+            until.setattr(shelves, "PAUSE", 0.0)
+            device.update()
+        assert device.rollout() == in_use(1, repairs=repairs)
+    file.write_text("")
+    started = device.starts()
+    device.update()
+    assert device.starts() == started
+    assert wait_until(lambda: [each["code"] for each in device.said("warnings")] == ["rollout_damaged"], 15)
+
+
+def test_damages_that_are_long_ago_are_another_matter() -> None:
+    first = Repairs.after(None, 1000)
+    assert first == Repairs(times=1, at=1000)
+    assert Repairs.after(first, 2000) == Repairs(times=2, at=2000)
+    assert Repairs.after(first, 1000 + 8 * 86400) == Repairs(times=1, at=1000 + 8 * 86400)
+
+
+def test_what_the_file_system_cannot_look_at_is_done_without(
+    new_device: NewDevice, fleet: Operator, tmp_path: Path
+) -> None:
+    with breakable_disk(tmp_path / "rollouts") as disk:
+        device = new_device()
+        fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+        fleet.publish()
+        device.update()
+        disk.forget(Shelf(device.shelf).current or "")
+        # What lies there cannot even be renamed: a file system's own repair has to come first.
+        with pytest.raises(OutputError, match="Structure needs cleaning"):
+            device.update()
+        assert wait_until(lambda: standing(device) == WELL, 30)
+        fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
+        fleet.publish()
+        device.update()
+        assert prefix(device) == "better"
+        device.close()

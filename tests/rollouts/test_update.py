@@ -1,6 +1,8 @@
 """A rollout on trial at a real daemon, with a real broker, camera and web server."""
 
+import errno
 import logging
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,15 @@ from facemask_edge.edge_tpu_deaths import deaths_file
 from facemask_edge.errors import ConfigError, ServiceError
 from facemask_edge.rollouts import shelf as shelves
 from facemask_edge.rollouts import trial
+from facemask_edge.rollouts import try_out as trying
 from facemask_edge.rollouts import update as updating
 from facemask_edge.rollouts.publish import publish
 from facemask_edge.rollouts.shelf import Postponement, Shelf, Standing
 from facemask_edge.rollouts.trial import ServiceLike, standing
-from facemask_edge.rollouts.update import RefusedRolloutError, settle
+from facemask_edge.rollouts.try_out import RefusedRolloutError
+from facemask_edge.rollouts.update import settle
 from tests.conftest import Mosquitto
-from tests.rollouts.device import WELL, NewDevice, in_use
+from tests.rollouts.device import WELL, NewDevice, cut, in_use
 from tests.rollouts.operator import Operator
 from tests.rollouts.test_publish import with_models
 from tests.subscriber import wait_until
@@ -161,11 +165,6 @@ def test_a_rollout_may_mend_a_device_that_does_not_run(new_device: NewDevice, fl
     assert wait_until(lambda: standing(device) == WELL, 30)
 
 
-def cut(*_: object, **__: object) -> None:
-    """The power is gone."""
-    raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("moment", ["noted", "used"])
 def test_a_trial_that_a_power_cut_ends_goes_on(
     new_device: NewDevice, fleet: Operator, moment: str, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +173,7 @@ def test_a_trial_that_a_power_cut_ends_goes_on(
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     with monkeypatch.context() as until:
-        until.setattr(*{"noted": (Shelf, "use", cut), "used": (updating, "proves_itself", cut)}[moment])
+        until.setattr(*{"noted": (Shelf, "use", cut), "used": (trying, "proves_itself", cut)}[moment])
         with pytest.raises(KeyboardInterrupt):
             device.update()
     (name,) = Shelf(device.shelf).state.versions
@@ -196,7 +195,7 @@ def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     with monkeypatch.context() as until:
-        until.setattr(updating, "proves_itself", cut)
+        until.setattr(trying, "proves_itself", cut)
         for _ in range(2):
             with pytest.raises(KeyboardInterrupt):
                 device.update()
@@ -291,7 +290,7 @@ def test_a_rollout_is_not_refused_for_what_came_back_by_chance(
             found.append(trial.proves_itself(*args, **settings))
         return found[-1]
 
-    monkeypatch.setattr(updating, "proves_itself", without_a_broker_at_first)
+    monkeypatch.setattr(trying, "proves_itself", without_a_broker_at_first)
     device.update()
     assert found == ["no broker takes its events", None, None]
     assert device.rollout() == in_use(1)
@@ -314,7 +313,7 @@ def test_deaths_by_the_library_of_an_edge_tpu_are_no_rollouts_fault(
                 deaths.write_text("1")
             device.kill()
 
-    monkeypatch.setattr(updating, "look", look)
+    monkeypatch.setattr(trying, "look", look)
     device.update()
     # Otherwise the daemon ended by itself: it is started without the rollout, and once more with it.
     assert len(asked) == (1 if is_known else 3)
@@ -336,7 +335,7 @@ def test_a_way_back_that_a_power_cut_ends_is_gone_again(
         return found[-1]
 
     with monkeypatch.context() as until:
-        until.setattr(updating, "proves_itself", cut_on_the_way_back)
+        until.setattr(trying, "proves_itself", cut_on_the_way_back)
         with pytest.raises(KeyboardInterrupt):
             device.update()
     settle(device.config)
@@ -347,13 +346,30 @@ def test_a_way_back_that_a_power_cut_ends_is_gone_again(
     assert wait_until(lambda: standing(device) == WELL, 30)
 
 
+def test_what_goes_wrong_in_a_trial_is_no_reason_to_go_on_with_the_rollout(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as until:
+        until.setattr(trying, "look", full)
+        with pytest.raises(ServiceError, match=r"rollout 1 is tried again later: .*No space left on device"):
+            device.update()
+    assert (Shelf(device.shelf).current, Shelf(device.shelf).trial) == (None, None)
+
+
 def test_a_daemon_that_hangs_after_its_first_message_does_not_prove_itself(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device(probation=20)
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
-    monkeypatch.setattr(updating, "look", lambda *_: device.hang())
+    monkeypatch.setattr(trying, "look", lambda *_: device.hang())
     # Without the rollout it hangs, too.
     hangs = "its loop gives no sign of life"
     with pytest.raises(ServiceError, match=f"tried again later: {hangs}; without it: {hangs}"):
@@ -367,7 +383,7 @@ def test_a_trial_in_which_somebody_stops_the_daemon_says_nothing_about_the_rollo
     fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
     fleet.publish()
     with monkeypatch.context() as until:
-        until.setattr(updating, "look", lambda *_: device.stop())
+        until.setattr(trying, "look", lambda *_: device.stop())
         device.update()
     assert device.is_stopped()
     shelf = Shelf(device.shelf)

@@ -274,6 +274,8 @@ def test_an_upgrade_in_the_middle_of_a_trial_begins_with_what_has_proved_itself(
     trial = device.root / "var/lib/facemask-edge-rollouts/trial.json"
     device.run(f"systemctl start --no-block {ROLLOUT}")
     assert wait_until(trial.exists, 60)
+    # It would be over before the new version has its place.
+    device.run(f"systemctl kill --signal STOP {ROLLOUT}")
     device.run(f"{ARCHIVE}/systemd/install.sh", timeout=400)
     assert "compliance.cooldown: 4.0" in device.run("facemask-edge config show --origin").stdout
     assert device.shown(UNIT, "ActiveState") == device.shown(TIMER, "ActiveState") == "active"

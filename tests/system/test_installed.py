@@ -447,7 +447,11 @@ def test_a_damaged_archive_changes_nothing(site: Site) -> None:
 def test_a_new_version_that_the_configuration_does_not_fit_is_not_switched_to(site: Site) -> None:
     key = ': Name = Field("facemask"'
     make_other_version(site.archive, "0.2.0", ("config.py", f"    prefix{key}", f"    first_level{key}"))
+    # What is the default stands in no installed file.
+    own = "/etc/facemask-edge/config.d/20-site.yaml"
+    site.machine.run(f"mkdir -p {own.rpartition('/')[0]} && echo 'mqtt: {{prefix: facemask}}' >{own}")
     done = site.install(check=False)
+    site.machine.run(f"rm {own}")
     assert done.returncode == 78
     assert "unknown key mqtt.prefix" in done.stderr
     assert site.version() == "0.1.1"
