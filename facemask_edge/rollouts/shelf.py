@@ -216,6 +216,17 @@ class Shelf:
         self._write(LAST_SERVER, server)
 
     @property
+    def proved(self) -> str | None:
+        """The one that has proved itself; where nothing else is known of it any more, the one in use."""
+        known = self.known_state
+        if known is not None:
+            return known.good
+        if not self.is_in_trial:
+            return self.current
+        trial = self.trial
+        return None if trial is None else trial.former
+
+    @property
     def current(self) -> str | None:
         """Name of the rollout in use."""
         try:

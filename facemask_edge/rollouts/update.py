@@ -55,8 +55,7 @@ def settle(config_file: Path) -> None:
         shelf = Shelf(settings(config_file).rollout.path)
         with shelf.alone():
             if shelf.is_in_trial:
-                trial = shelf.trial
-                shelf.use(shelf.state.good if trial is None else trial.former)
+                shelf.use(shelf.proved)
 
 
 @contextmanager
@@ -84,7 +83,7 @@ class _Update:
             return
         shelf.tidy()
         trial = shelf.trial
-        proved = self._proved(trial)
+        proved = shelf.proved
         if trial is not None and trial.rollout != proved and shelf.has(trial.rollout):
             logger.info("the trial of rollout %s was cut off", shelf.number(trial.rollout))
             self._try_out.run(trial.model_copy(update={"attempts": trial.attempts + 1}))
@@ -105,13 +104,6 @@ class _Update:
             return
         shelf.join(self._config_file)
         self._try_out.run(Trial(rollout=offer.name, former=shelf.state.good, before=settled(self._service)))
-
-    def _proved(self, trial: Trial | None) -> str | None:
-        """The rollout that has proved itself; where nothing else is known of it any more, the one in use."""
-        known = self._shelf.known_state
-        if known is not None:
-            return known.good
-        return self._shelf.current if trial is None else trial.former
 
     def _has_put_back(self, proved: str | None) -> bool:
         """Let the daemon have what has proved itself, where the way to it is lost; whether it was.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from facemask_edge.rollouts import trial
+from facemask_edge.rollouts import trial, try_out
 from facemask_edge.rollouts.trial import standing
 from tests.conftest import Mosquitto
 from tests.motion_jpeg import MotionJpeg
@@ -22,6 +22,11 @@ def fleet(tmp_path: Path) -> Iterator[Operator]:
         yield made
 
 
+def proves_itself_soon(*args: Any, probation: float, **settings: Any) -> str | None:
+    """As the real one, in less time than can be configured: all is well sooner here, or never."""
+    return trial.proves_itself(*args, probation=0.6 * probation, **settings)
+
+
 @pytest.fixture
 def new_device(
     tmp_path: Path,
@@ -32,9 +37,12 @@ def new_device(
 ) -> Iterator[NewDevice]:
     """Makes a device whose daemon watches a camera and reports to a broker."""
     made: list[Device] = []
-    # Nothing here ends later than that; tests/system waits as long as a device does.
+    # Nothing here takes longer; tests/system waits as long as a device does.
     monkeypatch.setattr(trial, "QUIET", 3.0)
     monkeypatch.setattr(trial, "SETTLING", 8.0)
+    monkeypatch.setattr(try_out, "proves_itself", proves_itself_soon)
+    # Those that say so have the second one, too.
+    monkeypatch.setattr(try_out, "TRIALS", 1)
 
     def new(**settings: Any) -> Device:
         made.append(Device(tmp_path, fleet, mosquitto, stream[0], **settings))
