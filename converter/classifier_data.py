@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.duplicates import HASHES_SHAPE, Hashes, perceptual_hashes
+from converter.picture_files import files_in
 from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Image, Label
@@ -104,7 +105,7 @@ def find_pictures(folder: Path, *, split: SceneSplit = "train", limit: int | Non
     """List the labelled pictures of a data folder, in a fixed order.
 
     Args:
-        folder: Holds either ``with_mask/`` and ``without_mask/`` or ``boxes.jsonl``.
+        folder: Holds either ``with_mask/`` and ``without_mask/``, with or without folders in them, or ``boxes.jsonl``.
         split: The part of boxed scenes to list; single faces are all of split ``train``.
         limit: At most so many pictures, for a quick try; single faces come half from each class.
 
@@ -137,8 +138,7 @@ def _single_faces(folder: Path, limit: int | None) -> list[Picture]:
     half = None if limit is None else max(limit // 2, 1)
     pictures = []
     for name, label in SINGLE_FACES.items():
-        files = sorted(path for path in (folder / name).iterdir() if path.is_file() and not path.name.startswith("."))
-        pictures += [Picture(path, (BoxedFace(None, label),)) for path in files[:half]]
+        pictures += [Picture(path, (BoxedFace(None, label),)) for path in files_in(folder / name)[:half]]
     return pictures
 
 

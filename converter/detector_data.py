@@ -20,6 +20,7 @@ from converter.duplicates import (
     near_duplicate_groups,
     perceptual_hashes,
 )
+from converter.picture_files import files_in
 from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face, Image
@@ -116,7 +117,7 @@ def single_face_files(folder: Path) -> list[tuple[Path, str]]:
         for parent in sorted(_folder_and_children(folder))
         for kind, label in SINGLE_FACES.items()
         if (parent / kind).is_dir()
-        for path in sorted((parent / kind).iterdir())
+        for path in files_in(parent / kind)
     ]
 
 

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,20 @@ def test_single_faces_take_their_label_from_the_folder(tmp_path: Path) -> None:
     pictures = find_pictures(single_faces(tmp_path / "faces", 3))
     assert [picture.path.parent.name for picture in pictures] == ["with_mask"] * 3 + ["without_mask"] * 3
     assert [picture.faces[0].label for picture in pictures] == [0, 0, 0, 1, 1, 1]
+
+
+def test_single_faces_may_lie_in_folders_of_days(tmp_path: Path) -> None:
+    folder = single_faces(tmp_path / "faces", 1)
+    for name in ("with_mask/monday/door", "with_mask/tuesday", "without_mask/.thumbnails"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(folder / "with_mask" / "0.png", folder / name)
+    found = [picture.path.relative_to(folder).as_posix() for picture in find_pictures(folder)]
+    assert found == [
+        "with_mask/0.png",
+        "with_mask/monday/door/0.png",
+        "with_mask/tuesday/0.png",
+        "without_mask/0.png",
+    ]
 
 
 def test_scenes_leave_out_incorrect_and_tiny_faces(tmp_path: Path) -> None:
