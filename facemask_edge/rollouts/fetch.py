@@ -130,6 +130,8 @@ def _explained(config: RolloutConfig) -> Iterator[None]:
 
 
 def _refreshed(config: RolloutConfig, metadata: Path) -> Updater:
+    if config.url is None:
+        raise ConfigError("rollout.url is not set: nobody says where rollouts are, see docs/fleet.md")
     fetcher = _Fetcher(tls_context(config, "rollout"))
     try:
         updater = Updater(

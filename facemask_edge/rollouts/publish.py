@@ -173,6 +173,8 @@ def _checked(folder: Path, before: list[Layer], own: Sequence[tuple[str, str]]) 
         for section, key in own:
             if key in layer.values.get(section, {}):
                 raise ConfigError(f"{layer.path}: {section}.{key} says which parts a device gets, and cannot be in one")
+        if layer.values.get("rollout", {}).get("url", "") is None:
+            raise ConfigError(f"{layer.path}: rollout.url is null: no device that takes this would take another one")
     for manifest in folder.rglob(MANIFEST):
         for entry in read_manifest(manifest.parent).models:
             find_model(f"{manifest.parent.absolute() / entry.file}")

@@ -68,12 +68,20 @@ class Trial(_Part):
     """How often it was begun: a power cut ends one, and a rollout may be why there was one."""
 
 
-class Refusal(_Part):
-    """A rollout that did not prove itself."""
+class _Unused(_Part):
+    """A rollout that is not used, though there is none that is newer."""
 
     rollout: str
     version: int
     reason: str
+
+    def is_of(self, rollout: str, version: int) -> bool:
+        """Whether this is the one, and was not published again since."""
+        return (self.rollout, self.version) == (rollout, version)
+
+
+class Refusal(_Unused):
+    """A rollout that did not prove itself."""
 
 
 class _Repeated(_Part):
@@ -90,12 +98,8 @@ class _Repeated(_Part):
         return 0 <= now - self.at < min(PAUSE * 2.0 ** min(self.times - 1, 10), LONGEST_PAUSE)
 
 
-class Postponement(_Repeated):
+class Postponement(_Unused, _Repeated):
     """A rollout of which nothing was found out: what worked before did not come back without it, either."""
-
-    rollout: str
-    version: int
-    reason: str
 
 
 class Repairs(_Repeated):
@@ -117,6 +121,8 @@ class State(_Part):
     """The operator's number of each that lies here."""
     digests: dict[str, str] = {}
     """Of the files of each that lies here, as they came."""
+    adopted: dict[str, str] = {}
+    """Of those of damaged ones which cannot be had again, as they are; nothing of what cannot be read."""
     refused: Refusal | None = None
     """The newest one, where it is so."""
     postponed: Postponement | None = None
@@ -244,10 +250,12 @@ class Shelf:
 
     def has(self, rollout: str) -> bool:
         """Whether it lies here, complete and undamaged."""
-        try:
-            return folder_digest(self.place(rollout)) == self.state.digests.get(rollout)
-        except OSError:
-            return False
+        digest = self._digest(rollout)
+        return bool(digest) and digest == self.state.digests.get(rollout)
+
+    def has_adopted(self, rollout: str) -> bool:
+        """Whether it is as damaged as it was when it was taken for what it is to be."""
+        return self._digest(rollout) == self.state.adopted.get(rollout)
 
     @contextmanager
     def adding(self, rollout: str) -> Iterator[Path]:
@@ -263,7 +271,9 @@ class Shelf:
             yield unpacked
             # All of it is on the disk before it has its name.
             os.sync()
-            self._note(rollout, unpacked)
+            state = self.state
+            digests = state.digests | {rollout: folder_digest(unpacked)}
+            self.state = state.model_copy(update={"digests": digests})
             # What is damaged may be beyond deleting.
             aside = self.place(f"{rollout}.{time.time_ns()}")
             with suppress(FileNotFoundError):
@@ -276,8 +286,10 @@ class Shelf:
             raise
 
     def adopt(self, rollout: str) -> None:
-        """Take it as it is now for what it is to be."""
-        self._note(rollout, self.place(rollout))
+        """Take it as it is now for what it is to be, until it can be had again."""
+        state = self.state
+        adopted = state.adopted | {rollout: self._digest(rollout)}
+        self.state = state.model_copy(update={"adopted": adopted})
 
     def use(self, rollout: str | None) -> None:
         """Let this one be in use, or none."""
@@ -322,6 +334,7 @@ class Shelf:
             update={
                 "versions": {rollout: number for rollout, number in state.versions.items() if rollout in kept},
                 "digests": {rollout: digest for rollout, digest in state.digests.items() if rollout in kept},
+                "adopted": {rollout: digest for rollout, digest in state.adopted.items() if rollout in kept},
             }
         )
         if tidied != state:
@@ -349,9 +362,11 @@ class Shelf:
         except (OSError, ValidationError):
             return None
 
-    def _note(self, rollout: str, content: Path) -> None:
-        state = self.state
-        self.state = state.model_copy(update={"digests": state.digests | {rollout: folder_digest(content)}})
+    def _digest(self, rollout: str) -> str:
+        try:
+            return folder_digest(self.place(rollout))
+        except OSError:
+            return ""
 
     def _write(self, name: str, content: _Part) -> None:
         replace_for_good(self.folder / name, content.model_dump_json().encode(), GROUP_READABLE)

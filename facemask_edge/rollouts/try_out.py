@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -11,7 +12,7 @@ from facemask_edge.edge_tpu_deaths import deaths_file
 from facemask_edge.errors import ConfigError, FacemaskError, ServiceError
 from facemask_edge.rollouts.fetch import look
 from facemask_edge.rollouts.last_server import remember, remembered
-from facemask_edge.rollouts.settings import fault
+from facemask_edge.rollouts.settings import fault, section
 from facemask_edge.rollouts.shelf import Postponement, Refusal, Shelf, Trial
 from facemask_edge.rollouts.trial import ServiceLike, StoppedError, proves_itself
 
@@ -61,17 +62,25 @@ class TryOut:
         except _OwnFaultError as error:
             self._go_back(trial)
             raise ConfigError(f"no rollout can be tried: {error}") from error
+        except _UndecidedError as error:
+            self._go_back(trial)
+            self._postpone(trial, str(error))
         except (FacemaskError, OSError) as error:
             # Whatever it is: a rollout that did not prove itself does not stay, and the next one is asked for.
             self._go_back(trial)
+            with suppress(FacemaskError):
+                if not self._service.is_stopped():
+                    self._service.restart()
             self._postpone(trial, str(error))
         state = shelf.state
         if reason is None:
             shelf.state = state.model_copy(update={"good": trial.rollout, "refused": None, "postponed": None})
             shelf.trial = None
             server = load_config(self._config_file).rollout
-            if server.url is not None:
-                remember(shelf, server)
+            # Where what it names is lost, what was remembered is worth more.
+            with suppress(OSError):
+                if server.url is not None:
+                    remember(shelf, server)
             shelf.tidy()
             logger.info("rollout %s has proved itself", number)
             return
@@ -93,7 +102,7 @@ class TryOut:
         """Why a rollout does not prove itself, and the one before is in use; None where it does, and is in use.
 
         Raises:
-            ServiceError: What worked before does not come back without it, either.
+            _UndecidedError: What worked before does not come back without it, either.
         """
         reason = self._fault(trial.rollout)
         if trial.attempts > MOST_ATTEMPTS:
@@ -118,7 +127,7 @@ class TryOut:
     def _ensure_well_without(self, trial: Trial, reason: str) -> None:
         without = self._proved(trial)
         if without is not None:
-            raise ServiceError(f"{reason}; without it: {without}")
+            raise _UndecidedError(f"{reason}; without it: {without}")
 
     def _proved(self, trial: Trial) -> str | None:
         """Start the daemon with what is in use; why it is not as well as before the trial, or None."""
@@ -129,16 +138,27 @@ class TryOut:
         return proves_itself(
             self._service,
             trial.before,
-            lambda: self._look(config.rollout),
+            lambda: self._look(config.rollout, trial),
             probation=config.rollout.probation,
             has_edge_tpu_deaths=deaths_file(config.outbox.path).exists,
         )
 
-    def _look(self, server: RolloutConfig) -> None:
+    def _look(self, server: RolloutConfig, trial: Trial) -> None:
         """Raise an error where the next rollout could not be had."""
-        with remembered(self._shelf) as last:
-            # As without the rollout: the file that says which server may be lost.
-            look(server if server.url is not None or last is None else last, self._shelf.metadata)
+        try:
+            look(server, self._shelf.metadata)
+        except ConfigError:
+            # The device's own files may be lost, which is no fault of a rollout that names no others.
+            before = section(self._config_file, self._shelf, trial.former)
+            is_same = before is not None and (before.url, before.trust, before.ca) == (
+                server.url,
+                server.trust,
+                server.ca,
+            )
+            with remembered(self._shelf) as last:
+                if last is None or not is_same:
+                    raise
+                look(last, self._shelf.metadata)
 
     def _go_back(self, trial: Trial) -> None:
         self._shelf.use(trial.former)
@@ -148,14 +168,17 @@ class TryOut:
         state = self._shelf.state
         version = state.versions.get(trial.rollout, 0)
         former = state.postponed
-        is_again = former is not None and (former.rollout, former.version) == (trial.rollout, version)
-        times = former.times + 1 if former is not None and is_again else 1
+        times = former.times + 1 if former is not None and former.is_of(trial.rollout, version) else 1
         postponed = Postponement(rollout=trial.rollout, version=version, reason=reason, times=times, at=time.time())
         self._shelf.state = state.model_copy(update={"postponed": postponed, "refused": None})
         raise ServiceError(f"rollout {self._shelf.number(trial.rollout)} is tried again later: {reason}")
 
     def _fault(self, rollout: str | None) -> str | None:
         return fault(self._config_file, self._shelf, rollout)
+
+
+class _UndecidedError(Exception):
+    """What worked before does not come back, with the rollout and without it."""
 
 
 class _OwnFaultError(Exception):

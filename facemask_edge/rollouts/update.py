@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from facemask_edge.config import Config, RolloutConfig
+from facemask_edge.config import Config
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
 from facemask_edge.rollouts.fetch import Offer, offered
 from facemask_edge.rollouts.last_server import remember, remembered
-from facemask_edge.rollouts.settings import fault, settings
-from facemask_edge.rollouts.shelf import Repairs, Shelf, Trial
+from facemask_edge.rollouts.settings import fault, is_told_to_take_none, settings
+from facemask_edge.rollouts.shelf import Repairs, Shelf, State, Trial
 from facemask_edge.rollouts.trial import ServiceLike, settled
 from facemask_edge.rollouts.try_out import TryOut
 
@@ -90,17 +90,16 @@ class _Update:
             return
         shelf.trial = None
         if self._has_put_back(proved):
-            config = settings(self._config_file)
-        damaged = proved if proved is not None and self._is_to_be_mended(proved) else None
-        if damaged is not None:
-            logger.warning("rollout %s is damaged on the disk", shelf.number(damaged))
-        offer, newest = None, damaged
+            # What works is known once the daemon has run for a while.
+            return
+        damaged = None if proved is None or shelf.has(proved) else proved
+        newest, offer, was_restarted = damaged, None, False
         try:
-            newest, offer = self._taken(config, proved, is_damaged=damaged is not None)
+            newest, offer = self._taken(config, proved, damaged)
         finally:
             if damaged is not None:
-                self._mend(damaged, is_gone=newest != damaged)
-        if offer is None or newest == proved:
+                was_restarted = self._mend(damaged, is_gone=newest != damaged)
+        if offer is None or newest == proved or was_restarted:
             return
         shelf.join(self._config_file)
         self._try_out.run(Trial(rollout=offer.name, former=shelf.state.good, before=settled(self._service)))
@@ -113,47 +112,31 @@ class _Update:
         shelf = self._shelf
         if shelf.current == proved and (proved is None or shelf.is_joined(self._config_file)):
             return False
-        if proved is not None and not shelf.has(proved):
+        if proved is not None and not (shelf.has(proved) or shelf.has_adopted(proved)):
             return False
         logger.warning("another rollout was in use than the one that has proved itself, which is used again")
         self._use(proved)
         return True
 
-    def _is_to_be_mended(self, proved: str) -> bool:
-        shelf = self._shelf
-        if shelf.has(proved):
-            return False
-        repairs = shelf.state.repairs
-        # A card that forgets again and again is no reason to start a daemon that runs again and again.
-        return repairs is None or not repairs.waits(time.time()) or self._fault(proved) is not None
-
-    def _taken(self, config: Config, proved: str | None, *, is_damaged: bool) -> tuple[str, Offer | None]:
+    def _taken(self, config: Config, proved: str | None, damaged: str | None) -> tuple[str, Offer | None]:
         """The newest rollout's name; and itself, which lies here now, where it is to be used or tried."""
         shelf = self._shelf
-        offer = self._offered(config, is_sound=proved is not None and not is_damaged)
+        offer = self._offered(config, proved, is_damaged=damaged is not None)
         state = shelf.state
-        numbered = state.versions | {offer.name: offer.version}
-        same = (offer.name, offer.version)
-        if offer.name == proved and not is_damaged:
+        known = {"good": proved, "versions": state.versions | {offer.name: offer.version}}
+        if offer.name == proved and damaged is None:
             logger.info("rollout %d has nothing new for this device", offer.version)
-            shelf.state = state.model_copy(
-                update={"good": proved, "versions": numbered, "refused": None, "postponed": None}
-            )
+            shelf.state = state.model_copy(update=known | {"refused": None, "postponed": None})
             return offer.name, None
-        refused, postponed = state.refused, state.postponed
-        # Of a damaged one nobody knows what it is worth, so neither what another one was compared with it.
-        if not is_damaged and refused and (refused.rollout, refused.version) == same:
-            logger.warning("rollout %d was refused before, and waits for a newer one", offer.version)
+        # Of one that is newly damaged nobody knows what it is worth, so neither what another was compared with it.
+        is_known = damaged is None or shelf.has_adopted(damaged)
+        if offer.name != proved and is_known and _is_not_to_be_tried(offer, state):
             return offer.name, None
-        is_postponed = not is_damaged and postponed and (postponed.rollout, postponed.version) == same
-        if is_postponed and postponed and postponed.waits(time.time()):
-            logger.info("rollout %d was postponed, and is not tried yet: %s", offer.version, postponed.reason)
-            return offer.name, None
-        shelf.state = state.model_copy(update={"good": proved, "versions": numbered})
+        shelf.state = state.model_copy(update=known)
         offer.take(shelf)
         return offer.name, offer
 
-    def _offered(self, config: Config, *, is_sound: bool) -> Offer:
+    def _offered(self, config: Config, proved: str | None, *, is_damaged: bool) -> Offer:
         """What the server offers; where nothing sound says which one that is, the last one that was asked does.
 
         Raises:
@@ -161,55 +144,90 @@ class _Update:
             ServiceError: It is away, or not to be trusted.
         """
         own, device = config.rollout, config.device_name
-        if own.url is None and "url" in own.model_fields_set:
+        if is_told_to_take_none(own):
             raise ConfigError("rollout.url is null: this device takes no rollouts")
         with remembered(self._shelf) as last:
-            servers: list[RolloutConfig] = [server for server in (own, last) if server is not None and server.url]
-            if not servers:
-                raise ConfigError("rollout.url is not set: nobody says where rollouts are, see docs/fleet.md")
-            first, *others = servers if is_sound else reversed(servers)
+            servers = [own] if last is None else [last, own] if is_damaged else [own, last]
+            first, *others = servers
             try:
                 offer = offered(first, device, self._shelf)
             except (ConfigError, ServiceError) as error:
-                # A server that is only away is not asked for elsewhere.
-                if not others or (is_sound and isinstance(error, ServiceError)):
+                # One that is only away, and is the right one, is not asked for elsewhere.
+                is_right = proved is not None and not is_damaged
+                if not others or (is_right and isinstance(error, ServiceError)):
                     raise
                 logger.warning("%s", error)
                 return offered(others[0], device, self._shelf)
-        if is_sound and first is own:
+        if first is own and proved is not None and not is_damaged:
             remember(self._shelf, own)
         return offer
 
-    def _mend(self, damaged: str, *, is_gone: bool) -> None:
+    def _mend(self, damaged: str, *, is_gone: bool) -> bool:
         """Let the daemon use it as it was fetched again; where it was not, as much of it as is left, or none.
 
         Args:
             damaged: The rollout that has proved itself.
             is_gone: The server has another one now, so this one cannot be had any more.
+
+        Returns:
+            Whether the daemon was started again.
         """
-        shelf = self._shelf
-        number = shelf.number(damaged)
+        shelf, number = self._shelf, self._shelf.number(damaged)
         if shelf.has(damaged):
-            shelf.state = shelf.state.model_copy(update={"repairs": Repairs.after(shelf.state.repairs, time.time())})
-            self._use(damaged)
-            logger.info("rollout %s is whole again", number)
-        elif self._fault(damaged) is not None and self._fault(None) is None:
+            logger.warning("rollout %s was damaged on the disk, and is whole again", number)
+            return self._use_mended(damaged)
+        if shelf.has_adopted(damaged):
+            return False
+        if self._fault(damaged) is not None and self._fault(None) is None:
+            logger.warning("rollout %s is damaged on the disk, and cannot be used as it is, so none is", number)
             shelf.use(None)
-            shelf.state = shelf.state.model_copy(update={"good": None})
-            logger.warning("rollout %s cannot be used as it is, so none is", number)
-            if self._service.deaths() is None:
-                self._service.restart()
-        else:
-            if shelf.current != damaged:
-                self._use(damaged)
-            if is_gone:
-                shelf.adopt(damaged)
-                logger.warning("rollout %s cannot be had any more, and is used as it is", number)
+            # What was refused was not compared with none.
+            nothing = {"good": None, "refused": None, "postponed": None}
+            shelf.state = shelf.state.model_copy(update=nothing)
+            return self._service.deaths() is None and self._is_restarted()
+        logger.warning("rollout %s is damaged on the disk, and used as it is", number)
+        if is_gone:
+            shelf.adopt(damaged)
+        if shelf.current != damaged:
+            self._use(damaged)
+            return True
+        return False
+
+    def _use_mended(self, rollout: str) -> bool:
+        shelf, now = self._shelf, time.time()
+        repairs = shelf.state.repairs
+        if (
+            repairs is not None
+            and repairs.waits(now)
+            and shelf.current == rollout
+            and self._service.deaths() is not None
+        ):
+            # A card that forgets again and again is no reason to start a daemon that runs again and again.
+            return False
+        shelf.state = shelf.state.model_copy(update={"repairs": Repairs.after(repairs, now)})
+        self._use(rollout)
+        return True
 
     def _use(self, rollout: str | None) -> None:
         self._shelf.use(rollout)
         self._shelf.join(self._config_file)
         self._service.restart()
 
+    def _is_restarted(self) -> bool:
+        self._service.restart()
+        return True
+
     def _fault(self, rollout: str | None) -> str | None:
         return fault(self._config_file, self._shelf, rollout)
+
+
+def _is_not_to_be_tried(offer: Offer, state: State) -> bool:
+    """Whether it was refused, or was postponed and it is too early."""
+    if state.refused is not None and state.refused.is_of(offer.name, offer.version):
+        logger.warning("rollout %d was refused before, and waits for a newer one", offer.version)
+        return True
+    postponed = state.postponed
+    if postponed is not None and postponed.is_of(offer.name, offer.version) and postponed.waits(time.time()):
+        logger.info("rollout %d was postponed, and is not tried yet: %s", offer.version, postponed.reason)
+        return True
+    return False

@@ -11,6 +11,7 @@ import pytest
 
 from facemask_edge.edge_tpu_deaths import deaths_file
 from facemask_edge.errors import ConfigError, ServiceError
+from facemask_edge.rollouts import publish as publishing
 from facemask_edge.rollouts import shelf as shelves
 from facemask_edge.rollouts import trial
 from facemask_edge.rollouts import try_out as trying
@@ -387,6 +388,23 @@ def test_what_goes_wrong_in_a_trial_is_no_reason_to_go_on_with_the_rollout(
         with pytest.raises(ServiceError, match=r"rollout 1 is tried again later: .*No space left on device"):
             device.update()
     assert (Shelf(device.shelf).current, Shelf(device.shelf).trial) == (None, None)
+    # It was started with the rollout, and is so without it.
+    assert wait_until(lambda: standing(device) == WELL, 30)
+    assert device.said("rollout")["postponed"] == 1
+    assert device.starts() == 3
+
+
+def test_a_rollout_after_which_none_would_be_taken_is_refused(
+    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "rollout: {url: null}\n")
+    with pytest.raises(ConfigError, match=r"10\.yaml: rollout\.url is null: no device that takes this"):
+        fleet.publish()
+    monkeypatch.setattr(publishing, "_checked", lambda *_: [])
+    fleet.publish()
+    with pytest.raises(RefusedRolloutError, match=r"rollout\.url would be null, and the next rollout not be taken"):
+        device.update()
 
 
 def test_a_daemon_that_hangs_after_its_first_message_does_not_prove_itself(
