@@ -107,9 +107,12 @@ class Repairs(_Repeated):
 
     @classmethod
     def after(cls, former: Self | None, now: float) -> Self:
-        """With one more; those that were long ago were another matter."""
-        is_new = former is None or not 0 <= now - former.at < FORGOTTEN_AFTER
-        return cls(times=1 if is_new or former is None else former.times + 1, at=now)
+        """With one more."""
+        return cls(times=1 if former is None else former.lately(now) + 1, at=now)
+
+    def lately(self, now: float) -> int:
+        """How many there were, each within a week of the next; those that were long ago were another matter."""
+        return self.times if 0 <= now - self.at < FORGOTTEN_AFTER else 0
 
 
 class State(_Part):
@@ -352,7 +355,7 @@ class Shelf:
             refused=None if state.refused is None else state.refused.version,
             postponed=None if state.postponed is None else state.postponed.version,
             reason=None if unused is None else unused.reason,
-            repairs=state.repairs.times if state.repairs else 0,
+            repairs=state.repairs.lately(time.time()) if state.repairs else 0,
         )
 
     def _read(self, name: str, content: type[Content]) -> Content | None:

@@ -365,6 +365,7 @@ def test_damages_that_are_long_ago_are_another_matter() -> None:
     assert first == Repairs(times=1, at=1000)
     assert Repairs.after(first, 2000) == Repairs(times=2, at=2000)
     assert Repairs.after(first, 1000 + 8 * 86400) == Repairs(times=1, at=1000 + 8 * 86400)
+    assert (first.lately(2000), first.lately(1000 + 8 * 86400)) == (1, 0)
 
 
 def test_what_the_file_system_cannot_look_at_is_done_without(
