@@ -131,7 +131,7 @@ def test_what_a_cluster_carries_is_kept_once_and_answers_what_an_operator_asks(
     assert compliance["door-0000 door"] == 0
     assert 0 < compliance["entrance gate"] < 1
     # What a cluster that lost a node delivers once more may be an old status: silence tells for certain.
-    rows(database, "UPDATE device SET heard = heard - interval '6 minutes' RETURNING 1")
+    rows(database, "UPDATE device SET heard = heard - interval '12 minutes' RETURNING 1")
     silent = answer(database, "devices_not_heard_of")
     assert {row["device"] for row in silent} == {f"door-000{number}" for number in range(5)} | {"entrance"}
 
