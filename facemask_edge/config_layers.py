@@ -133,7 +133,8 @@ def _compose(path: Path) -> yaml.Node | None:
         raise ConfigError(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, this is no configuration")
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+        # No UTF-8, or the number of a character that there is not.
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else f"{path}"
         raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from error

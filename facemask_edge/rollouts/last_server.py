@@ -16,19 +16,24 @@ FILES = ("trust", "ca")
 """Keys of the section that name files which are copied: what is secret is not, and is in no rollout."""
 
 
-def remember(shelf: Shelf, config: RolloutConfig) -> None:
-    """Keep what is needed to ask this server again.
+def as_said(config: RolloutConfig) -> LastServer:
+    """A server as a configuration says it, with what is in the files that it names.
 
-    Args:
-        shelf: Where it is kept.
-        config: What was used to ask it.
+    Raises:
+        OSError: They cannot be read.
+    """
+    named = {key: getattr(config, key) for key in FILES}
+    return LastServer(
+        section=config, copies={key: file.read_bytes() for key, file in named.items() if file is not None}
+    )
+
+
+def remember(shelf: Shelf, server: LastServer) -> None:
+    """Keep what is needed to ask it again.
 
     Raises:
         OSError: It cannot be kept.
     """
-    named = {key: getattr(config, key) for key in FILES}
-    copies = {key: file.read_bytes() for key, file in named.items() if file is not None}
-    server = LastServer(section=config, copies=copies)
     if server != shelf.last_server:
         shelf.last_server = server
 

@@ -103,12 +103,19 @@ class Postponement(_Unused, _Repeated):
 
 
 class Repairs(_Repeated):
-    """Damages to the rollout in use that were mended."""
+    """Damages to the rollout in use that were mended, or done with."""
+
+    is_owed: bool = False
+    """Whether the daemon, which runs, has not been started again yet with what was mended."""
 
     @classmethod
     def after(cls, former: Self | None, now: float) -> Self:
         """With one more."""
         return cls(times=1 if former is None else former.lately(now) + 1, at=now)
+
+    def owed(self) -> Self:
+        """With one more, for which the daemon was not started again."""
+        return self.model_copy(update={"times": self.times + 1, "is_owed": True})
 
     def lately(self, now: float) -> int:
         """How many there were, each within a week of the next; those that were long ago were another matter."""
@@ -131,6 +138,8 @@ class State(_Part):
     postponed: Postponement | None = None
     """The newest one, where it is so."""
     repairs: Repairs | None = None
+    dropped: str | None = None
+    """The one that had proved itself and could not be used any more; it may have been the card's mood."""
 
 
 class LastServer(_Part):
@@ -325,7 +334,7 @@ class Shelf:
     def tidy(self) -> None:
         """Delete what is neither in use nor trusted, and forget its number."""
         state, trial = self.state, self.trial
-        kept = {self.current, state.good}
+        kept = {self.current, state.good, state.dropped}
         kept |= {trial.rollout, trial.former} if trial else set()
         kept |= {state.postponed.rollout} if state.postponed else set()
         for entry in self.folder.iterdir():

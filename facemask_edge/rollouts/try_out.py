@@ -11,9 +11,9 @@ from facemask_edge.config_file import load_config
 from facemask_edge.edge_tpu_deaths import deaths_file
 from facemask_edge.errors import ConfigError, FacemaskError, ServiceError
 from facemask_edge.rollouts.fetch import look
-from facemask_edge.rollouts.last_server import remember, remembered
+from facemask_edge.rollouts.last_server import as_said, remember, remembered
 from facemask_edge.rollouts.settings import fault, section
-from facemask_edge.rollouts.shelf import Postponement, Refusal, Shelf, Trial
+from facemask_edge.rollouts.shelf import LastServer, Postponement, Refusal, Shelf, Trial
 from facemask_edge.rollouts.trial import ServiceLike, StoppedError, proves_itself
 
 MOST_ATTEMPTS = 2
@@ -40,6 +40,7 @@ class TryOut:
         self._config_file = config_file
         self._shelf = shelf
         self._service = service
+        self._asked: LastServer | None = None
 
     def run(self, trial: Trial) -> None:
         """From the first start to the end.
@@ -55,6 +56,10 @@ class TryOut:
         try:
             self._ensure_can_be_tried(trial)
             reason = self._reason_against(trial)
+            if reason is None:
+                self._keep(trial)
+                logger.info("rollout %s has proved itself", number)
+                return
         except StoppedError:
             self._go_back(trial)
             logger.info("somebody has stopped the daemon, so rollout %s is tried again when it runs", number)
@@ -72,29 +77,31 @@ class TryOut:
                 if not self._service.is_stopped():
                     self._service.restart()
             self._postpone(trial, str(error))
-        state = shelf.state
-        if reason is None:
-            shelf.state = state.model_copy(update={"good": trial.rollout, "refused": None, "postponed": None})
-            shelf.trial = None
-            server = load_config(self._config_file).rollout
-            # Where what it names is lost, what was remembered is worth more.
-            with suppress(OSError):
-                if server.url is not None:
-                    remember(shelf, server)
-            shelf.tidy()
-            logger.info("rollout %s has proved itself", number)
-            return
         shelf.trial = None
+        state = shelf.state
         refused = Refusal(rollout=trial.rollout, version=state.versions.get(trial.rollout, 0), reason=reason)
         shelf.state = state.model_copy(update={"refused": refused, "postponed": None})
         shelf.tidy()
         raise RefusedRolloutError(f"rollout {number} is refused, and the one before used: {reason}")
 
+    def _keep(self, trial: Trial) -> None:
+        shelf = self._shelf
+        proved = {"good": trial.rollout, "refused": None, "postponed": None, "dropped": None}
+        shelf.state = shelf.state.model_copy(update=proved)
+        shelf.trial = None
+        # From here on it is kept, whatever the disk takes.
+        with suppress(OSError):
+            if self._asked is not None:
+                remember(shelf, self._asked)
+            shelf.tidy()
+
     def _ensure_can_be_tried(self, trial: Trial) -> None:
         """Refuse to try anything where what is wrong is not the rollout."""
         if self._fault(trial.rollout) is None:
             return
-        own = self._fault(trial.former if trial.former is not None and self._shelf.has(trial.former) else None)
+        shelf, former = self._shelf, trial.former
+        is_former_there = former is not None and (shelf.has(former) or shelf.has_adopted(former))
+        own = self._fault(former if is_former_there else None)
         if own is not None:
             raise _OwnFaultError(own)
 
@@ -145,20 +152,20 @@ class TryOut:
 
     def _look(self, server: RolloutConfig, trial: Trial) -> None:
         """Raise an error where the next rollout could not be had."""
+        shelf = self._shelf
         try:
-            look(server, self._shelf.metadata)
+            look(server, shelf.metadata)
+            self._asked = as_said(server)
         except ConfigError:
             # The device's own files may be lost, which is no fault of a rollout that names no others.
-            before = section(self._config_file, self._shelf, trial.former)
-            is_same = before is not None and (before.url, before.trust, before.ca) == (
-                server.url,
-                server.trust,
-                server.ca,
-            )
-            with remembered(self._shelf) as last:
-                if last is None or not is_same:
+            before, kept = section(self._config_file, shelf, trial.former), shelf.last_server
+            is_same = before is not None and (before.trust, before.ca) == (server.trust, server.ca)
+            with remembered(shelf) as last:
+                if last is None or kept is None or not is_same:
                     raise
-                look(last, self._shelf.metadata)
+                there = {"url": server.url or last.url}
+                look(last.model_copy(update=there), shelf.metadata)
+                self._asked = kept.model_copy(update={"section": kept.section.model_copy(update=there)})
 
     def _go_back(self, trial: Trial) -> None:
         self._shelf.use(trial.former)

@@ -9,7 +9,7 @@ from pathlib import Path
 from facemask_edge.config import Config
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
 from facemask_edge.rollouts.fetch import Offer, offered
-from facemask_edge.rollouts.last_server import remember, remembered
+from facemask_edge.rollouts.last_server import as_said, remember, remembered
 from facemask_edge.rollouts.settings import fault, is_told_to_take_none, settings
 from facemask_edge.rollouts.shelf import Repairs, Shelf, State, Trial
 from facemask_edge.rollouts.trial import ServiceLike, settled
@@ -89,7 +89,9 @@ class _Update:
             self._try_out.run(trial.model_copy(update={"attempts": trial.attempts + 1}))
             return
         shelf.trial = None
-        if self._has_put_back(proved):
+        if proved is None:
+            proved = self._found_again()
+        if self._has_put_back(proved) or self._has_restarted_for_repairs():
             # What works is known once the daemon has run for a while.
             return
         damaged = None if proved is None or shelf.has(proved) else proved
@@ -118,10 +120,35 @@ class _Update:
         self._use(proved)
         return True
 
+    def _found_again(self) -> str | None:
+        """The rollout that could not be read any more, and can."""
+        shelf = self._shelf
+        state = shelf.state
+        dropped = state.dropped
+        if (
+            dropped is None
+            or not shelf.has(dropped)
+            or (state.repairs is not None and state.repairs.waits(time.time()))
+        ):
+            return None
+        repairs = Repairs.after(state.repairs, time.time())
+        shelf.state = state.model_copy(update={"good": dropped, "dropped": None, "repairs": repairs})
+        return dropped
+
+    def _has_restarted_for_repairs(self) -> bool:
+        repairs, now = self._shelf.state.repairs, time.time()
+        if repairs is None or not repairs.is_owed or repairs.waits(now):
+            return False
+        self._shelf.state = self._shelf.state.model_copy(
+            update={"repairs": repairs.model_copy(update={"is_owed": False, "at": now})}
+        )
+        return self._is_restarted()
+
     def _taken(self, config: Config, proved: str | None, damaged: str | None) -> tuple[str, Offer | None]:
         """The newest rollout's name; and itself, which lies here now, where it is to be used or tried."""
         shelf = self._shelf
-        offer = self._offered(config, proved, is_damaged=damaged is not None)
+        is_adopted = damaged is not None and shelf.has_adopted(damaged)
+        offer = self._offered(config, proved, damaged, is_adopted=is_adopted)
         state = shelf.state
         known = {"good": proved, "versions": state.versions | {offer.name: offer.version}}
         if offer.name == proved and damaged is None:
@@ -129,14 +156,14 @@ class _Update:
             shelf.state = state.model_copy(update=known | {"refused": None, "postponed": None})
             return offer.name, None
         # Of one that is newly damaged nobody knows what it is worth, so neither what another was compared with it.
-        is_known = damaged is None or shelf.has_adopted(damaged)
+        is_known = damaged is None or is_adopted or (state.repairs is not None and state.repairs.waits(time.time()))
         if offer.name != proved and is_known and _is_not_to_be_tried(offer, state):
             return offer.name, None
         shelf.state = state.model_copy(update=known)
         offer.take(shelf)
         return offer.name, offer
 
-    def _offered(self, config: Config, proved: str | None, *, is_damaged: bool) -> Offer:
+    def _offered(self, config: Config, proved: str | None, damaged: str | None, *, is_adopted: bool) -> Offer:
         """What the server offers; where nothing sound says which one that is, the last one that was asked does.
 
         Raises:
@@ -147,19 +174,20 @@ class _Update:
         if is_told_to_take_none(own):
             raise ConfigError("rollout.url is null: this device takes no rollouts")
         with remembered(self._shelf) as last:
-            servers = [own] if last is None else [last, own] if is_damaged else [own, last]
-            first, *others = servers
+            # What says it in a file that is newly damaged may be lost, or be that of the image.
+            doubts_own = damaged is not None and not is_adopted
+            first, *others = [own] if last is None else [last, own] if doubts_own else [own, last]
             try:
                 offer = offered(first, device, self._shelf)
             except (ConfigError, ServiceError) as error:
                 # One that is only away, and is the right one, is not asked for elsewhere.
-                is_right = proved is not None and not is_damaged
+                is_right = proved is not None and damaged is None
                 if not others or (is_right and isinstance(error, ServiceError)):
                     raise
                 logger.warning("%s", error)
                 return offered(others[0], device, self._shelf)
-        if first is own and proved is not None and not is_damaged:
-            remember(self._shelf, own)
+        if first is own and proved is not None and damaged is None:
+            remember(self._shelf, as_said(own))
         return offer
 
     def _mend(self, damaged: str, *, is_gone: bool) -> bool:
@@ -182,12 +210,14 @@ class _Update:
             logger.warning("rollout %s is damaged on the disk, and cannot be used as it is, so none is", number)
             shelf.use(None)
             # What was refused was not compared with none.
-            nothing = {"good": None, "refused": None, "postponed": None}
+            nothing = {"good": None, "dropped": damaged, "refused": None, "postponed": None}
             shelf.state = shelf.state.model_copy(update=nothing)
             return self._service.deaths() is None and self._is_restarted()
         logger.warning("rollout %s is damaged on the disk, and used as it is", number)
         if is_gone:
             shelf.adopt(damaged)
+            repairs = Repairs.after(shelf.state.repairs, time.time())
+            shelf.state = shelf.state.model_copy(update={"repairs": repairs})
         if shelf.current != damaged:
             self._use(damaged)
             return True
@@ -203,6 +233,7 @@ class _Update:
             and self._service.deaths() is not None
         ):
             # A card that forgets again and again is no reason to start a daemon that runs again and again.
+            shelf.state = shelf.state.model_copy(update={"repairs": repairs.owed()})
             return False
         shelf.state = shelf.state.model_copy(update={"repairs": Repairs.after(repairs, now)})
         self._use(rollout)

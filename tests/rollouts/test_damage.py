@@ -270,12 +270,24 @@ def test_an_image_that_has_forgotten_its_server_still_gets_rollouts(
         image = device.config.parent / "config.d" / "10-image.yaml"
         image.write_text(yaml.safe_dump(yaml.safe_load(image.read_text()) | {"rollout": {}}))
     else:
-        fleet.trust.write_text("")
+        fleet.trust.write_text("{")
     fleet.write("fleet/10.yaml", f"mqtt: {{prefix: better}}\nrollout: {{path: {device.shelf}}}\n")
     fleet.publish()
     device.update()
     assert prefix(device) == "better"
     assert device.rollout() == in_use(2)
+    # And the next one, from another address.
+    fleet.write("fleet/10.yaml", f"rollout: {{path: {device.shelf}, url: '{fleet.url}/anew'}}\n")
+    fleet.publish()
+    publish(fleet.source, fleet.keys, fleet.web / "anew", days=30)
+    device.update()
+    (fleet.web / "metadata").rename(fleet.web / "away")
+    fleet.write(
+        "fleet/10.yaml", f"mqtt: {{prefix: best}}\nrollout: {{path: {device.shelf}, url: '{fleet.url}/anew'}}\n"
+    )
+    publish(fleet.source, fleet.keys, fleet.web / "anew", days=30)
+    device.update()
+    assert prefix(device) == "best"
 
 
 def test_who_says_that_a_device_takes_none_is_heard(new_device: NewDevice, fleet: Operator) -> None:
@@ -354,10 +366,38 @@ def test_a_card_that_forgets_again_and_again_does_not_start_a_daemon_again_and_a
             device.update()
         assert device.rollout() == in_use(1, repairs=repairs)
     file.write_text("")
+    # It comes up with what is left, and is not started again for that at once.
+    assert device.restart()
     started = device.starts()
     device.update()
     assert device.starts() == started
     assert wait_until(lambda: [each["code"] for each in device.said("warnings")] == ["rollout_damaged"], 15)
+    with monkeypatch.context() as until:
+        until.setattr(shelves, "PAUSE", 0.0)
+        for _ in range(2):
+            device.update()
+    assert device.starts() == started + 1
+    assert device.rollout() == in_use(1, repairs=3)
+
+
+def test_what_cannot_be_read_for_a_while_is_used_again_when_it_can(new_device: NewDevice, fleet: Operator) -> None:
+    device = new_device()
+    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
+    fleet.publish()
+    device.update()
+    file = device.shelf / "current" / "1-fleet" / "10.yaml"
+    file.resolve().replace(device.shelf.parent / "kept")
+    file.mkdir()
+    (fleet.web / "metadata").rename(fleet.web / "away")
+    with pytest.raises(ServiceError, match="the server answers 404"):
+        device.update()
+    assert Shelf(device.shelf).current is None
+    (place,) = device.shelf.glob("*/1-fleet/10.yaml")
+    place.rmdir()
+    (device.shelf.parent / "kept").replace(place)
+    device.update()
+    assert prefix(device) == "airport"
+    assert device.rollout() == in_use(1, repairs=1)
 
 
 def test_damages_that_are_long_ago_are_another_matter() -> None:
