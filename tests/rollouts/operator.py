@@ -73,6 +73,11 @@ class Operator:
     def publish(self, *, days: int = 30) -> Published:
         return publish(self.source, self.keys, self.web, days=days)
 
+    def deliver(self, text: str) -> None:
+        """Publish a rollout in which a file for all says this."""
+        self.write("fleet/10.yaml", text)
+        self.publish()
+
     def configuration(self, folder: Path) -> dict[str, str]:
         """The section of a device that belongs to the fleet, and keeps what it gets in a folder."""
         return {"url": self.url, "trust": str(self.trust), "ca": str(self.ca), "path": str(folder)}

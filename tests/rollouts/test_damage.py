@@ -27,8 +27,7 @@ def test_a_rollout_that_is_damaged_on_the_disk_is_fetched_again(
     device = new_device()
     models = with_models(fleet.source / "fleet")
     link = device.config.parent / "config.d" / "50-rollout" / "1-fleet"
-    fleet.write("fleet/10.yaml", f"classifier: {{model: {link}/{models.name}/mask_classifier_int8.tflite}}\n")
-    fleet.publish()
+    fleet.deliver(f"classifier: {{model: {link}/{models.name}/mask_classifier_int8.tflite}}\n")
     device.update()
     (link.parent / damaged).write_bytes(b"\x00" * 20)
     assert not device.restart()
@@ -41,8 +40,7 @@ def test_a_damaged_rollout_whose_server_is_away_is_out_of_use_until_it_is_back(
     new_device: NewDevice, fleet: Operator
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("mqtt: {prefi")
     assert not device.restart()
@@ -57,13 +55,11 @@ def test_a_damaged_rollout_whose_server_is_away_is_out_of_use_until_it_is_back(
 
 def test_a_lost_state_does_not_lose_what_is_in_use(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     former = Shelf(device.shelf).current
     (device.shelf / "state.json").write_text("")
-    fleet.write("fleet/10.yaml", "detector: {model: mask_classifier_int8.tflite}\n")
-    fleet.publish()
+    fleet.deliver("detector: {model: mask_classifier_int8.tflite}\n")
     with pytest.raises(RefusedRolloutError, match="the daemon does not start"):
         device.update()
     assert Shelf(device.shelf).current == Shelf(device.shelf).state.good == former
@@ -89,8 +85,7 @@ def prefix(device: Device) -> str:
 
 def test_an_emptied_file_is_noticed_and_used_until_the_server_is_back(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("")
     assert prefix(device) != "airport"
@@ -108,8 +103,7 @@ def test_an_emptied_file_is_noticed_and_used_until_the_server_is_back(new_device
 @pytest.mark.parametrize("lost", ["50-rollout", "current"])
 def test_a_lost_link_is_made_again_without_the_server(new_device: NewDevice, fleet: Operator, lost: str) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     {"50-rollout": link_in(device.config), "current": device.shelf / "current"}[lost].unlink()
     assert prefix(device) != "airport"
@@ -123,12 +117,10 @@ def test_a_lost_link_is_made_again_without_the_server(new_device: NewDevice, fle
 def test_what_a_lost_trial_has_left_in_use_is_tried(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device(probation=20)
     shelf = Shelf(device.shelf)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     former = shelf.current
-    fleet.write("fleet/10.yaml", "mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
     with pytest.raises(RefusedRolloutError):
         device.update()
     # As if power had been cut in the trial, and its file lost with that.
@@ -185,11 +177,9 @@ def test_a_newer_rollout_that_was_refused_is_tried_against_what_the_damage_has_l
     new_device: NewDevice, fleet: Operator
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
-    fleet.write("fleet/10.yaml", "classifier: {accelerator: edgetpu}\n")
-    fleet.publish()
+    fleet.deliver("classifier: {accelerator: edgetpu}\n")
     with pytest.raises(RefusedRolloutError):
         device.update()
     (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("")
@@ -203,20 +193,17 @@ def test_a_newer_rollout_that_was_refused_is_tried_against_what_the_damage_has_l
     told = device.rollout()
     assert (told["version"], told["state"], told["refused"]) == (1, "good", 2)
     # The one before can be had again.
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     assert prefix(device) == "airport"
 
 
 def test_a_newer_rollout_takes_the_place_of_one_that_cannot_be_read(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("{")
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: better}\n")
     device.update()
     assert prefix(device) == "better"
     assert device.rollout() == in_use(2)
@@ -224,18 +211,15 @@ def test_a_newer_rollout_takes_the_place_of_one_that_cannot_be_read(new_device: 
 
 def test_a_device_that_cannot_go_back_asks_for_the_next_one(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "http: {cert: /door.pem, key: /door.key}\n")
-    fleet.publish()
+    fleet.deliver("http: {cert: /door.pem, key: /door.key}\n")
     device.update()
     # Somebody has changed what does not go with it.
     device.config.write_text(f"{device.config.read_text()}http: {{cert: null}}\n")
     assert not device.restart()
-    fleet.write("fleet/10.yaml", "classifier: {accelerator: edgetpu}\n")
-    fleet.publish()
+    fleet.deliver("classifier: {accelerator: edgetpu}\n")
     with pytest.raises(ServiceError, match=r"tried again later: .*; without it: .*cert and key belong together"):
         device.update()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: better}\n")
     device.update()
     assert wait_until(lambda: standing(device) == WELL, 30)
     assert device.rollout() == in_use(3)
@@ -245,8 +229,7 @@ def test_a_device_whose_own_configuration_is_right_only_with_a_damaged_rollout_i
     new_device: NewDevice, fleet: Operator
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "http: {cert: /door.pem, key: /door.key}\n")
-    fleet.publish()
+    fleet.deliver("http: {cert: /door.pem, key: /door.key}\n")
     device.update()
     device.config.write_text(f"{device.config.read_text()}http: {{cert: /gate.pem}}\n")
     (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("")
@@ -263,22 +246,19 @@ def test_an_image_that_has_forgotten_its_server_still_gets_rollouts(
     fleet.trust = tmp_path / "trust.json"
     fleet.trust.write_text(given)
     device = new_device()
-    fleet.write("fleet/10.yaml", f"mqtt: {{prefix: airport}}\nrollout: {{path: {device.shelf}}}\n")
-    fleet.publish()
+    fleet.deliver(f"mqtt: {{prefix: airport}}\nrollout: {{path: {device.shelf}}}\n")
     device.update()
     if lost == "url":
         image = device.config.parent / "config.d" / "10-image.yaml"
         image.write_text(yaml.safe_dump(yaml.safe_load(image.read_text()) | {"rollout": {}}))
     else:
         fleet.trust.write_text("{")
-    fleet.write("fleet/10.yaml", f"mqtt: {{prefix: better}}\nrollout: {{path: {device.shelf}}}\n")
-    fleet.publish()
+    fleet.deliver(f"mqtt: {{prefix: better}}\nrollout: {{path: {device.shelf}}}\n")
     device.update()
     assert prefix(device) == "better"
     assert device.rollout() == in_use(2)
     # And the next one, from another address.
-    fleet.write("fleet/10.yaml", f"rollout: {{path: {device.shelf}, url: '{fleet.url}/anew'}}\n")
-    fleet.publish()
+    fleet.deliver(f"rollout: {{path: {device.shelf}, url: '{fleet.url}/anew'}}\n")
     publish(fleet.source, fleet.keys, fleet.web / "anew", days=30)
     device.update()
     (fleet.web / "metadata").rename(fleet.web / "away")
@@ -292,8 +272,7 @@ def test_an_image_that_has_forgotten_its_server_still_gets_rollouts(
 
 def test_who_says_that_a_device_takes_none_is_heard(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     values = yaml.safe_load(device.config.read_text()) | {"rollout": {"url": None}}
     device.config.write_text(yaml.safe_dump(values))
@@ -307,8 +286,7 @@ def test_a_first_rollout_whose_trial_is_lost_is_not_taken_for_a_good_one(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
     with monkeypatch.context() as until:
         until.setattr(trying, "proves_itself", cut)
         with pytest.raises(KeyboardInterrupt):
@@ -329,12 +307,10 @@ def test_the_next_boot_begins_with_what_has_proved_itself_also_where_the_state_i
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     former = Shelf(device.shelf).current
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: better}\n")
     with monkeypatch.context() as until:
         until.setattr(trying, "proves_itself", cut)
         with pytest.raises(KeyboardInterrupt):
@@ -355,8 +331,7 @@ def test_a_card_that_forgets_again_and_again_does_not_start_a_daemon_again_and_a
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     file = device.shelf / "current" / "1-fleet" / "10.yaml"
     for repairs in (1, 2):
@@ -382,8 +357,7 @@ def test_a_card_that_forgets_again_and_again_does_not_start_a_daemon_again_and_a
 
 def test_what_cannot_be_read_for_a_while_is_used_again_when_it_can(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     file = device.shelf / "current" / "1-fleet" / "10.yaml"
     file.resolve().replace(device.shelf.parent / "kept")
@@ -413,16 +387,14 @@ def test_what_the_file_system_cannot_look_at_is_done_without(
 ) -> None:
     with breakable_disk(tmp_path / "rollouts") as disk:
         device = new_device()
-        fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-        fleet.publish()
+        fleet.deliver("mqtt: {prefix: airport}\n")
         device.update()
         disk.forget(Shelf(device.shelf).current or "")
         # What lies there cannot even be renamed: a file system's own repair has to come first.
         with pytest.raises(OutputError, match="Structure needs cleaning"):
             device.update()
         assert wait_until(lambda: standing(device) == WELL, 30)
-        fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
-        fleet.publish()
+        fleet.deliver("mqtt: {prefix: better}\n")
         device.update()
         assert prefix(device) == "better"
         device.close()

@@ -56,8 +56,7 @@ def test_each_device_gets_its_part(fleet: Operator, shelf: Shelf) -> None:
 def test_what_is_the_same_for_this_device_has_the_same_name_and_is_not_read_again(
     fleet: Operator, shelf: Shelf
 ) -> None:
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     first = taken(fleet, shelf)
     fleet.write("devices/hall/10.yaml", "compliance: {threshold: 0.6}\n")
     fleet.publish()
@@ -77,8 +76,7 @@ def test_somebody_else_signs_in_vain(fleet: Operator, shelf: Shelf, tmp_path: Pa
 
 @pytest.mark.parametrize("file", ["1.targets.json", "1.snapshot.json", "timestamp.json", "archive"])
 def test_nothing_that_was_changed_afterwards_is_taken(fleet: Operator, shelf: Shelf, file: str) -> None:
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     changed = next((fleet.web / "targets").iterdir()) if file == "archive" else fleet.web / "metadata" / file
     # Of the same length, as it is signed, too.
     content = changed.read_bytes()
@@ -90,11 +88,9 @@ def test_nothing_that_was_changed_afterwards_is_taken(fleet: Operator, shelf: Sh
 
 
 def test_an_older_rollout_is_not_taken_for_the_newest(fleet: Operator, shelf: Shelf, tmp_path: Path) -> None:
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     shutil.copytree(fleet.web, tmp_path / "kept")
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: safer}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: safer}\n")
     taken(fleet, shelf)
     shutil.copytree(tmp_path / "kept", fleet.web, dirs_exist_ok=True)
     with pytest.raises(ServiceError, match="not to be trusted"):
@@ -109,16 +105,14 @@ def test_a_rollout_that_nobody_vouches_for_any_more_is_said(fleet: Operator, she
 
 
 def test_a_new_key_is_learned_of_and_the_former_is_worth_nothing(fleet: Operator, shelf: Shelf, tmp_path: Path) -> None:
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     trust = tmp_path / "trust.json"
     shutil.copy(fleet.trust, trust)
     shutil.copytree(fleet.keys, tmp_path / "stolen")
     renew(fleet.keys)
     # What devices were given at first stays with them.
     fleet.trust = trust
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: safer}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: safer}\n")
     assert contents(shelf, taken(fleet, shelf)) == {"1-fleet/10.yaml": "mqtt: {prefix: safer}\n"}
     fleet.write("fleet/10.yaml", "mqtt: {prefix: stolen}\n")
     publish(fleet.source, tmp_path / "stolen", fleet.web, days=30)
@@ -141,8 +135,7 @@ def test_a_server_that_is_not_there_or_is_another_is_said(fleet: Operator, shelf
 
 def test_a_server_may_want_the_devices_certificate(tmp_path: Path, shelf: Shelf) -> None:
     with operator(tmp_path, wants_certificate=True) as fleet:
-        fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-        fleet.publish()
+        fleet.deliver("mqtt: {prefix: airport}\n")
         with pytest.raises(ServiceError, match="cannot be read"):
             taken(fleet, shelf)
         settings = fleet.configuration(shelf.folder)
@@ -178,8 +171,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_rollout(fleet: Operator, tmp_pat
 def test_an_answer_that_breaks_off_is_said(
     fleet: Operator, shelf: Shelf, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     monkeypatch.setattr(fleet, "breaks_off", ".tar" if what == "archive" else what)
     with pytest.raises(ServiceError, match=r"cannot be read: .*999 more expected"):
         taken(fleet, shelf)
@@ -218,8 +210,7 @@ def test_an_archive_of_anything_but_files_in_its_folder_is_not_unpacked(
 
 
 def test_a_server_that_is_busy_is_not_waited_for(fleet: Operator, shelf: Shelf) -> None:
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     fleet.retry_after = 3600
     with pytest.raises(ServiceError, match="the server answers 503"):
         taken(fleet, shelf)

@@ -49,8 +49,7 @@ def test_a_rollout_that_proves_itself_is_kept(new_device: NewDevice, fleet: Oper
 
 def test_nothing_new_disturbs_nobody(new_device: NewDevice, fleet: Operator, caplog: pytest.LogCaptureFixture) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     started = device.starts()
     fleet.write("devices/other/10.yaml", "mqtt: {prefix: other}\n")
@@ -80,8 +79,7 @@ def test_a_rollout_that_takes_away_what_worked_is_taken_back(
     new_device: NewDevice, fleet: Operator, text: str, reason: str
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", text)
-    fleet.publish()
+    fleet.deliver(text)
     with pytest.raises(RefusedRolloutError, match=f"rollout 1 is refused, and the one before used: .*{reason}"):
         device.update()
     # The daemon was started with what was there before.
@@ -99,11 +97,9 @@ def test_a_refused_rollout_is_not_tried_again_and_a_newer_one_is(
     new_device: NewDevice, fleet: Operator, caplog: pytest.LogCaptureFixture
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
-    fleet.write("fleet/10.yaml", "classifier: {accelerator: edgetpu}\n")
-    fleet.publish()
+    fleet.deliver("classifier: {accelerator: edgetpu}\n")
     with pytest.raises(RefusedRolloutError):
         device.update()
     started = device.starts()
@@ -112,8 +108,7 @@ def test_a_refused_rollout_is_not_tried_again_and_a_newer_one_is(
     assert device.starts() == started
     told = device.rollout()
     assert (told["version"], told["state"], told["refused"]) == (1, "good", 2)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: better}\n")
     device.update()
     assert device.rollout() == in_use(3)
     kept = {entry.name for entry in device.shelf.iterdir() if entry.is_dir() and not entry.is_symlink()}
@@ -124,8 +119,7 @@ def test_what_cannot_be_right_is_refused_without_a_restart(new_device: NewDevice
     device = new_device()
     started = device.starts()
     models = device.config.parent / "config.d" / "50-rollout" / "1-fleet" / "models"
-    fleet.write("fleet/10.yaml", f"classifier: {{model: {models}/mask_classifier_int8.tflite}}\n")
-    fleet.publish()
+    fleet.deliver(f"classifier: {{model: {models}/mask_classifier_int8.tflite}}\n")
     with pytest.raises(RefusedRolloutError, match=r"model .*mask_classifier_int8\.tflite does not exist"):
         device.update()
     # Right on the operator's computer: it depends on what this device has.
@@ -140,8 +134,7 @@ def test_what_cannot_be_right_is_refused_without_a_restart(new_device: NewDevice
 
 def test_a_rollout_after_which_no_other_could_be_had_is_taken_back(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "rollout: {url: 'https://127.0.0.1:1'}\n")
-    fleet.publish()
+    fleet.deliver("rollout: {url: 'https://127.0.0.1:1'}\n")
     with pytest.raises(RefusedRolloutError, match="the next rollout could not be had"):
         device.update()
 
@@ -152,8 +145,7 @@ def test_what_did_not_work_before_is_not_asked_for(
     device = new_device()
     mosquitto.stop()
     assert wait_until(lambda: standing(device) == Standing(broker=False, cameras={"door": True}), 30)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     assert Shelf(device.shelf).state.refused is None
     assert Shelf(device.shelf).state.good == Shelf(device.shelf).current
@@ -164,8 +156,7 @@ def test_a_rollout_may_mend_a_device_that_does_not_run(new_device: NewDevice, fl
     image = device.config.parent / "config.d" / "10-image.yaml"
     image.write_text(f"{image.read_text()}classifier: {{accelerator: edgetpu}}\n")
     assert not device.restart()
-    fleet.write("fleet/10.yaml", "classifier: {accelerator: cpu}\n")
-    fleet.publish()
+    fleet.deliver("classifier: {accelerator: cpu}\n")
     device.update()
     assert wait_until(lambda: standing(device) == WELL, 30)
 
@@ -175,8 +166,7 @@ def test_a_trial_that_a_power_cut_ends_goes_on(
     new_device: NewDevice, fleet: Operator, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     with monkeypatch.context() as until:
         until.setattr(*{"noted": (Shelf, "use", cut), "used": (trying, "proves_itself", cut)}[moment])
         with pytest.raises(KeyboardInterrupt):
@@ -197,8 +187,7 @@ def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     with monkeypatch.context() as until:
         until.setattr(trying, "proves_itself", cut)
         for _ in range(2):
@@ -213,8 +202,7 @@ def test_a_rollout_whose_trials_are_cut_off_again_and_again_is_taken_back(
 
 def test_a_daemon_that_somebody_has_stopped_stays_so(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.stop()
     device.update()
     assert device.is_stopped()
@@ -223,16 +211,14 @@ def test_a_daemon_that_somebody_has_stopped_stays_so(new_device: NewDevice, flee
 
 def test_what_is_wrong_without_any_rollout_is_no_rollouts_fault(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     image = device.config.parent / "config.d" / "10-image.yaml"
     right = image.read_text()
     image.write_text(f"{right}classifier: {{model: /gone.tflite}}\n")
     device.update()
     assert (device.shelf / "current" / "1-fleet" / "10.yaml").exists(), "it is not taken for damaged"
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: better}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: better}\n")
     with pytest.raises(ConfigError, match=r"no rollout can be tried: model /gone\.tflite"):
         device.update()
     image.write_text(right)
@@ -244,8 +230,7 @@ def test_what_works_no_more_without_the_rollout_either_is_not_its_fault(
     new_device: NewDevice, fleet: Operator, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
 
     def works_until_somebody_pulls_the_plug(service: ServiceLike) -> Standing:
         works = trial.settled(service)
@@ -284,8 +269,7 @@ def test_a_rollout_is_not_refused_for_what_came_back_by_chance(
     new_device: NewDevice, fleet: Operator, mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     found: list[str | None] = []
 
     def without_a_broker_at_first(*args: Any, **settings: Any) -> str | None:
@@ -306,8 +290,7 @@ def test_a_rollout_is_refused_after_a_second_trial(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "detector: {model: mask_classifier_int8.tflite}\n")
-    fleet.publish()
+    fleet.deliver("detector: {model: mask_classifier_int8.tflite}\n")
     found: list[str | None] = []
 
     def noted(*args: Any, **settings: Any) -> str | None:
@@ -327,8 +310,7 @@ def test_deaths_by_the_library_of_an_edge_tpu_are_no_rollouts_fault(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     deaths = deaths_file(device.config.parent / "outbox.sqlite3")
     asked: list[None] = []
 
@@ -351,8 +333,7 @@ def test_a_way_back_that_a_power_cut_ends_is_gone_again(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
     found: list[str | None] = []
 
     def cut_on_the_way_back(*args: Any, **settings: Any) -> str | None:
@@ -377,8 +358,7 @@ def test_what_goes_wrong_in_a_trial_is_no_reason_to_go_on_with_the_rollout(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -411,8 +391,7 @@ def test_a_daemon_that_hangs_after_its_first_message_does_not_prove_itself(
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     monkeypatch.setattr(trying, "look", lambda *_: device.hang())
     # Without the rollout it hangs, too.
     hangs = "its loop gives no sign of life"
@@ -424,8 +403,7 @@ def test_a_trial_in_which_somebody_stops_the_daemon_says_nothing_about_the_rollo
     new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = new_device()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     with monkeypatch.context() as until:
         until.setattr(trying, "look", lambda *_: device.stop())
         device.update()
@@ -439,16 +417,13 @@ def test_a_trial_in_which_somebody_stops_the_daemon_says_nothing_about_the_rollo
 
 def test_to_publish_the_former_files_takes_a_refusal_back(new_device: NewDevice, fleet: Operator) -> None:
     device = new_device(probation=20)
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     wrong = "rollout: {path: /elsewhere}\n"
-    fleet.write("fleet/10.yaml", wrong)
-    fleet.publish()
+    fleet.deliver(wrong)
     with pytest.raises(RefusedRolloutError, match=r"rollout\.path would be another one"):
         device.update()
-    fleet.write("fleet/10.yaml", "mqtt: {prefix: airport}\n")
-    fleet.publish()
+    fleet.deliver("mqtt: {prefix: airport}\n")
     device.update()
     assert device.rollout() == in_use(3)
     # With another number it is tried again: what was in its way may be gone.
@@ -473,8 +448,7 @@ def test_a_server_whose_numbers_begin_anew_is_not_believed_in_a_trial(
     shutil.copytree(fleet.keys, other)
     (other / "number").unlink()
     publish(fleet.source, other, fleet.web / "anew", days=30)
-    fleet.write("fleet/10.yaml", f"rollout: {{url: '{fleet.url}/anew'}}\n")
-    fleet.publish()
+    fleet.deliver(f"rollout: {{url: '{fleet.url}/anew'}}\n")
     with pytest.raises(RefusedRolloutError, match=r"the next rollout could not be had: .*not to be trusted"):
         device.update()
 
