@@ -141,6 +141,10 @@ class State(_Part):
     dropped: str | None = None
     """The one that had proved itself and could not be used any more; it may have been the card's mood."""
 
+    def spares_the_daemon(self, now: float) -> bool:
+        """Whether it is too early to start a daemon that runs again for another damage: a card may forget each day."""
+        return self.repairs is not None and self.repairs.waits(now)
+
 
 class LastServer(_Part):
     """The server that was asked last."""
@@ -268,6 +272,10 @@ class Shelf:
     def has_adopted(self, rollout: str) -> bool:
         """Whether it is as damaged as it was when it was taken for what it is to be."""
         return self._digest(rollout) == self.state.adopted.get(rollout)
+
+    def can_go_back_to(self, rollout: str) -> bool:
+        """Whether it lies here as it came, or as it was adopted."""
+        return self.has(rollout) or self.has_adopted(rollout)
 
     @contextmanager
     def adding(self, rollout: str) -> Iterator[Path]:

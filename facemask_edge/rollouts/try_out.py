@@ -99,9 +99,8 @@ class TryOut:
         """Refuse to try anything where what is wrong is not the rollout."""
         if self._fault(trial.rollout) is None:
             return
-        shelf, former = self._shelf, trial.former
-        is_former_there = former is not None and (shelf.has(former) or shelf.has_adopted(former))
-        own = self._fault(former if is_former_there else None)
+        former = trial.former
+        own = self._fault(former if former is not None and self._shelf.can_go_back_to(former) else None)
         if own is not None:
             raise _OwnFaultError(own)
 

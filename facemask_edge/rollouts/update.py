@@ -114,7 +114,7 @@ class _Update:
         shelf = self._shelf
         if shelf.current == proved and (proved is None or shelf.is_joined(self._config_file)):
             return False
-        if proved is not None and not (shelf.has(proved) or shelf.has_adopted(proved)):
+        if proved is not None and not shelf.can_go_back_to(proved):
             return False
         logger.warning("another rollout was in use than the one that has proved itself, which is used again")
         self._use(proved)
@@ -122,27 +122,23 @@ class _Update:
 
     def _found_again(self) -> str | None:
         """The rollout that could not be read any more, and can."""
-        shelf = self._shelf
+        shelf, now = self._shelf, time.time()
         state = shelf.state
         dropped = state.dropped
-        if (
-            dropped is None
-            or not shelf.has(dropped)
-            or (state.repairs is not None and state.repairs.waits(time.time()))
-        ):
+        if dropped is None or not shelf.has(dropped) or state.spares_the_daemon(now):
             return None
-        repairs = Repairs.after(state.repairs, time.time())
+        repairs = Repairs.after(state.repairs, now)
         shelf.state = state.model_copy(update={"good": dropped, "dropped": None, "repairs": repairs})
         return dropped
 
     def _has_restarted_for_repairs(self) -> bool:
-        repairs, now = self._shelf.state.repairs, time.time()
-        if repairs is None or not repairs.is_owed or repairs.waits(now):
+        state, now = self._shelf.state, time.time()
+        if state.repairs is None or not state.repairs.is_owed or state.spares_the_daemon(now):
             return False
-        self._shelf.state = self._shelf.state.model_copy(
-            update={"repairs": repairs.model_copy(update={"is_owed": False, "at": now})}
-        )
-        return self._is_restarted()
+        done = state.repairs.model_copy(update={"is_owed": False, "at": now})
+        self._shelf.state = state.model_copy(update={"repairs": done})
+        self._service.restart()
+        return True
 
     def _taken(self, config: Config, proved: str | None, damaged: str | None) -> tuple[str, Offer | None]:
         """The newest rollout's name; and itself, which lies here now, where it is to be used or tried."""
@@ -156,7 +152,7 @@ class _Update:
             shelf.state = state.model_copy(update=known | {"refused": None, "postponed": None})
             return offer.name, None
         # Of one that is newly damaged nobody knows what it is worth, so neither what another was compared with it.
-        is_known = damaged is None or is_adopted or (state.repairs is not None and state.repairs.waits(time.time()))
+        is_known = damaged is None or is_adopted or state.spares_the_daemon(time.time())
         if offer.name != proved and is_known and _is_not_to_be_tried(offer, state):
             return offer.name, None
         shelf.state = state.model_copy(update=known)
@@ -206,13 +202,16 @@ class _Update:
             return self._use_mended(damaged)
         if shelf.has_adopted(damaged):
             return False
-        if self._fault(damaged) is not None and self._fault(None) is None:
+        if fault(self._config_file, shelf, damaged) is not None and fault(self._config_file, shelf, None) is None:
             logger.warning("rollout %s is damaged on the disk, and cannot be used as it is, so none is", number)
             shelf.use(None)
             # What was refused was not compared with none.
             nothing = {"good": None, "dropped": damaged, "refused": None, "postponed": None}
             shelf.state = shelf.state.model_copy(update=nothing)
-            return self._service.deaths() is None and self._is_restarted()
+            runs = self._service.deaths() is not None
+            if not runs:
+                self._service.restart()
+            return not runs
         logger.warning("rollout %s is damaged on the disk, and used as it is", number)
         if is_gone:
             shelf.adopt(damaged)
@@ -226,12 +225,8 @@ class _Update:
     def _use_mended(self, rollout: str) -> bool:
         shelf, now = self._shelf, time.time()
         repairs = shelf.state.repairs
-        if (
-            repairs is not None
-            and repairs.waits(now)
-            and shelf.current == rollout
-            and self._service.deaths() is not None
-        ):
+        is_used = shelf.current == rollout and self._service.deaths() is not None
+        if repairs is not None and is_used and repairs.waits(now):
             # A card that forgets again and again is no reason to start a daemon that runs again and again.
             shelf.state = shelf.state.model_copy(update={"repairs": repairs.owed()})
             return False
@@ -243,13 +238,6 @@ class _Update:
         self._shelf.use(rollout)
         self._shelf.join(self._config_file)
         self._service.restart()
-
-    def _is_restarted(self) -> bool:
-        self._service.restart()
-        return True
-
-    def _fault(self, rollout: str | None) -> str | None:
-        return fault(self._config_file, self._shelf, rollout)
 
 
 def _is_not_to_be_tried(offer: Offer, state: State) -> bool:

@@ -1,4 +1,4 @@
-"""A disk of its own that can be filled without harm to others."""
+"""Disks of their own that can be filled, or lose something, without harm to others."""
 
 import os
 import subprocess
