@@ -57,8 +57,8 @@ class CameraHealth(Part):
         "and of a recording."
     )
     stages_ms: dict[str, Quantiles] = Field(
-        description="How long each stage of judging takes, over as many frames: `scene` (is it another one?), "
-        "`detection`, `tracking`, `classification`, `judgement`."
+        description="How long each stage of judging takes, over as many frames: `detection`, "
+        "`scene` (is it another one?), `tracking`, `classification`, `judgement`."
     )
     faces: int = Field(description="Faces found in the newest frame, where they count.")
     tracks: int = Field(description="Faces followed in the newest frame.")

@@ -13,10 +13,11 @@ from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import ModelError
-from facemask_edge.faces import FaceDetector, create_detector, packaged_model
+from facemask_edge.faces import FaceDetector, create_detector, packaged_model, packaged_size
 from facemask_edge.inference import Model, wants_edge_tpu
 from facemask_edge.manifest import model_path
 from facemask_edge.pace import Pace
+from facemask_edge.scaling import fitted
 from facemask_edge.scene_cut import SceneCuts
 from facemask_edge.sharpness import sharpness
 from facemask_edge.stage_times import StageTimes
@@ -54,7 +55,8 @@ class Models:
             # One that is compiled for an Edge TPU has none.
             self._maps = None
         self._detectors: dict[str, FaceDetector] = {}
-        # Which detector it will be, only the first frame tells; that it cannot be had where it is to run is said now.
+        # Which of the packaged detectors it will be, only the first frame tells; that it cannot be had where it is to
+        # run is said now.
         if config.detector.model or config.detector.accelerator.startswith("edgetpu"):
             self.detector(0, 0)
 
@@ -69,8 +71,12 @@ class Models:
         return self._detectors[name]
 
     def detector_input(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of what the face detector looks at, for frames of this size."""
-        return self.detector(width, height).model.size
+        """Width and height of what the face detector looks at, for frames of this size; any thread may ask."""
+        config = self._config
+        if config.detector.model:
+            return self._detectors[config.detector.model].model.size
+        side = packaged_size(width, height, config.compliance.min_face_height)
+        return side, side
 
     def heat(self, image: Image, box: Box) -> Heat | None:
         """What of a face speaks for ``no_mask``; the hottest place is 1. None where the model cannot tell.
@@ -135,6 +141,7 @@ class Pipeline:
         self._tracker = self._new_tracker()
         self._cuts = SceneCuts()
         self._size: tuple[int, int] | None = None
+        self._scaled: Image | None = None
         self._min_score = config.detector.min_score
         self.times = StageTimes()
         self.faces = self.tracks = 0
@@ -143,11 +150,12 @@ class Pipeline:
     def process(self, frame: Frame) -> list[Violation]:
         """Take in a frame and return the violations that start or end with it."""
         size = frame.width, frame.height
+        with self.times.measured("detection"):
+            small = self._small(frame)
+            faces = self._zones.counting(self._faces(small, *size), *size)
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
-            is_new = self._cuts.is_cut(frame.image, frame.timestamp) or size != (self._size or size)
-        with self.times.measured("detection"):
-            faces = self._zones.counting(self._faces(frame), *size)
+            is_new = self._cuts.is_cut(small, frame.timestamp) or size != (self._size or size)
         # Only now: what goes wrong before loses no end of a violation.
         ended = self._new_scene() if is_new else []
         self._size = size
@@ -191,14 +199,21 @@ class Pipeline:
         """End what is still open, because nothing more comes, or nothing for a while."""
         return self._compliance.finish(reason)
 
-    def _faces(self, frame: Frame) -> list[Face]:
-        """In pixels of the full frame, also where the camera has scaled it for the detector."""
-        detector = self._models.detector(frame.width, frame.height)
-        if frame.lores is None:
-            return detector.detect(frame.image)
-        height, width = frame.lores.shape[:2]
-        across, down = frame.width / width, frame.height / height
-        return [Face(face.box.scaled(across, down), face.score) for face in detector.detect(frame.lores)]
+    def _small(self, frame: Frame) -> Image:
+        """What the face detector looks at: scaled once, here only where no other thread has done it."""
+        if frame.lores is not None:
+            return frame.lores
+        # A buffer that is used again, if it has the right size.
+        small = fitted(frame.image, self._models.detector_input(frame.width, frame.height), self._scaled)
+        self._scaled = None if small is frame.image else small
+        return small
+
+    def _faces(self, small: Image, frame_width: int, frame_height: int) -> list[Face]:
+        """In pixels of the full frame."""
+        height, width = small.shape[:2]
+        across, down = frame_width / width, frame_height / height
+        faces = self._models.detector(frame_width, frame_height).detect(small)
+        return [Face(face.box.scaled(across, down), face.score) for face in faces]
 
     def _new_scene(self) -> list[Violation]:
         self._tracker = self._new_tracker()

@@ -98,8 +98,9 @@ class Reappearance:
         faces = self._assigned(tracks, timestamp, size)
         for track in tracks:
             # A track whose face is in view as another track is a new face, and its own id may be that of the other.
-            own = uuid7() if track.id in self._faces else track.id
-            face = faces.setdefault(track.id, own)
+            if track.id not in faces:
+                faces[track.id] = uuid7() if track.id in self._faces else track.id
+            face = faces[track.id]
             self._ids[track.id] = face, timestamp
             self._faces.setdefault(face, _Known(track.box, timestamp)).move(track.box, timestamp)
         self._last = timestamp

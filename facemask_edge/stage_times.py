@@ -13,7 +13,10 @@ KEPT = 1000
 
 def percentiles(seconds: Iterable[float]) -> tuple[float, float]:
     """The median of some durations and what 19 of 20 are below, in milliseconds."""
-    p50, p95 = (round(1000 * float(value), 3) for value in np.percentile(list(seconds), (50, 95)))
+    ordered = sorted(seconds)
+    ranks = [part * (len(ordered) - 1) for part in (0.5, 0.95)]
+    # As numpy.percentile, which imports what takes 25 ms and a mebibyte or two first.
+    p50, p95 = (round(1000 * float(value), 3) for value in np.interp(ranks, range(len(ordered)), ordered))
     return p50, p95
 
 

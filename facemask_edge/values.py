@@ -34,7 +34,8 @@ class Frame:
     is_repeat: bool = False
     """Whether a live camera sent the same picture as the one judged before: looking again tells nothing new."""
     lores: Image | None = None
-    """The same picture, scaled down for the face detector by a camera that does so for nothing."""
+    """The same picture, scaled down for the face detector by the camera, or by the thread that reads it; None where
+    nobody did."""
 
     @property
     def width(self) -> int:

@@ -17,7 +17,7 @@ from tests.motion_jpeg import MotionJpeg, lighter
 QUIET = Console(quiet=True)
 SECONDS = 6
 """In which the slowest runtime, too, comes to frames with a new face."""
-STAGES = ["camera", "scene", "detection", "tracking", "classification", "judgement"]
+STAGES = ["camera", "detection", "scene", "tracking", "classification", "judgement"]
 
 
 def test_a_recording_is_measured_and_the_result_is_made_to_be_shared(

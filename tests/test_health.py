@@ -121,7 +121,7 @@ def test_it_says_what_was_judged_of_a_camera() -> None:
     assert door.latency_ms is not None
     assert door.latency_ms.p50 == pytest.approx(105)
     assert 185 < door.latency_ms.p95 < 200
-    assert list(door.stages_ms) == ["scene", "detection", "tracking", "classification", "judgement"]
+    assert list(door.stages_ms) == ["detection", "scene", "tracking", "classification", "judgement"]
     assert all(0 < stage.p50 < stage.p95 for stage in door.stages_ms.values())
     assert door.brightness == pytest.approx(float(frames[0].image.mean()), abs=10)
     assert door.sharpness is not None

@@ -106,7 +106,7 @@ def test_the_times_of_all_stages_are_known() -> None:
     recording = Recording(SAMPLE)
     frames = [pipeline.process(frame) for frame in recording]
     recording.close()
-    assert list(pipeline.times.seconds) == ["scene", "detection", "tracking", "classification", "judgement"]
+    assert list(pipeline.times.seconds) == ["detection", "scene", "tracking", "classification", "judgement"]
     assert {len(seconds) for seconds in pipeline.times.seconds.values()} == {len(frames)}
     assert all(second > 0 for seconds in pipeline.times.seconds.values() for second in seconds)
 

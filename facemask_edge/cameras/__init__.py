@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from facemask_edge.cameras.camera import Camera
-from facemask_edge.cameras.capture import READ_TIMEOUT, WAIT_FOR_FRAME, Capture, DetectorInput
+from facemask_edge.cameras.capture import READ_TIMEOUT, WAIT_FOR_FRAME, Capture
 from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.cameras.prepared import PreparedCamera
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
 from facemask_edge.privacy import PrivacyMasks
+from facemask_edge.scaling import DetectorInput
 
 # Read by OpenCV when it first needs them, and so set before any video is opened. Its V4L2 waits ten seconds for a
 # picture; over UDP, which FFmpeg falls back to, a device listens; and FFmpeg writes to stderr what a user cannot act
@@ -43,7 +44,8 @@ def open_camera(
     Args:
         config: The camera.
         wait: Seconds that a live camera waits for a frame.
-        detector_input: How large a picture the face detector wants, for a camera that scales by itself.
+        detector_input: How large a picture the face detector wants: whoever reads the camera scales for it, beside the
+            judging; None where nobody detects.
 
     Raises:
         InputError: It is a recording or folder that cannot be read.
@@ -62,17 +64,17 @@ def open_camera(
             # Asked here: what is wrong with the detector's model is no fault of the camera.
             lores = None if detector_input is None else detector_input(*picamera_size(config))
             open_capture = partial(_open_picamera, config, mirrored, lores)
-        camera: Camera = LiveCamera(config.name, open_capture, wait=wait, hangs=hangs)
+        camera: Camera = LiveCamera(config.name, open_capture, wait=wait, hangs=hangs, detector_input=detector_input)
     else:
-        camera = _open_recording(Path(config.source))
+        camera = _open_recording(Path(config.source), detector_input)
     return PreparedCamera(camera, orientation, PrivacyMasks(config.privacy_masks))
 
 
-def _open_recording(path: Path) -> Camera:
+def _open_recording(path: Path, detector_input: DetectorInput | None) -> Camera:
     from facemask_edge.cameras.recording import PictureFolder, Recording  # noqa: PLC0415 - as above
 
     try:
-        return PictureFolder(path) if path.is_dir() else Recording(path)
+        return PictureFolder(path) if path.is_dir() else Recording(path, detector_input)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
 

@@ -1,13 +1,10 @@
 """What a live camera is read through, whatever kind it is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from facemask_edge.values import Image
 
-DetectorInput = Callable[[int, int], tuple[int, int]]
-"""Width and height of the face detector's input in pixels, for those of a frame."""
 OPEN_TIMEOUT = 5.0
 """Seconds that opening may take."""
 READ_TIMEOUT = 3.0

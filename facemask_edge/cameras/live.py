@@ -16,6 +16,7 @@ from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, WAIT_FOR_F
 from facemask_edge.cameras.picture_watch import SUSPECT, PictureWatch
 from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.log_throttle import LogThrottle
+from facemask_edge.scaling import DetectorInput, lores_of
 from facemask_edge.values import Frame
 
 MOST_AGE = 2.0
@@ -38,6 +39,8 @@ class LiveCamera:
         open_capture: Opens it.
         wait: Seconds to wait for a frame; 0 where other cameras must not wait, too.
         hangs: Seconds in one call after which the camera's driver will not come back.
+        detector_input: How large a picture the face detector wants, where the camera does not scale by itself; None
+            where nobody detects.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class LiveCamera:
         *,
         wait: float = WAIT_FOR_FRAME,
         hangs: float = DRIVER_HANGS,
+        detector_input: DetectorInput | None = None,
     ) -> None:
         self._hangs = hangs
+        self._detector_input = detector_input
         self._name = name
         self._wait = wait
         self._open_capture = open_capture
@@ -183,7 +188,9 @@ class LiveCamera:
             capture.close()
 
     def _hand_over(self, picture: Picture) -> None:
-        frame = Frame(picture.image, time.monotonic(), self._frames, lores=picture.lores)
+        now = time.monotonic()
+        lores = lores_of(picture.image, self._detector_input) if picture.lores is None else picture.lores
+        frame = Frame(picture.image, now, self._frames, lores=lores)
         size = frame.width, frame.height
         if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:
             self._next_size_log = frame.timestamp + SIZE_LOG_INTERVAL

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from facemask_edge.errors import InputError
 from facemask_edge.native import native_stderr_hidden
 from facemask_edge.redaction import without_password
+from facemask_edge.scaling import DetectorInput, lores_of
 from facemask_edge.values import Frame, Image
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
@@ -19,21 +21,22 @@ logger = logging.getLogger(__name__)
 
 
 class Recording:
-    """A video file. The next frame is decoded while the last one is judged.
+    """A video file. The next frame is decoded, and scaled for the face detector, while the last one is judged.
 
     Args:
         path: Anything that OpenCV's FFmpeg reads.
+        detector_input: How large a picture the face detector wants; None where nobody detects.
 
     Raises:
         InputError: The file does not exist or holds no video.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, detector_input: DetectorInput | None = None) -> None:
         if not path.is_file():
             # Which may be a camera's address with a slip in it.
             shown = without_password(str(path))
             raise InputError(f"{shown}: no such file; name a video, a folder of pictures or a camera")
-        self._path = path
+        self._path, self._detector_input = path, detector_input
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
             # One thread decodes while another one judges; more would only keep more pictures in memory.
@@ -55,11 +58,11 @@ class Recording:
         decoded, timestamp, index = self._first, 0.0, 0
         while decoded is not None:
             following = self._decoder.submit(self._read)
-            yield Frame(decoded[0], timestamp, index)
+            yield Frame(decoded.image, timestamp, index, lores=decoded.lores)
             index += 1
             decoded = following.result()
             # Some containers report 0 or jump back; time never may.
-            timestamp = max(decoded[1] if decoded else 0.0, timestamp + 0.5 / self.fps)
+            timestamp = max(decoded.timestamp if decoded else 0.0, timestamp + 0.5 / self.fps)
         if index < self.frames:
             logger.warning("%s ends after %d of %d frames; it may be truncated", self._path, index, self.frames)
 
@@ -81,12 +84,22 @@ class Recording:
         self._decoder.submit(self._capture.release)
         self._decoder.shutdown()
 
-    def _read(self) -> tuple[Image, float] | None:
-        """The next picture and its media time in seconds; None at the end."""
-        found, image = self._capture.read()
+    def _read(self) -> "_Decoded | None":
+        """The next picture; None at the end."""
+        found, read = self._capture.read()
         if not found:
             return None
-        return image, self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000  # type: ignore[return-value] # always uint8
+        image: Image = read  # type: ignore[assignment] # always uint8
+        return _Decoded(image, lores_of(image, self._detector_input), self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+
+
+class _Decoded(NamedTuple):
+    """A picture of a recording."""
+
+    image: Image
+    lores: Image | None
+    timestamp: float
+    """Media time in seconds."""
 
 
 class PictureFolder:

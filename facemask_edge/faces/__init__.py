@@ -24,13 +24,18 @@ class FaceDetector(Protocol):
         ...
 
 
-def packaged_model(width: int, height: int, min_face_height: int) -> str:
-    """The smallest packaged model that still finds the smallest face that counts in frames of this size."""
+def packaged_size(width: int, height: int, min_face_height: int) -> int:
+    """The smallest packaged input that still shows the smallest face that counts in frames of this size, in pixels."""
     for size in PACKAGED_SIZES:
         scale = min(size / max(width, height, 1), 1.0)
         if min_face_height * scale >= SMALLEST_FACE:
-            return packaged_file(size)
-    return packaged_file(PACKAGED_SIZES[-1])
+            return size
+    return PACKAGED_SIZES[-1]
+
+
+def packaged_model(width: int, height: int, min_face_height: int) -> str:
+    """The packaged model of that input."""
+    return packaged_file(packaged_size(width, height, min_face_height))
 
 
 def packaged_file(size: int) -> str:

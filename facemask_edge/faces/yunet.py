@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from facemask_edge.errors import ModelError
 from facemask_edge.inference import Model, QuantizedOutput
+from facemask_edge.scaling import fitted, scale_to_fit
 from facemask_edge.values import Box, Face, Image
 
 STRIDES = (8, 16, 32)
@@ -50,7 +51,9 @@ class YuNet:
         """
         scale = self._fit(image)
         self.model.invoke(self._canvas)
-        found = [self._decode(level) for level in self._levels]
+        found = [likely for level in self._levels if (likely := self._decode(level)) is not None]
+        if not found:
+            return []
         boxes = np.concatenate([boxes for boxes, _ in found])
         scores = np.concatenate([scores for _, scores in found])
         kept = suppressed(boxes, scores)
@@ -58,8 +61,7 @@ class YuNet:
 
     def _fit(self, image: Image) -> float:
         height, width = image.shape[:2]
-        rows, columns = self._canvas.shape[:2]
-        scale = min(columns / width, rows / height, 1.0)
+        scale = scale_to_fit(width, height, self.model.size)
         used = max(round(width * scale), 1), max(round(height * scale), 1)
         part = self._canvas[: used[1], : used[0]]
         self._canvas[used[1] :] = 0
@@ -67,8 +69,8 @@ class YuNet:
         if scale == 1.0:
             part[...] = image
         else:
-            cv2.resize(image, used, dst=part, interpolation=cv2.INTER_AREA)
-        return float(scale)
+            fitted(image, self.model.size, into=part)
+        return scale
 
     def _level(self, stride: int) -> "_Level":
         width, height = self.model.size
@@ -86,12 +88,15 @@ class YuNet:
         cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2).astype(np.float32)
         return _Level(stride, scores, output(4), cells, scores.quantized(self._min_score**2))
 
-    def _decode(self, level: "_Level") -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Boxes (n x 4: x, y, width, height in input pixels) and scores (n) of one stride's likely cells."""
+    def _decode(self, level: "_Level") -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """Boxes (n x 4: x, y, width, height in input pixels) and scores (n) of one stride's likely cells, if any."""
         quantized = self.model.output(level.scores).reshape(-1, 2)
         # score = sqrt(class * objectness), and neither is above 1: most cells are ruled out as int8.
         cells = np.flatnonzero(np.minimum(quantized[:, 0], quantized[:, 1]) >= level.least)
-        score = np.sqrt(level.scores.dequantized(quantized[cells]).prod(axis=-1))
+        if not cells.size:
+            return None
+        classes, objectness = level.scores.dequantized(quantized[cells]).T
+        score = np.sqrt(classes * objectness)
         likely = score >= self._min_score
         cells, score = cells[likely], score[likely]
         offsets = level.boxes.dequantized(self.model.output(level.boxes).reshape(-1, 4)[cells])
