@@ -125,18 +125,21 @@ def kind_of(file: TfliteFile) -> str:
 def _verdict(file: TfliteFile, rows: list[Row]) -> str:
     left = sum(row.count for row in rows if row.runs_on == CPU)
     total = sum(row.count for row in rows)
+    stay = "stays" if left == 1 else "stay"
     if file.compiled:
-        rest = f", but for {left} of {total} operations that stay on the CPU" if left else " whole"
+        rest = f", but for {left} of {total} operations, which {stay} on the CPU" if left else " whole"
         return f"It is compiled: it runs on an Edge TPU{rest}. Without an Edge TPU it does not run."
     if not left:
         return f"All {total} operations would run on an Edge TPU, once edgetpu_compiler has compiled it."
     if left == total:
         return f"None of its {total} operations would run on an Edge TPU: it runs on the CPU only."
-    return f"{total - left} of {total} operations would run on an Edge TPU, {left} stay on the CPU."
+    return f"{total - left} of {total} operations would run on an Edge TPU, {left} {stay} on the CPU."
 
 
 def _show(check: Check, console: Console) -> None:
-    sizes = f"{_amount(check.size)}, {_amount(check.weights)} of it weights"
+    # The weights of what is compiled are in the operation that it has become.
+    weights = "" if check.compiled else f", {_amount(check.weights)} of it weights"
+    sizes = f"{_amount(check.size)}{weights}"
     console.print(f"{check.file}: {check.kind}; {sizes}", soft_wrap=True)
     if check.graphs > 1:
         console.print(f"{check.graphs} graphs, of which the first is described")

@@ -40,8 +40,8 @@ def test_a_compiled_model_runs_nowhere_else(tmp_path: Path) -> None:
     assert check.compiled
     assert check.kind == "compiled for the Edge TPU"
     assert check.verdict == (
-        "It is compiled: it runs on an Edge TPU, but for 1 of 2 operations that stay on the CPU. Without an Edge TPU "
-        "it does not run."
+        "It is compiled: it runs on an Edge TPU, but for 1 of 2 operations, which stays on the CPU. Without an Edge "
+        "TPU it does not run."
     )
 
 
@@ -125,7 +125,7 @@ def test_json_is_the_whole_of_it(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert told["file"] == "model.tflite"
     assert [row["runs_on"] for row in told["operations"]] == [EDGE_TPU, CPU]
     assert told["inputs"][0]["shape"] == [1, 8, 8, 4]
-    assert told["verdict"] == "1 of 2 operations would run on an Edge TPU, 1 stay on the CPU."
+    assert told["verdict"] == "1 of 2 operations would run on an Edge TPU, 1 stays on the CPU."
 
 
 def test_people_get_tables(capsys: pytest.CaptureFixture[str]) -> None:
