@@ -62,12 +62,13 @@ def _files(folder: Path, instead: Mapping[Path, Path | None]) -> Iterator[Path]:
     entries: list[Path] = []
     try:
         # Not glob: that passes over a folder that may not be read, and with it over what a fleet was told.
-        entries = sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+        entries = [each for each in folder.iterdir() if not each.name.startswith(".")]
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
         raise ConfigError(f"{folder}: {error.strerror}; who runs this has to be able to read it") from error
-    for entry in entries:
+    # Also what is not there, or not any more.
+    for entry in sorted({*entries, *(place for place in instead if place.parent == folder)}):
         if entry.suffix == ".yml":
             raise ConfigError(f"{entry}: would be passed over; name it {entry.stem}.yaml")
         meant = instead.get(entry, entry)
@@ -154,8 +155,8 @@ def _constructed(root: yaml.Node, path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: {getattr(error, 'problem', error)}") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        # A date that is none, a template that was not filled in, a value that holds itself.
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        # A date that is none, a tag that does not fit, a template that was not filled in, a value that holds itself.
         # Without the error's text, which may hold any value.
         raise ConfigError(f"{path}: not a value that YAML knows; put texts into quotation marks") from error
     if not isinstance(values, dict):

@@ -131,7 +131,7 @@ class HealthWarning(Part):
         "looked at over the last minute was so; `no_face`: none was seen for `health.no_face_after` seconds; "
         "`rollout_refused`: what the fleet's operator delivered did not prove itself; what was there before is used; "
         "`rollout_postponed`: likewise, but what worked before did not come back without it, either; it is tried again "
-        "later; `rollout_damaged`: what is in use was damaged on the card more than once."
+        "later; `rollout_damaged`: what is in use was damaged on the card more than once, or could not be had again."
     )
     camera: str | None = Field(description="Name of the camera; null where it is about the device.")
     says: str = Field(description="One sentence for a person: what is so, and what to do.")
@@ -156,6 +156,11 @@ class RolloutHealth(Part):
     repairs: int = Field(
         0,
         description="How often what is in use was damaged on the card and fetched again, each time within a week.",
+    )
+    damaged: Literal["used", "unused"] | None = Field(
+        None,
+        description="Whether what had proved itself was damaged on the card and could not be had again: `used`, as "
+        "much of it as is left; `unused`, none is, as that cannot be read; null where nothing was.",
     )
 
 

@@ -82,7 +82,11 @@ def rollout_warnings(rollout: RolloutHealth | None) -> Iterator[HealthWarning]:
     if rollout is not None and rollout.postponed is not None:
         says = f"rollout {rollout.postponed} was tried and is tried again later: {rollout.reason}"
         yield HealthWarning(code="rollout_postponed", camera=None, says=says)
-    if rollout is not None and rollout.repairs > 1:
+    if rollout is not None and rollout.damaged is not None:
+        used = "as much of it as is left is used" if rollout.damaged == "used" else "none is used"
+        says = f"the rollout in use was damaged on the card and could not be had again, so {used}: publish it once more"
+        yield HealthWarning(code="rollout_damaged", camera=None, says=says)
+    elif rollout is not None and rollout.repairs > 1:
         says = f"the rollout in use was damaged on the card {rollout.repairs} times: give this device another card"
         yield HealthWarning(code="rollout_damaged", camera=None, says=says)
 

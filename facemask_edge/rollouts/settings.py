@@ -51,10 +51,20 @@ def section(config_file: Path, shelf: Shelf, rollout: str | None) -> RolloutConf
         return None
 
 
-def fault(config_file: Path, shelf: Shelf, rollout: str | None) -> str | None:
-    """What cannot be used on this device with a rollout, or without any; None where all can."""
+def fault(config_file: Path, shelf: Shelf, rollout: str | None, *, is_to_be_tried: bool = False) -> str | None:
+    """What cannot be used on this device with a rollout, or without any; None where all can.
+
+    Args:
+        config_file: That of the daemon.
+        shelf: Where the rollout lies.
+        rollout: Its name; None for none.
+        is_to_be_tried: Whether the next one has to be found, too; not of one that has proved itself, and whose owner
+            wants no other.
+    """
     try:
-        _ensure_usable(config_file, shelf, rollout)
+        config = _ensure_usable(config_file, shelf, rollout)
+        if is_to_be_tried:
+            _ensure_others_can_be_found(config, shelf)
     except (ConfigError, ModelError) as error:
         return str(error)
     except OSError as error:
@@ -62,16 +72,12 @@ def fault(config_file: Path, shelf: Shelf, rollout: str | None) -> str | None:
     return None
 
 
-def _ensure_usable(config_file: Path, shelf: Shelf, rollout: str | None) -> None:
+def _ensure_usable(config_file: Path, shelf: Shelf, rollout: str | None) -> Config:
     link = link_in(config_file)
     staged = None if rollout is None else shelf.place(rollout)
     if staged is not None and not staged.is_dir():
         raise ConfigError(f"{staged} is missing")
     config = _read(config_file, {link: staged})
-    if staged is not None and config.rollout.path != shelf.folder:
-        raise ConfigError("rollout.path would be another one, and the next rollout not be found")
-    if staged is not None and is_told_to_take_none(config.rollout):
-        raise ConfigError("rollout.url would be null, and the next rollout not be taken")
     for model in map(Path, _models(config)):
         if not model.is_relative_to(link):
             find_model(str(model))
@@ -80,6 +86,14 @@ def _ensure_usable(config_file: Path, shelf: Shelf, rollout: str | None) -> None
             find_model(str(staged / model.relative_to(link)))
         else:
             raise ModelError(f"model {model} is a rollout's")
+    return config
+
+
+def _ensure_others_can_be_found(config: Config, shelf: Shelf) -> None:
+    if config.rollout.path != shelf.folder:
+        raise ConfigError("rollout.path would be another one, and the next rollout not be found")
+    if is_told_to_take_none(config.rollout):
+        raise ConfigError("rollout.url would be null, and the next rollout not be taken")
 
 
 def is_told_to_take_none(config: RolloutConfig) -> bool:

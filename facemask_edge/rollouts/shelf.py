@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,6 +38,8 @@ GROUP_READABLE = 0o640
 PAUSE = 900.0
 """Seconds after which what starts the daemon again is done again, twice as many after each further time."""
 LONGEST_PAUSE = 86400.0
+LONGEST_OUTAGE = 7
+"""Postponements, some 16 hours, after which what worked before the first one is not asked for any more."""
 FORGOTTEN_AFTER = 7 * 86400.0
 """Seconds after which a damage was no sign of the next one."""
 
@@ -55,6 +57,11 @@ class Standing(_Part):
     broker: bool = False
     cameras: dict[str, bool] = {}
     """By name, whether pictures come."""
+
+    def either(self, other: "Standing") -> "Standing":
+        """What works by one of both."""
+        cameras = self.cameras | {name: is_ok or self.cameras.get(name, False) for name, is_ok in other.cameras.items()}
+        return Standing(broker=self.broker or other.broker, cameras=cameras)
 
 
 class Trial(_Part):
@@ -101,21 +108,21 @@ class _Repeated(_Part):
 class Postponement(_Unused, _Repeated):
     """A rollout of which nothing was found out: what worked before did not come back without it, either."""
 
+    before: Standing = Standing()
+    """What had worked then."""
+
+    def remembered(self) -> Standing:
+        """What the next trial has to bring back, though it does not work now; what is gone for days is gone."""
+        return self.before if self.times < LONGEST_OUTAGE else Standing()
+
 
 class Repairs(_Repeated):
     """Damages to the rollout in use that were mended, or done with."""
-
-    is_owed: bool = False
-    """Whether the daemon, which runs, has not been started again yet with what was mended."""
 
     @classmethod
     def after(cls, former: Self | None, now: float) -> Self:
         """With one more."""
         return cls(times=1 if former is None else former.lately(now) + 1, at=now)
-
-    def owed(self) -> Self:
-        """With one more, for which the daemon was not started again."""
-        return self.model_copy(update={"times": self.times + 1, "is_owed": True})
 
     def lately(self, now: float) -> int:
         """How many there were, each within a week of the next; those that were long ago were another matter."""
@@ -138,6 +145,8 @@ class State(_Part):
     postponed: Postponement | None = None
     """The newest one, where it is so."""
     repairs: Repairs | None = None
+    owes_restart: bool = False
+    """Whether the daemon may run with something else than what lies here: it is to be started again."""
     dropped: str | None = None
     """The one that had proved itself and could not be used any more; it may have been the card's mood."""
 
@@ -266,12 +275,19 @@ class Shelf:
 
     def has(self, rollout: str) -> bool:
         """Whether it lies here, complete and undamaged."""
-        digest = self._digest(rollout)
+        digest = self.digest(rollout)
         return bool(digest) and digest == self.state.digests.get(rollout)
 
     def has_adopted(self, rollout: str) -> bool:
         """Whether it is as damaged as it was when it was taken for what it is to be."""
-        return self._digest(rollout) == self.state.adopted.get(rollout)
+        return self.digest(rollout) == self.state.adopted.get(rollout)
+
+    def digest(self, rollout: str) -> str:
+        """Of its files as they are now; nothing of what cannot be read."""
+        try:
+            return folder_digest(self.place(rollout))
+        except OSError:
+            return ""
 
     def can_go_back_to(self, rollout: str) -> bool:
         """Whether it lies here as it came, or as it was adopted."""
@@ -293,7 +309,8 @@ class Shelf:
             os.sync()
             state = self.state
             digests = state.digests | {rollout: folder_digest(unpacked)}
-            self.state = state.model_copy(update={"digests": digests})
+            adopted = {name: digest for name, digest in state.adopted.items() if name != rollout}
+            self.state = state.model_copy(update={"digests": digests, "adopted": adopted})
             # What is damaged may be beyond deleting.
             aside = self.place(f"{rollout}.{time.time_ns()}")
             with suppress(FileNotFoundError):
@@ -304,12 +321,6 @@ class Shelf:
             # It may be why the disk is full.
             shutil.rmtree(unpacked, ignore_errors=True)
             raise
-
-    def adopt(self, rollout: str) -> None:
-        """Take it as it is now for what it is to be, until it can be had again."""
-        state = self.state
-        adopted = state.adopted | {rollout: self._digest(rollout)}
-        self.state = state.model_copy(update={"adopted": adopted})
 
     def use(self, rollout: str | None) -> None:
         """Let this one be in use, or none."""
@@ -364,8 +375,13 @@ class Shelf:
         """For those who look after the device; None where nothing was ever delivered."""
         state, current = self.state, self.current
         unused = state.refused or state.postponed
-        if current is None and unused is None:
+        if current is None and unused is None and state.dropped is None:
             return None
+        damaged: Literal["used", "unused"] | None = None
+        if current is None:
+            damaged = None if state.dropped is None else "unused"
+        elif current in state.adopted:
+            damaged = "used"
         return RolloutHealth(
             version=None if current is None else state.versions.get(current),
             state="none" if current is None else "good" if current == state.good else "trial",
@@ -373,6 +389,7 @@ class Shelf:
             postponed=None if state.postponed is None else state.postponed.version,
             reason=None if unused is None else unused.reason,
             repairs=state.repairs.lately(time.time()) if state.repairs else 0,
+            damaged=damaged,
         )
 
     def _read(self, name: str, content: type[Content]) -> Content | None:
@@ -381,12 +398,6 @@ class Shelf:
                 return content.model_validate_json(file.read(LARGEST_FILE))
         except (OSError, ValidationError):
             return None
-
-    def _digest(self, rollout: str) -> str:
-        try:
-            return folder_digest(self.place(rollout))
-        except OSError:
-            return ""
 
     def _write(self, name: str, content: _Part) -> None:
         replace_for_good(self.folder / name, content.model_dump_json().encode(), GROUP_READABLE)

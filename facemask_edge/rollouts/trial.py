@@ -61,9 +61,7 @@ def settled(service: ServiceLike) -> Standing:
     give_up = time.monotonic() + SETTLING
     while time.monotonic() < give_up and not (best.broker and all(best.cameras.values())):
         time.sleep(LOOK_INTERVAL)
-        now = standing(service)
-        cameras = {name: is_ok or best.cameras.get(name, False) for name, is_ok in now.cameras.items()}
-        best = Standing(broker=best.broker or now.broker, cameras=best.cameras | cameras)
+        best = best.either(standing(service))
     return best
 
 

@@ -56,6 +56,9 @@ class TryOut:
         try:
             self._ensure_can_be_tried(trial)
             reason = self._reason_against(trial)
+            if not shelf.has(trial.rollout):
+                # Whatever came of it, it was not what was delivered.
+                raise ServiceError("its files were damaged on the disk")
             if reason is None:
                 self._keep(trial)
                 logger.info("rollout %s has proved itself", number)
@@ -80,13 +83,13 @@ class TryOut:
         shelf.trial = None
         state = shelf.state
         refused = Refusal(rollout=trial.rollout, version=state.versions.get(trial.rollout, 0), reason=reason)
-        shelf.state = state.model_copy(update={"refused": refused, "postponed": None})
+        shelf.state = state.model_copy(update=self._after(trial) | {"refused": refused, "postponed": None})
         shelf.tidy()
         raise RefusedRolloutError(f"rollout {number} is refused, and the one before used: {reason}")
 
     def _keep(self, trial: Trial) -> None:
         shelf = self._shelf
-        proved = {"good": trial.rollout, "refused": None, "postponed": None, "dropped": None}
+        proved = {"good": trial.rollout, "refused": None, "postponed": None, "dropped": None, "owes_restart": False}
         shelf.state = shelf.state.model_copy(update=proved)
         shelf.trial = None
         # From here on it is kept, whatever the disk takes.
@@ -97,7 +100,7 @@ class TryOut:
 
     def _ensure_can_be_tried(self, trial: Trial) -> None:
         """Refuse to try anything where what is wrong is not the rollout."""
-        if self._fault(trial.rollout) is None:
+        if self._fault(trial.rollout, is_to_be_tried=True) is None:
             return
         former = trial.former
         own = self._fault(former if former is not None and self._shelf.can_go_back_to(former) else None)
@@ -110,7 +113,7 @@ class TryOut:
         Raises:
             _UndecidedError: What worked before does not come back without it, either.
         """
-        reason = self._fault(trial.rollout)
+        reason = self._fault(trial.rollout, is_to_be_tried=True)
         if trial.attempts > MOST_ATTEMPTS:
             reason = f"its trial was cut off {MOST_ATTEMPTS} times: this computer may go down with it"
         if reason is not None:
@@ -175,12 +178,20 @@ class TryOut:
         version = state.versions.get(trial.rollout, 0)
         former = state.postponed
         times = former.times + 1 if former is not None and former.is_of(trial.rollout, version) else 1
-        postponed = Postponement(rollout=trial.rollout, version=version, reason=reason, times=times, at=time.time())
-        self._shelf.state = state.model_copy(update={"postponed": postponed, "refused": None})
+        postponed = Postponement(
+            rollout=trial.rollout, version=version, reason=reason, times=times, at=time.time(), before=trial.before
+        )
+        self._shelf.state = state.model_copy(update=self._after(trial) | {"postponed": postponed, "refused": None})
         raise ServiceError(f"rollout {self._shelf.number(trial.rollout)} is tried again later: {reason}")
 
-    def _fault(self, rollout: str | None) -> str | None:
-        return fault(self._config_file, self._shelf, rollout)
+    def _after(self, trial: Trial) -> dict[str, str | None]:
+        """What is known after a trial that came to nothing, also where the card has forgotten it meanwhile."""
+        dropped = self._shelf.state.dropped
+        # That it once was good is worth nothing any more.
+        return {"good": trial.former, "dropped": None if dropped == trial.rollout else dropped}
+
+    def _fault(self, rollout: str | None, *, is_to_be_tried: bool = False) -> str | None:
+        return fault(self._config_file, self._shelf, rollout, is_to_be_tried=is_to_be_tried)
 
 
 class _UndecidedError(Exception):

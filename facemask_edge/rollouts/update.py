@@ -86,12 +86,16 @@ class _Update:
         proved = shelf.proved
         if trial is not None and trial.rollout != proved and shelf.has(trial.rollout):
             logger.info("the trial of rollout %s was cut off", shelf.number(trial.rollout))
+            shelf.join(self._config_file)
             self._try_out.run(trial.model_copy(update={"attempts": trial.attempts + 1}))
             return
         shelf.trial = None
         if proved is None:
             proved = self._found_again()
-        if self._has_put_back(proved) or self._has_restarted_for_repairs():
+        elif shelf.known_state is None:
+            # The link may be lost next.
+            shelf.state = State(good=proved)
+        if self._has_put_back(proved) or self._has_restarted(proved):
             # What works is known once the daemon has run for a while.
             return
         damaged = None if proved is None or shelf.has(proved) else proved
@@ -104,7 +108,10 @@ class _Update:
         if offer is None or newest == proved or was_restarted:
             return
         shelf.join(self._config_file)
-        self._try_out.run(Trial(rollout=offer.name, former=shelf.state.good, before=settled(self._service)))
+        state, before = shelf.state, settled(self._service)
+        if state.postponed is not None and state.postponed.is_of(offer.name, offer.version):
+            before = before.either(state.postponed.remembered())
+        self._try_out.run(Trial(rollout=offer.name, former=state.good, before=before))
 
     def _has_put_back(self, proved: str | None) -> bool:
         """Let the daemon have what has proved itself, where the way to it is lost; whether it was.
@@ -131,13 +138,24 @@ class _Update:
         shelf.state = state.model_copy(update={"good": dropped, "dropped": None, "repairs": repairs})
         return dropped
 
-    def _has_restarted_for_repairs(self) -> bool:
-        state, now = self._shelf.state, time.time()
-        if state.repairs is None or not state.repairs.is_owed or state.spares_the_daemon(now):
+    def _has_restarted(self, proved: str | None) -> bool:
+        """Start a daemon that does not run though all is right, or does not know what is used; whether it runs now."""
+        shelf, now = self._shelf, time.time()
+        state = shelf.state
+        if proved is not None and not shelf.has(proved):
             return False
-        done = state.repairs.model_copy(update={"is_owed": False, "at": now})
-        self._shelf.state = state.model_copy(update={"repairs": done})
-        self._service.restart()
+        if self._service.deaths() is None:
+            # What it ended for may be over. Where it is not, a newer rollout may be what helps.
+            if fault(self._config_file, shelf, proved) is not None:
+                return False
+            logger.warning("the daemon does not run, though its configuration is right, and is started")
+            self._restart()
+            return self._service.deaths() is not None
+        if not state.owes_restart or state.spares_the_daemon(now):
+            return False
+        if state.repairs is not None:
+            shelf.state = state.model_copy(update={"repairs": state.repairs.model_copy(update={"at": now})})
+        self._restart()
         return True
 
     def _taken(self, config: Config, proved: str | None, damaged: str | None) -> tuple[str, Offer | None]:
@@ -155,7 +173,9 @@ class _Update:
         is_known = damaged is None or is_adopted or state.spares_the_daemon(time.time())
         if offer.name != proved and is_known and _is_not_to_be_tried(offer, state):
             return offer.name, None
-        shelf.state = state.model_copy(update=known)
+        # What it ran with may be something else than what lies here when this breaks off.
+        owes = {"owes_restart": state.owes_restart or offer.name == damaged}
+        shelf.state = state.model_copy(update=known | owes)
         offer.take(shelf)
         return offer.name, offer
 
@@ -170,6 +190,9 @@ class _Update:
         if is_told_to_take_none(own):
             raise ConfigError("rollout.url is null: this device takes no rollouts")
         with remembered(self._shelf) as last:
+            if damaged is not None and last is not None and own.site is None:
+                # That may have been in what is damaged; another site's part would be tried.
+                own = own.model_copy(update={"site": last.site})
             # What says it in a file that is newly damaged may be lost, or be that of the image.
             doubts_own = damaged is not None and not is_adopted
             first, *others = [own] if last is None else [last, own] if doubts_own else [own, last]
@@ -200,24 +223,25 @@ class _Update:
         if shelf.has(damaged):
             logger.warning("rollout %s was damaged on the disk, and is whole again", number)
             return self._use_mended(damaged)
-        if shelf.has_adopted(damaged):
-            return False
         if fault(self._config_file, shelf, damaged) is not None and fault(self._config_file, shelf, None) is None:
             logger.warning("rollout %s is damaged on the disk, and cannot be used as it is, so none is", number)
+            runs = self._service.deaths() is not None
             shelf.use(None)
             # What was refused was not compared with none.
-            nothing = {"good": None, "dropped": damaged, "refused": None, "postponed": None}
+            nothing = {"good": None, "dropped": damaged, "refused": None, "postponed": None, "owes_restart": not runs}
             shelf.state = shelf.state.model_copy(update=nothing)
-            runs = self._service.deaths() is not None
             if not runs:
-                self._service.restart()
+                self._restart()
             return not runs
-        logger.warning("rollout %s is damaged on the disk, and used as it is", number)
-        if is_gone:
-            shelf.adopt(damaged)
-            repairs = Repairs.after(shelf.state.repairs, time.time())
-            shelf.state = shelf.state.model_copy(update={"repairs": repairs})
-        if shelf.current != damaged:
+        if not shelf.has_adopted(damaged):
+            logger.warning("rollout %s is damaged on the disk, and used as it is", number)
+            if is_gone:
+                # As it is now is what it is to be, until it can be had again.
+                state = shelf.state
+                adopted = state.adopted | {damaged: shelf.digest(damaged)}
+                repairs = Repairs.after(state.repairs, time.time())
+                shelf.state = state.model_copy(update={"adopted": adopted, "repairs": repairs})
+        if shelf.current != damaged or self._service.deaths() is None:
             self._use(damaged)
             return True
         return False
@@ -228,16 +252,28 @@ class _Update:
         is_used = shelf.current == rollout and self._service.deaths() is not None
         if repairs is not None and is_used and repairs.waits(now):
             # A card that forgets again and again is no reason to start a daemon that runs again and again.
-            shelf.state = shelf.state.model_copy(update={"repairs": repairs.owed()})
+            once_more = repairs.model_copy(update={"times": repairs.times + 1})
+            shelf.state = shelf.state.model_copy(update={"repairs": once_more, "owes_restart": True})
             return False
         shelf.state = shelf.state.model_copy(update={"repairs": Repairs.after(repairs, now)})
         self._use(rollout)
         return True
 
     def _use(self, rollout: str | None) -> None:
-        self._shelf.use(rollout)
-        self._shelf.join(self._config_file)
-        self._service.restart()
+        shelf = self._shelf
+        # Before: what breaks off here is made up for at the next look.
+        shelf.state = shelf.state.model_copy(update={"owes_restart": True})
+        shelf.use(rollout)
+        shelf.join(self._config_file)
+        self._restart()
+
+    def _restart(self) -> None:
+        """Let the daemon read what is used now; whoever has stopped it meanwhile will start it."""
+        if not self._service.is_stopped():
+            self._service.restart()
+        state = self._shelf.state
+        if state.owes_restart:
+            self._shelf.state = state.model_copy(update={"owes_restart": False})
 
 
 def _is_not_to_be_tried(offer: Offer, state: State) -> bool:

@@ -172,7 +172,7 @@ NewDevice = Callable[..., Device]
 def in_use(version: int, *, repairs: int = 0) -> dict[str, Any]:
     """What a device says of a rollout that has proved itself."""
     said = {"version": version, "state": "good", "refused": None, "postponed": None, "reason": None}
-    return said | {"repairs": repairs}
+    return said | {"repairs": repairs, "damaged": None}
 
 
 def cut(*_: object, **__: object) -> None:

@@ -250,7 +250,9 @@ def test_what_works_no_more_without_the_rollout_either_is_not_its_fault(
     device.update()
     assert device.starts() == started
     with monkeypatch.context() as until:
+        # It is another day, and the broker did not come back.
         until.setattr(shelves, "PAUSE", 0.0)
+        until.setattr(shelves, "LONGEST_OUTAGE", 1)
         device.update()
     assert device.rollout() == in_use(1)
 
