@@ -1,5 +1,5 @@
 # Every target sets up what it needs in a virtual environment of its own, .venv.
-.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant test-fleet test-others-models bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs site page-pictures clean
+.PHONY: demo test test-tflite-runtime test-bookworm test-system test-v4l2 test-picamera test-arm64 test-homeassistant test-fleet test-rollouts test-others-models bundle release lint benchmark benchmarks faults fuzz generalisation recordings docs site page-pictures clean
 
 PYTHON ?= python3
 # On Debian 12 its own, 3.11.2, which lacks what came later.
@@ -108,6 +108,11 @@ test-arm64: $(VENV)/test.stamp
 test-fleet: $(VENV)/test.stamp
 	$(BIN)/python -m tests.fleet --json fleet-results.json
 	$(BIN)/python -m tests.make_fleet_tables fleet-results.json
+
+# Rollouts on a simulated device: each of its writes is the last one before a power cut, fails, or finds no room; and 400
+# random walks. A quarter of an hour. The tests run a short version.
+test-rollouts: $(VENV)/test.stamp
+	FACEMASK_TESTS=full $(BIN)/python -m pytest --numprocesses 2 tests/rollouts/test_simulation.py $(PYTEST_OPTIONS)
 
 # What convert-model --check says of models that others published, some compiled by Google's edgetpu_compiler; ten
 # seconds, and 70 MB from PyPI and npm.

@@ -9,7 +9,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from converter.augmentation import SIZE
@@ -18,7 +17,7 @@ from converter.classifier_data import Picture, find_pictures, reported_hashes
 from converter.classifier_network import UnknownArchitectureError, ensure_explainable, with_feature_map
 from converter.conversion_report import write_conversion_report
 from converter.device_faces import found_boxes
-from converter.duplicates import copies_of, perceptual_hashes
+from converter.duplicates import copy_finder, perceptual_hashes
 from converter.edgetpu_compiler import INSTALLATION, compiled, find_compiler
 from converter.edgetpu_operations import ensure_taken
 from converter.evaluation_subjects import is_unseen
@@ -193,13 +192,13 @@ def _calibration(model: Path, data: Sequence[Path], console: Console) -> tuple[l
     pictures = [
         one for folder in data for one in find_pictures(folder) if one.path not in tested and not one.is_derived
     ]
-    reported = reported_hashes(data)
+    is_reported = copy_finder(reported_hashes(data))
     with_found = found_boxes()
     used: set[Path] = set()
 
     def prepare(picture: Picture, image: Image) -> Picture | None:
         # Only what is drawn is looked at: all of a large data set would take minutes.
-        if copies_of(perceptual_hashes(image)[np.newaxis], reported).any():
+        if is_reported(perceptual_hashes(image)):
             return None
         used.add(picture.path)
         return with_found(picture, image)

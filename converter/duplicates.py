@@ -3,7 +3,7 @@
 A picture that is trained with and a copy of it that is tested with make a test worthless.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -111,6 +111,27 @@ def copies_of(hashes: Hashes, reported: Hashes) -> NDArray[np.bool_]:
         return np.zeros(len(hashes), np.bool_)
     groups = near_duplicate_groups(np.concatenate([hashes, reported]))
     return np.isin(groups[: len(hashes)], groups[len(hashes) :])
+
+
+def copy_finder(reported: Hashes) -> Callable[[Hashes], bool]:
+    """A function that tells of the hashes of one picture whether it is a near-duplicate of one that is reported on.
+
+    As ``copies_of``, for who asks of one after the other.
+
+    Args:
+        reported: Of those that are reported on.
+    """
+    if not len(reported):
+        return lambda _hashes: False
+    plain, turned = _signs(reported[:, 0]), _signs(reported).reshape(-1, _BITS)
+
+    def is_copy(hashes: Hashes) -> bool:
+        signs = _signs(hashes)
+        # The product of signs counts equal bits minus different ones; either of both may be the one that was turned.
+        most_alike = max(float((signs @ plain.T).max()), float((turned @ signs[0]).max()))
+        return (_BITS - most_alike) / 2 <= MOST_DIFFERENT_BITS
+
+    return is_copy
 
 
 def frames_of_one_camera(copies: NDArray[np.bool_]) -> bool:

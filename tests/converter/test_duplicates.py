@@ -11,6 +11,7 @@ from converter.classifier_data import find_pictures, readable
 from converter.duplicates import (
     apart_where_one_camera,
     copies_of,
+    copy_finder,
     groups_on_both_sides,
     near_duplicate_groups,
     perceptual_hashes,
@@ -79,6 +80,23 @@ def test_copies_of_reported_pictures_are_found() -> None:
     hashes = np.array([perceptual_hashes(each) for each in (other, image[:, ::-1].copy())])
     assert copies_of(hashes, perceptual_hashes(image)[np.newaxis]).tolist() == [False, True]
     assert copies_of(hashes, np.zeros((0, 32, 18), np.uint8)).tolist() == [False, False]
+
+
+def test_asked_one_by_one_the_same_copies_are_found() -> None:
+    random = np.random.default_rng(0)
+    reported = random.integers(0, 256, (40, 32, 18), np.uint8)
+    asked = random.integers(0, 256, (60, 32, 18), np.uint8)
+    for place in range(30):
+        # As it is, turned, and the one that is reported on turned; with more and more other bits.
+        there, here = ((0, 0), (0, 7), (9, 0))[place % 3]
+        asked[place, here] = reported[place, there]
+        for bit in range(2 * place):
+            asked[place, here, bit // 8] ^= 1 << bit % 8
+    is_copy = copy_finder(reported)
+    found = [is_copy(one) for one in asked]
+    assert found == [bool(copies_of(one[np.newaxis], reported)[0]) for one in asked]
+    assert 3 <= sum(found) < 30
+    assert not copy_finder(reported[:0])(asked[0])
 
 
 def test_a_leak_is_counted() -> None:

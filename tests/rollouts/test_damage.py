@@ -6,15 +6,11 @@ import pytest
 import yaml
 
 from facemask_edge.errors import ConfigError, OutputError, ServiceError
-from facemask_edge.rollouts import shelf as shelves
-from facemask_edge.rollouts import try_out as trying
 from facemask_edge.rollouts.publish import publish
 from facemask_edge.rollouts.shelf import Refusal, Repairs, Shelf, Standing, State, Trial, link_in
 from facemask_edge.rollouts.trial import standing
-from facemask_edge.rollouts.try_out import RefusedRolloutError
-from facemask_edge.rollouts.update import settle
 from tests.faults.small_disk import breakable_disk
-from tests.rollouts.device import WELL, Device, NewDevice, cut, in_use
+from tests.rollouts.device import WELL, Device, NewDevice, in_use
 from tests.rollouts.operator import Operator
 from tests.rollouts.test_publish import with_models
 from tests.subscriber import wait_until
@@ -51,18 +47,6 @@ def test_a_damaged_rollout_whose_server_is_away_is_out_of_use_until_it_is_back(
     (fleet.web / "away").rename(fleet.web / "metadata")
     device.update()
     assert device.rollout() == in_use(1)
-
-
-def test_a_lost_state_does_not_lose_what_is_in_use(new_device: NewDevice, fleet: Operator) -> None:
-    device = new_device()
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    former = Shelf(device.shelf).current
-    (device.shelf / "state.json").write_text("")
-    fleet.deliver("detector: {model: mask_classifier_int8.tflite}\n")
-    with pytest.raises(RefusedRolloutError, match="the daemon does not start"):
-        device.update()
-    assert Shelf(device.shelf).current == Shelf(device.shelf).state.good == former
 
 
 def test_a_damaged_state_is_as_if_nothing_had_been_delivered(tmp_path: Path) -> None:
@@ -114,31 +98,6 @@ def test_a_lost_link_is_made_again_without_the_server(new_device: NewDevice, fle
     assert device.rollout() == in_use(1)
 
 
-def test_what_a_lost_trial_has_left_in_use_is_tried(new_device: NewDevice, fleet: Operator) -> None:
-    device = new_device(probation=20)
-    shelf = Shelf(device.shelf)
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    former = shelf.current
-    fleet.deliver("mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
-    with pytest.raises(RefusedRolloutError):
-        device.update()
-    # As if power had been cut in the trial, and its file lost with that.
-    name = shelf.state.refused.rollout if shelf.state.refused else ""
-    with shelf.adding(name) as folder:
-        (folder / "1-fleet").mkdir()
-        (folder / "1-fleet" / "10.yaml").write_text("mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
-    shelf.state = shelf.state.model_copy(update={"refused": None})
-    shelf.use(name)
-    assert device.restart()
-    device.update()
-    assert shelf.current == former, "what it is compared with runs for a while"
-    with pytest.raises(RefusedRolloutError, match="no broker takes its events"):
-        device.update()
-    assert shelf.current == shelf.state.good == former
-    assert wait_until(lambda: standing(device) == WELL, 30)
-
-
 def test_where_the_server_has_moved_a_damaged_rollout_is_fetched_from_where_it_is_now(
     new_device: NewDevice, fleet: Operator
 ) -> None:
@@ -171,71 +130,6 @@ def test_a_damaged_model_that_the_device_itself_names_is_fetched_again(new_devic
     device.update()
     assert wait_until(lambda: standing(device) == WELL, 30)
     assert device.rollout() == in_use(1, repairs=1)
-
-
-def test_a_newer_rollout_that_was_refused_is_tried_against_what_the_damage_has_left(
-    new_device: NewDevice, fleet: Operator
-) -> None:
-    device = new_device(probation=20)
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    fleet.deliver("classifier: {accelerator: edgetpu}\n")
-    with pytest.raises(RefusedRolloutError):
-        device.update()
-    (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("")
-    # Only the newer one can be had.
-    with pytest.raises(RefusedRolloutError):
-        device.update()
-    assert wait_until(lambda: standing(device) == WELL, 30)
-    started = device.starts()
-    device.update()
-    assert device.starts() == started, "what is left is taken for what it is to be"
-    told = device.rollout()
-    assert (told["version"], told["state"], told["refused"]) == (1, "good", 2)
-    # The one before can be had again.
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    assert prefix(device) == "airport"
-
-
-def test_a_newer_rollout_takes_the_place_of_one_that_cannot_be_read(new_device: NewDevice, fleet: Operator) -> None:
-    device = new_device()
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("{")
-    fleet.deliver("mqtt: {prefix: better}\n")
-    device.update()
-    assert prefix(device) == "better"
-    assert device.rollout() == in_use(2)
-
-
-def test_a_device_that_cannot_go_back_asks_for_the_next_one(new_device: NewDevice, fleet: Operator) -> None:
-    device = new_device(probation=20)
-    fleet.deliver("http: {cert: /door.pem, key: /door.key}\n")
-    device.update()
-    # Somebody has changed what does not go with it.
-    device.config.write_text(f"{device.config.read_text()}http: {{cert: null}}\n")
-    assert not device.restart()
-    fleet.deliver("classifier: {accelerator: edgetpu}\n")
-    with pytest.raises(ServiceError, match=r"tried again later: .*; without it: .*cert and key belong together"):
-        device.update()
-    fleet.deliver("mqtt: {prefix: better}\n")
-    device.update()
-    assert wait_until(lambda: standing(device) == WELL, 30)
-    assert device.rollout() == in_use(3)
-
-
-def test_a_device_whose_own_configuration_is_right_only_with_a_damaged_rollout_is_mended(
-    new_device: NewDevice, fleet: Operator
-) -> None:
-    device = new_device()
-    fleet.deliver("http: {cert: /door.pem, key: /door.key}\n")
-    device.update()
-    device.config.write_text(f"{device.config.read_text()}http: {{cert: /gate.pem}}\n")
-    (device.shelf / "current" / "1-fleet" / "10.yaml").write_text("")
-    assert not device.restart()
-    device.update()
-    assert wait_until(lambda: standing(device) == WELL, 30)
 
 
 @pytest.mark.parametrize("lost", ["url", "trust"])
@@ -280,98 +174,6 @@ def test_who_says_that_a_device_takes_none_is_heard(new_device: NewDevice, fleet
     with pytest.raises(ConfigError, match=r"rollout\.url is null: this device takes no rollouts"):
         device.update()
     assert fleet.asked == []
-
-
-def test_a_first_rollout_whose_trial_is_lost_is_not_taken_for_a_good_one(
-    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    device = new_device(probation=20)
-    fleet.deliver("mqtt: {servers: ['mqtt://127.0.0.1:1']}\n")
-    with monkeypatch.context() as until:
-        until.setattr(trying, "proves_itself", cut)
-        with pytest.raises(KeyboardInterrupt):
-            device.update()
-    (device.shelf / "trial.json").write_text("{")
-    assert Shelf(device.shelf).current is not None
-    assert device.restart()
-    device.update()
-    assert wait_until(lambda: standing(device) == WELL, 30)
-    with pytest.raises(RefusedRolloutError, match="no broker takes its events"):
-        device.update()
-    assert Shelf(device.shelf).current is None
-    assert not Shelf(device.shelf).is_in_trial
-    assert wait_until(lambda: standing(device) == WELL, 30)
-
-
-def test_the_next_boot_begins_with_what_has_proved_itself_also_where_the_state_is_lost(
-    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    device = new_device(probation=20)
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    former = Shelf(device.shelf).current
-    fleet.deliver("mqtt: {prefix: better}\n")
-    with monkeypatch.context() as until:
-        until.setattr(trying, "proves_itself", cut)
-        with pytest.raises(KeyboardInterrupt):
-            device.update()
-    (device.shelf / "state.json").write_text("")
-    settle(device.config)
-    assert Shelf(device.shelf).current == former
-    (fleet.web / "metadata").rename(fleet.web / "away")
-    with pytest.raises(ServiceError, match="the server answers 404"):
-        device.update()
-    assert prefix(device) == "airport", "what was good lies here yet"
-    (fleet.web / "away").rename(fleet.web / "metadata")
-    device.update()
-    assert prefix(device) == "better"
-
-
-def test_a_card_that_forgets_again_and_again_does_not_start_a_daemon_again_and_again(
-    new_device: NewDevice, fleet: Operator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    device = new_device()
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    file = device.shelf / "current" / "1-fleet" / "10.yaml"
-    for repairs in (1, 2):
-        file.write_text("")
-        with monkeypatch.context() as until:
-            until.setattr(shelves, "PAUSE", 0.0)
-            device.update()
-        assert device.rollout() == in_use(1, repairs=repairs)
-    file.write_text("")
-    # It comes up with what is left, and is not started again for that at once.
-    assert device.restart()
-    started = device.starts()
-    device.update()
-    assert device.starts() == started
-    assert wait_until(lambda: [each["code"] for each in device.said("warnings")] == ["rollout_damaged"], 15)
-    with monkeypatch.context() as until:
-        until.setattr(shelves, "PAUSE", 0.0)
-        for _ in range(2):
-            device.update()
-    assert device.starts() == started + 1
-    assert device.rollout() == in_use(1, repairs=3)
-
-
-def test_what_cannot_be_read_for_a_while_is_used_again_when_it_can(new_device: NewDevice, fleet: Operator) -> None:
-    device = new_device()
-    fleet.deliver("mqtt: {prefix: airport}\n")
-    device.update()
-    file = device.shelf / "current" / "1-fleet" / "10.yaml"
-    file.resolve().replace(device.shelf.parent / "kept")
-    file.mkdir()
-    (fleet.web / "metadata").rename(fleet.web / "away")
-    with pytest.raises(ServiceError, match="the server answers 404"):
-        device.update()
-    assert Shelf(device.shelf).current is None
-    (place,) = device.shelf.glob("*/1-fleet/10.yaml")
-    place.rmdir()
-    (device.shelf.parent / "kept").replace(place)
-    device.update()
-    assert prefix(device) == "airport"
-    assert device.rollout() == in_use(1, repairs=1)
 
 
 def test_damages_that_are_long_ago_are_another_matter() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from facemask_edge.health_warnings import rollout_warnings
+from facemask_edge.rollouts import update
 from facemask_edge.rollouts.shelf import Standing
-from tests.rollouts.simulation import BAD_BROKER, GOOD, HOUR, LOOK, ROLLOUTS, PowerCutError, Simulation
+from tests.rollouts.simulation import BAD_BROKER, CRASH, GOOD, HOUR, LOOK, ROLLOUTS, PowerCutError, Simulation
 
 UNREADABLE = "mqtt: {pre"
 POSTPONED, REFUSED = "ServiceError: rollout 2 is tried again later", "RefusedRolloutError: rollout 2 is refused"
@@ -249,3 +250,121 @@ def test_no_value_of_yaml_ends_a_look(device: Simulation, tag: str) -> None:
     device.own({})
     device.config.write_text(f"{device.config.read_text()}mqtt: {{port: {tag}}}\n")
     assert device.look().startswith("ConfigError")
+
+
+def test_a_refused_rollout_is_tried_against_what_a_damage_has_left(device: Simulation) -> None:
+    publish_bad(device)
+    assert device.look().startswith(REFUSED)
+    device.rollout_file.write_text("")
+    # Only the newer one can be had.
+    assert device.look().startswith(REFUSED)
+    starts = device.daemon.starts
+    assert device.look() == "well"
+    assert device.daemon.starts == starts, "what is left is taken for what it is to be"
+    health = device.shelf.health()
+    assert health is not None
+    assert (health.version, health.state, health.refused, health.damaged) == (1, "good", 2, "used")
+    # The one before can be had again.
+    device.publish(ROLLOUTS[GOOD].format(1))
+    device.look()
+    assert is_on(device, "good1")
+    health = device.shelf.health()
+    assert health is not None
+    assert health.damaged is None
+
+
+def test_a_device_that_cannot_go_back_asks_for_the_next_one(device: Simulation) -> None:
+    device.publish("http: {cert: /door.pem, key: /door.key}\n")
+    assert device.look() == "well"
+    # Somebody has changed what does not go with it.
+    device.own({"http": {"cert": None}})
+    assert not device.daemon.restart()
+    device.publish(ROLLOUTS[CRASH].format(3))
+    assert "cert and key belong together" in device.look()
+    device.publish(ROLLOUTS[GOOD].format(4))
+    assert device.look() == "well"
+    assert is_on(device, "good4")
+
+
+def test_a_device_that_is_right_only_with_a_damaged_rollout_is_mended(device: Simulation) -> None:
+    device.publish("http: {cert: /door.pem, key: /door.key}\nmqtt: {prefix: good2}\n")
+    assert device.look() == "well"
+    device.own({"http": {"cert": "/gate.pem"}})
+    device.rollout_file.write_text("")
+    assert not device.daemon.restart()
+    assert device.look() == "well"
+    assert is_on(device, "good2")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_a_lost_trial_has_left_in_use_is_not_taken_for_a_good_one(tmp_path: Path, *, is_first: bool) -> None:
+    def cut() -> None:
+        raise PowerCutError
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        device = Simulation(tmp_path / "device", monkeypatch)
+        former = "image" if is_first else "good1"
+        if not is_first:
+            device.publish(ROLLOUTS[GOOD].format(1))
+            device.look()
+        publish_bad(device)
+        in_the_next_look(device, cut)
+        device.clock.now += LOOK
+        with pytest.raises(PowerCutError):
+            update.update(device.config, device.daemon)
+        # It was not even booted since.
+        (device.shelf.folder / "trial.json").write_text("{")
+        assert device.expected() == "bad2"
+        device.look()
+        assert is_on(device, former), "what it is compared with runs for a while"
+        assert "is refused" in device.look()
+        assert is_on(device, former)
+        assert not device.shelf.is_in_trial
+
+
+def test_a_boot_in_a_trial_begins_with_what_is_good_also_where_the_state_is_lost(device: Simulation) -> None:
+    def cut() -> None:
+        (device.shelf.folder / "state.json").write_text("")
+        raise PowerCutError
+
+    device.publish(ROLLOUTS[GOOD].format(2))
+    in_the_next_look(device, cut)
+    device.daemon.has_broker = False
+    assert device.look() == "the power was cut"
+    assert device.daemon.prefix == "good1"
+    device.daemon.has_broker, device.is_server_there = True, False
+    assert "the server is away" in device.look()
+    assert is_on(device, "good1"), "what was good lies here yet"
+    device.is_server_there = True
+    device.look()
+    assert is_on(device, "good2")
+
+
+def test_a_card_that_forgets_again_and_again_does_not_start_a_daemon_again_and_again(device: Simulation) -> None:
+    for repairs, after in ((1, LOOK), (2, LOOK), (3, 2 * HOUR)):
+        device.rollout_file.write_text("")
+        device.daemon.restart()
+        assert device.look(after) == "well"
+        assert is_on(device, "good1")
+        health = device.shelf.health()
+        assert health is not None
+        assert health.repairs == repairs
+    assert [warning.code for warning in rollout_warnings(device.shelf.health())] == ["rollout_damaged"]
+    device.rollout_file.write_text("")
+    # It comes up with what is left, and is not started again for that at once.
+    device.daemon.restart()
+    starts = device.daemon.starts
+    for _ in range(2):
+        assert device.look() == "well"
+    assert (device.daemon.starts, device.daemon.prefix) == (starts, "image")
+    for _ in range(2):
+        assert device.look(2 * HOUR) == "well"
+    assert device.daemon.starts == starts + 1
+    assert is_on(device, "good1")
+
+
+def test_a_newer_rollout_takes_the_place_of_one_that_cannot_be_read(device: Simulation) -> None:
+    device.rollout_file.write_text("{")
+    device.publish(ROLLOUTS[GOOD].format(2))
+    assert device.look() == "well"
+    assert is_on(device, "good2")
