@@ -46,6 +46,12 @@ class ServiceLike(Protocol):
         """What it said last."""
 
 
+def stays(service: ServiceLike) -> bool:
+    """Whether the daemon, which was started just now, does not end by itself at once."""
+    time.sleep(QUIET)
+    return service.deaths() == 0
+
+
 def standing(service: ServiceLike) -> Standing:
     """What works now."""
     message = _message(service)

@@ -12,7 +12,7 @@ from facemask_edge.rollouts.fetch import Offer, offered
 from facemask_edge.rollouts.last_server import as_said, remember, remembered
 from facemask_edge.rollouts.settings import fault, is_told_to_take_none, settings
 from facemask_edge.rollouts.shelf import Repairs, Shelf, State, Trial
-from facemask_edge.rollouts.trial import ServiceLike, settled
+from facemask_edge.rollouts.trial import ServiceLike, settled, stays
 from facemask_edge.rollouts.try_out import TryOut
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class _Update:
                 return False
             logger.warning("the daemon does not run, though its configuration is right, and is started")
             self._restart()
-            return self._service.deaths() is not None
+            return stays(self._service)
         if not state.owes_restart or state.spares_the_daemon(now):
             return False
         if state.repairs is not None:

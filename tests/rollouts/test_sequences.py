@@ -54,6 +54,22 @@ def test_a_daemon_that_could_not_read_for_a_moment_is_started_again(device: Simu
     assert is_on(device, "good1")
 
 
+def test_a_daemon_that_ends_again_and_again_gets_what_mends_it(
+    device: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaths = device.daemon.deaths
+
+    def again_and_again() -> int | None:
+        return 2 if device.daemon.prefix == "good1" else deaths()
+
+    monkeypatch.setattr(device.daemon, "deaths", again_and_again)
+    # As systemd has it between two starts.
+    device.daemon.read = None
+    device.publish(ROLLOUTS[GOOD].format(2))
+    assert device.look() == "well"
+    assert is_on(device, "good2")
+
+
 @pytest.mark.parametrize("lost", ["state.json", "current/1-fleet/note.txt"])
 def test_who_takes_no_more_keeps_what_there_is_also_when_something_is_lost(device: Simulation, lost: str) -> None:
     device.own({"rollout": {"url": None}})
