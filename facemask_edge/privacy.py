@@ -18,6 +18,8 @@ BESIDE, ABOVE, BELOW = 0.3, 0.4, 0.25
 """How much more than a face is covered, as parts of its width and height: ears, hair, a beard."""
 MOST_SIZES = 4
 """Sizes of pictures whose masks are remembered."""
+EDGE = 3
+"""Pixels across an outline: one on each side of it."""
 SMALLEST = 8
 """Pixels of the shorter side that is covered at the least: a box may be too small by some."""
 
@@ -38,11 +40,13 @@ class PrivacyMasks:
         """Whether there are any."""
         return bool(self._polygons)
 
-    def blacken(self, image: Image) -> None:
+    def blacken(self, image: Image, *, is_scaled: bool = False) -> None:
         """Paint them black.
 
         Args:
             image: uint8, height x width x 3, BGR; is painted into.
+            is_scaled: Whether it was scaled down from one that was not black there: then a pixel at the edge holds
+                something of what is inside, and is painted, too.
         """
         height, width = image.shape[:2]
         if (width, height) not in self._outlines:
@@ -53,6 +57,8 @@ class PrivacyMasks:
         for outline in self._outlines[width, height]:
             # One by one: drawn at once, what two have in common stays as it is.
             cv2.drawContours(image, [outline], 0, (0, 0, 0), cv2.FILLED)
+            if is_scaled:
+                cv2.drawContours(image, [outline], 0, (0, 0, 0), EDGE)
 
 
 def _outlines(polygon: NDArray[np.float64], width: int, height: int) -> Sequence[NDArray[np.int32]]:

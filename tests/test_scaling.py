@@ -3,14 +3,18 @@
 from contextlib import closing
 from itertools import islice
 
+import cv2
 import numpy as np
 import pytest
 
 from facemask_edge.cameras import open_camera
+from facemask_edge.cameras.orientation import Orientation
+from facemask_edge.cameras.prepared import prepared
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.privacy import PrivacyMasks
 from facemask_edge.scaling import fitted
 from facemask_edge.values import Box, Frame, Label
 from tests.motion_jpeg import MotionJpeg, grey
@@ -44,6 +48,27 @@ def test_frames_of_every_source_bring_the_smaller_picture(
         for frame in frames_of(source, 5):
             assert frame.lores is not None
             assert np.array_equal(frame.lores, fitted(frame.image, (80, 80)))
+
+
+@pytest.mark.parametrize(("rotation", "shape"), [(0, (144, 192, 3)), (90, (256, 192, 3)), (180, (144, 192, 3))])
+def test_a_picture_that_is_turned_is_scaled_for_an_input_that_is_upright(
+    rotation: int, shape: tuple[int, int, int]
+) -> None:
+    config = CameraConfig.model_validate({"name": "door", "source": str(SAMPLE), "rotation": rotation})
+    with closing(open_camera(config, detector_input=lambda _width, _height: (192, 320))) as camera:
+        frame = next(iter(camera))
+    assert frame is not None
+    assert frame.lores is not None
+    assert frame.lores.shape == shape
+
+
+def test_nothing_of_what_is_masked_is_in_the_smaller_picture() -> None:
+    mask = [(0.0, 0.0), (0.4512, 0.0), (0.3512, 0.7373), (0.0, 0.7373)]
+    for side in (160, 300, 320, 512):
+        secret = np.zeros((480, 640, 3), np.uint8)
+        # All that the mask covers is white, and nothing else.
+        cv2.fillPoly(secret, [np.round(np.array(mask) * (640, 480)).astype(np.int32)], (255, 255, 255))
+        assert prepared(fitted(secret, (side, side)), Orientation(), PrivacyMasks([mask]), is_scaled=True).max() == 0
 
 
 def test_frames_that_are_small_enough_bring_none() -> None:

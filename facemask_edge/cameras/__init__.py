@@ -8,7 +8,7 @@ from pathlib import Path
 
 from facemask_edge.cameras.camera import Camera
 from facemask_edge.cameras.capture import READ_TIMEOUT, WAIT_FOR_FRAME, Capture
-from facemask_edge.cameras.orientation import Orientation
+from facemask_edge.cameras.orientation import HALF, Orientation
 from facemask_edge.cameras.prepared import PreparedCamera
 from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
@@ -52,6 +52,8 @@ def open_camera(
         ModelError: The face detector cannot be used, whose input a camera is to scale for.
     """
     orientation = Orientation.of(config)
+    if detector_input is not None and orientation.rotation % HALF:
+        detector_input = _turned(detector_input)
     if is_live(config.source):
         from facemask_edge.cameras.live import DRIVER_HANGS, LiveCamera  # noqa: PLC0415 - a recording needs none of its threads
 
@@ -68,6 +70,16 @@ def open_camera(
     else:
         camera = _open_recording(Path(config.source), detector_input)
     return PreparedCamera(camera, orientation, PrivacyMasks(config.privacy_masks))
+
+
+def _turned(detector_input: DetectorInput) -> DetectorInput:
+    """For pictures that are scaled before they are turned by a quarter."""
+
+    def turned(width: int, height: int) -> tuple[int, int]:
+        upright_width, upright_height = detector_input(height, width)
+        return upright_height, upright_width
+
+    return turned
 
 
 def _open_recording(path: Path, detector_input: DetectorInput | None) -> Camera:

@@ -58,21 +58,24 @@ class PreparedCamera:
     def _prepared(self, frame: Frame) -> Frame:
         if self._orientation.is_upright and not self._masks:
             return frame
-        lores = None if frame.lores is None else prepared(frame.lores, self._orientation, self._masks)
+        lores = frame.lores
+        if lores is not None:
+            lores = prepared(lores, self._orientation, self._masks, is_scaled=True)
         return dataclasses.replace(frame, image=prepared(frame.image, self._orientation, self._masks), lores=lores)
 
 
-def prepared(image: Image, orientation: Orientation, masks: PrivacyMasks) -> Image:
+def prepared(image: Image, orientation: Orientation, masks: PrivacyMasks, *, is_scaled: bool = False) -> Image:
     """The same, or a new picture, upright and black where nobody may look.
 
     Args:
         image: uint8, height x width x 3, BGR; may be painted into.
         orientation: Of the camera that took it.
         masks: In the picture that is upright.
+        is_scaled: Whether it was scaled down before.
     """
     image = orientation.apply(image)
     if masks:
         # Never into the camera's own memory.
         image = image if image.flags.owndata else image.copy()
-        masks.blacken(image)
+        masks.blacken(image, is_scaled=is_scaled)
     return image

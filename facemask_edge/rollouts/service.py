@@ -16,6 +16,10 @@ START_TIMEOUT = 180.0
 STOP_TIMEOUT = 30.0
 """Seconds; more than the unit gives itself to stop."""
 LOOK_INTERVAL = 0.2
+ENDS_OF_ITS_OWN = frozenset({"timeout", "exit-code", "signal", "core-dump"})
+"""Results of a unit, as systemd.exec(5) and systemctl(1) have them, after which it is started again."""
+WRONG_CONFIGURATION = "exit-code", "78"
+"""Result and code after which it is not: ``RestartPreventExitStatus`` of the unit."""
 LARGEST_MESSAGE = 1_000_000
 """Bytes."""
 
@@ -48,10 +52,14 @@ class Service:
     def is_stopped(self) -> bool:
         """Whether somebody has stopped it, who will start it again; waits for the end of what is being stopped."""
         give_up = time.monotonic() + STOP_TIMEOUT
-        while (seen := self._shown("ActiveState", "Result"))[0] == "deactivating" and time.monotonic() < give_up:
+        asked = "ActiveState", "Result", "ExecMainStatus"
+        while (seen := self._shown(*asked))[0] == "deactivating" and time.monotonic() < give_up:
             time.sleep(LOOK_INTERVAL)
-        # One that did not end in time was killed; whatever else ends it starts it again, but for a wrong configuration.
-        return seen[0] == "inactive" or seen == ["failed", "timeout"]
+        state, result, code = seen
+        # One that was to end may end badly: not in time, so that it was killed, or by a fault. Whatever else ends it
+        # starts it again, but for a wrong configuration.
+        ended_badly = state == "failed" and result in ENDS_OF_ITS_OWN and (result, code) != WRONG_CONFIGURATION
+        return state == "inactive" or ended_badly
 
     def deaths(self) -> int | None:
         """How often it was started again by itself since ``restart``; None when it does not run now."""

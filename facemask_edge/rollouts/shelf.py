@@ -147,6 +147,8 @@ class State(_Part):
     repairs: Repairs | None = None
     owes_restart: bool = False
     """Whether the daemon may run with something else than what lies here: it is to be started again."""
+    was_started: bool = False
+    """Whether the daemon was started at the last look, to run for a while before anything else is done."""
     dropped: str | None = None
     """The one that had proved itself and could not be used any more; it may have been the card's mood."""
 

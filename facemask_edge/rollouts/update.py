@@ -95,6 +95,11 @@ class _Update:
         elif shelf.known_state is None:
             # The link may be lost next.
             shelf.state = State(good=proved)
+        if proved is not None and proved in shelf.state.adopted and shelf.has(proved):
+            # It can be read again.
+            state = shelf.state
+            adopted = {name: digest for name, digest in state.adopted.items() if name != proved}
+            shelf.state = state.model_copy(update={"adopted": adopted, "owes_restart": True})
         if self._has_put_back(proved) or self._has_restarted(proved):
             # What works is known once the daemon has run for a while.
             return
@@ -150,7 +155,10 @@ class _Update:
                 return False
             logger.warning("the daemon does not run, though its configuration is right, and is started")
             self._restart()
-            return stays(self._service)
+            return self._has_come_back()
+        if state.was_started:
+            state = state.model_copy(update={"was_started": False})
+            shelf.state = state
         if not state.owes_restart or state.spares_the_daemon(now):
             return False
         if state.repairs is not None:
@@ -243,7 +251,7 @@ class _Update:
                 shelf.state = state.model_copy(update={"adopted": adopted, "repairs": repairs})
         if shelf.current != damaged or self._service.deaths() is None:
             self._use(damaged)
-            return True
+            return self._has_come_back()
         return False
 
     def _use_mended(self, rollout: str) -> bool:
@@ -257,7 +265,7 @@ class _Update:
             return False
         shelf.state = shelf.state.model_copy(update={"repairs": Repairs.after(repairs, now)})
         self._use(rollout)
-        return True
+        return self._has_come_back()
 
     def _use(self, rollout: str | None) -> None:
         shelf = self._shelf
@@ -274,6 +282,17 @@ class _Update:
         state = self._shelf.state
         if state.owes_restart:
             self._shelf.state = state.model_copy(update={"owes_restart": False})
+
+    def _has_come_back(self) -> bool:
+        """Whether the daemon, which was started just now, may run for a while before anything else is done.
+
+        Not twice in turn: it may end some time after each start, and a newer rollout help.
+        """
+        state = self._shelf.state
+        if state.was_started:
+            return False
+        self._shelf.state = state.model_copy(update={"was_started": True})
+        return stays(self._service)
 
 
 def _is_not_to_be_tried(offer: Offer, state: State) -> bool:

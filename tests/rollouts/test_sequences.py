@@ -70,6 +70,62 @@ def test_a_daemon_that_ends_again_and_again_gets_what_mends_it(
     assert is_on(device, "good2")
 
 
+@pytest.mark.parametrize("seconds", [2, 60])
+def test_a_daemon_that_ends_for_good_after_each_start_gets_what_mends_it(
+    device: Simulation, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    deaths, restart = device.daemon.deaths, device.daemon.restart
+    started = [0.0]
+
+    def noted() -> bool:
+        started[0] = device.clock.now
+        return restart()
+
+    def ends() -> int | None:
+        is_over = device.daemon.prefix == "good1" and device.clock.now > started[0] + seconds
+        return None if is_over else deaths()
+
+    monkeypatch.setattr(device.daemon, "restart", noted)
+    monkeypatch.setattr(device.daemon, "deaths", ends)
+    device.publish(ROLLOUTS[GOOD].format(2))
+    for _ in range(2):
+        device.look()
+    assert is_on(device, "good2")
+
+
+def test_a_damaged_one_that_is_no_use_at_all_gives_way_to_a_newer_one(device: Simulation) -> None:
+    device.publish("http: {cert: /a.pem, key: /a.key}\nmqtt: {prefix: good2}\n")
+    device.own({"http": {"key": "/gate.key"}})
+    assert device.look() == "well"
+    device.rollout_file.write_text(UNREADABLE)
+    assert not device.daemon.restart()
+    device.publish("http: {cert: /a.pem, key: /a.key}\nmqtt: {prefix: good3}\n")
+    for _ in range(2):
+        device.look()
+    assert is_on(device, "good3")
+
+
+def test_what_could_not_be_had_again_and_is_whole_again_is_used(device: Simulation) -> None:
+    publish_bad(device)
+    assert device.look().startswith(REFUSED)
+    kept = device.shelf.folder / "kept"
+    file = device.rollout_file.resolve()
+    file.rename(kept)
+    device.daemon.restart()
+    device.look()
+    assert device.daemon.restart()
+    health = device.shelf.health()
+    assert health is not None
+    assert health.damaged == "used"
+    kept.rename(file)
+    for _ in range(3):
+        device.look(2 * HOUR)
+    assert is_on(device, "good1")
+    health = device.shelf.health()
+    assert health is not None
+    assert health.damaged is None
+
+
 @pytest.mark.parametrize("lost", ["state.json", "current/1-fleet/note.txt"])
 def test_who_takes_no_more_keeps_what_there_is_also_when_something_is_lost(device: Simulation, lost: str) -> None:
     device.own({"rollout": {"url": None}})

@@ -39,24 +39,31 @@ def properties(**values: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("state", "result", "is_stopped"),
+    ("state", "result", "code", "is_stopped"),
     [
-        ("active", "success", False),
-        ("inactive", "success", True),
+        ("active", "success", "0", False),
+        ("inactive", "success", "0", True),
         # It did not end in time, and was killed.
-        ("failed", "timeout", True),
-        ("failed", "exit-code", False),
-        ("activating", "success", False),
+        ("failed", "timeout", "9", True),
+        # The disk failed until the end.
+        ("failed", "exit-code", "73", True),
+        ("failed", "signal", "11", True),
+        # A wrong configuration, after which systemd does not start it again.
+        ("failed", "exit-code", "78", False),
+        ("failed", "start-limit-hit", "1", False),
+        ("activating", "success", "0", False),
     ],
 )
-def test_whether_somebody_has_stopped_it(answers: Path, state: str, result: str, *, is_stopped: bool) -> None:
-    say(answers, "show", properties(ActiveState=state, Result=result))
+def test_whether_somebody_has_stopped_it(
+    answers: Path, state: str, result: str, code: str, *, is_stopped: bool
+) -> None:
+    say(answers, "show", properties(ActiveState=state, Result=result, ExecMainStatus=code))
     assert Service().is_stopped() is is_stopped
 
 
 def test_what_is_being_stopped_is_waited_for(answers: Path) -> None:
-    being = properties(ActiveState="deactivating", Result="success")
-    say(answers, "show", being, being, properties(ActiveState="inactive", Result="success"))
+    being = properties(ActiveState="deactivating", Result="success", ExecMainStatus="0")
+    say(answers, "show", being, being, properties(ActiveState="inactive", Result="success", ExecMainStatus="0"))
     assert Service().is_stopped()
     assert len((answers / "asked").read_text().splitlines()) == 3
 
