@@ -172,9 +172,9 @@ class Publisher:
 
     def received(self) -> Iterator[Received]:
         """What came on the topics that are listened to, since this was asked last."""
-        with suppress(queue.Empty):
-            while True:
-                yield self._received.get_nowait()
+        # Nobody else takes them.
+        while not self._received.empty():
+            yield self._received.get_nowait()
 
     def drain(self, timeout: float) -> bool:
         """Wait until every event submitted so far is acknowledged; False when ``timeout`` seconds were not enough."""

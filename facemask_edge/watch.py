@@ -25,6 +25,9 @@ class Watch:
         self.size: tuple[int, int] | None = None
         """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
         self.people = ""
+        """What was told of them last, as JSON."""
+        self.told_of: tuple[object, int] | None = None
+        """The labels of those in view, and how many violations were open then."""
         self.judged = 0
         """Frames."""
         self.last_judged = 0.0
