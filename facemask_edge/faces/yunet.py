@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facemask_edge.errors import ModelError
 from facemask_edge.inference import Model, QuantizedOutput
-from facemask_edge.scaling import fitted, scale_to_fit
+from facemask_edge.scaling import fitted, fitted_size, scale_to_fit
 from facemask_edge.values import Box, Face, Image
 
 STRIDES = (8, 16, 32)
@@ -61,16 +61,13 @@ class YuNet:
 
     def _fit(self, image: Image) -> float:
         height, width = image.shape[:2]
-        scale = scale_to_fit(width, height, self.model.size)
-        used = max(round(width * scale), 1), max(round(height * scale), 1)
+        used = fitted_size(width, height, self.model.size)
         part = self._canvas[: used[1], : used[0]]
         self._canvas[used[1] :] = 0
         self._canvas[:, used[0] :] = 0
-        if scale == 1.0:
+        if fitted(image, self.model.size, into=part) is image:
             part[...] = image
-        else:
-            fitted(image, self.model.size, into=part)
-        return scale
+        return scale_to_fit(width, height, self.model.size)
 
     def _level(self, stride: int) -> "_Level":
         width, height = self.model.size

@@ -152,6 +152,12 @@ class State(_Part):
     dropped: str | None = None
     """The one that had proved itself and could not be used any more; it may have been the card's mood."""
 
+    def no_longer_adopted(self, rollout: str) -> Self:
+        """The same where one is here again as it came."""
+        return self.model_copy(
+            update={"adopted": {name: self.adopted[name] for name in self.adopted if name != rollout}}
+        )
+
     def spares_the_daemon(self, now: float) -> bool:
         """Whether it is too early to start a daemon that runs again for another damage: a card may forget each day."""
         return self.repairs is not None and self.repairs.waits(now)
@@ -309,10 +315,9 @@ class Shelf:
             yield unpacked
             # All of it is on the disk before it has its name.
             os.sync()
-            state = self.state
+            state = self.state.no_longer_adopted(rollout)
             digests = state.digests | {rollout: folder_digest(unpacked)}
-            adopted = {name: digest for name, digest in state.adopted.items() if name != rollout}
-            self.state = state.model_copy(update={"digests": digests, "adopted": adopted})
+            self.state = state.model_copy(update={"digests": digests})
             # What is damaged may be beyond deleting.
             aside = self.place(f"{rollout}.{time.time_ns()}")
             with suppress(FileNotFoundError):

@@ -97,9 +97,7 @@ class _Update:
             shelf.state = State(good=proved)
         if proved is not None and proved in shelf.state.adopted and shelf.has(proved):
             # It can be read again.
-            state = shelf.state
-            adopted = {name: digest for name, digest in state.adopted.items() if name != proved}
-            shelf.state = state.model_copy(update={"adopted": adopted, "owes_restart": True})
+            shelf.state = shelf.state.no_longer_adopted(proved).model_copy(update={"owes_restart": True})
         if self._has_put_back(proved) or self._has_restarted(proved):
             # What works is known once the daemon has run for a while.
             return

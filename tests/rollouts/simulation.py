@@ -46,7 +46,7 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
         self.since_1970 = 1.79e9
-        self.coming: list[tuple[float, Callable[[], None]]] = []
+        self.coming: list[tuple[float, Callable[[], object]]] = []
         """What happens when."""
 
     def time(self) -> float:
@@ -77,13 +77,13 @@ class Disk:
         for name in WRITES:
             monkeypatch.setattr(os, name, self._counted(name, getattr(os, name)))
         monkeypatch.setattr(os, "remove", os.unlink)
-        monkeypatch.setattr(os, "sync", lambda: self._count("sync"))
-        monkeypatch.setattr(os, "fsync", lambda _file: self._count("sync"))
+        monkeypatch.setattr(os, "sync", lambda: self.count("sync"))
+        monkeypatch.setattr(os, "fsync", lambda _file: self.count("sync"))
         real_open = os.open
 
         def counted_open(path: Any, flags: int, *args: Any, **settings: Any) -> int:
             if flags & os.O_CREAT:
-                self._count("open")
+                self.count("open")
             return real_open(path, flags, *args, **settings)
 
         monkeypatch.setattr(os, "open", counted_open)
@@ -117,12 +117,13 @@ class Disk:
 
     def _counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **settings: Any) -> Any:
-            self._count(name)
+            self.count(name)
             return real(*args, **settings)
 
         return call
 
-    def _count(self, name: str) -> None:
+    def count(self, name: str) -> None:
+        """Something is written, or fetched."""
         if self.is_counting:
             self.writes += 1
             self.fails(self.writes, name)
@@ -248,7 +249,7 @@ class Simulation:
 
     def answer(self, path: str) -> bytes:
         """Of the server."""
-        self.disk._count("fetch")  # noqa: SLF001 - the same count
+        self.disk.count("fetch")
         if not self.is_server_there:
             raise DownloadError("the server is away")
         file = self._web / path
@@ -380,7 +381,7 @@ class Walk:
     def _cut(self) -> None:
         self.told.append("cut")
         if self.random.random() < 0.5:
-            self._at_some_time(_cut)
+            self._at_some_time(cut_the_power)
         else:
             self.simulation.disk.cut(self.random.randint(1, 100))
         self.look()
@@ -436,5 +437,6 @@ class Walk:
         clock.coming.append((clock.now + LOOK + 60 * self.random.random(), function))
 
 
-def _cut() -> None:
+def cut_the_power() -> None:
+    """Wherever the code is."""
     raise PowerCutError

@@ -1,14 +1,25 @@
 """Sequences of events that once ended badly, on a simulated device."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from facemask_edge.health_message import RolloutHealth
 from facemask_edge.health_warnings import rollout_warnings
 from facemask_edge.rollouts import update
 from facemask_edge.rollouts.shelf import Standing
-from tests.rollouts.simulation import BAD_BROKER, CRASH, GOOD, HOUR, LOOK, ROLLOUTS, PowerCutError, Simulation
+from tests.rollouts.simulation import (
+    BAD_BROKER,
+    CRASH,
+    GOOD,
+    HOUR,
+    LOOK,
+    ROLLOUTS,
+    PowerCutError,
+    Simulation,
+    cut_the_power,
+)
 
 UNREADABLE = "mqtt: {pre"
 POSTPONED, REFUSED = "ServiceError: rollout 2 is tried again later", "RefusedRolloutError: rollout 2 is refused"
@@ -29,15 +40,21 @@ def publish_bad(device: Simulation) -> None:
     device.publish(ROLLOUTS[BAD_BROKER].format(2))
 
 
-def in_the_next_look(device: Simulation, function: object) -> None:
+def in_the_next_look(device: Simulation, function: Callable[[], object]) -> None:
     """Something happens in the middle of it, when a trial has begun."""
-    assert callable(function)
     device.clock.coming.append((device.clock.now + LOOK + 5, function))
 
 
 def is_on(device: Simulation, prefix: str) -> bool:
     """Whether the daemon runs with this, and would be started with it."""
     return device.daemon.prefix == device.expected() == prefix and device.shelf.current == device.shelf.state.good
+
+
+def health_of(device: Simulation) -> RolloutHealth:
+    """What it says of its rollout."""
+    health = device.shelf.health()
+    assert health is not None
+    return health
 
 
 @pytest.mark.parametrize("has_newer", [False, True])
@@ -114,16 +131,12 @@ def test_what_could_not_be_had_again_and_is_whole_again_is_used(device: Simulati
     device.daemon.restart()
     device.look()
     assert device.daemon.restart()
-    health = device.shelf.health()
-    assert health is not None
-    assert health.damaged == "used"
+    assert health_of(device).damaged == "used"
     kept.rename(file)
     for _ in range(3):
         device.look(2 * HOUR)
     assert is_on(device, "good1")
-    health = device.shelf.health()
-    assert health is not None
-    assert health.damaged is None
+    assert health_of(device).damaged is None
 
 
 @pytest.mark.parametrize("lost", ["state.json", "current/1-fleet/note.txt"])
@@ -138,11 +151,8 @@ def test_who_takes_no_more_keeps_what_there_is_also_when_something_is_lost(devic
 
 
 def test_a_trial_that_was_cut_off_goes_on_with_the_link_that_was_lost(device: Simulation) -> None:
-    def cut() -> None:
-        raise PowerCutError
-
     publish_bad(device)
-    in_the_next_look(device, cut)
+    in_the_next_look(device, cut_the_power)
     assert device.look() == "the power was cut"
     device.link.unlink()
     assert device.look().startswith(REFUSED)
@@ -261,14 +271,11 @@ def test_a_damaged_one_that_was_right_for_the_device_alone_is_dropped_when_that_
     for _ in range(2):
         device.look()
         assert not device.daemon.restart()
-    health = device.shelf.health()
-    assert health is not None
-    assert health.damaged == "used"
+    assert health_of(device).damaged == "used"
     device.own({})
     device.look()
     assert is_on(device, "image")
-    health = device.shelf.health()
-    assert health is not None
+    health = health_of(device)
     assert (health.state, health.damaged) == ("none", "unused")
     assert "none is used" in [warning.says for warning in rollout_warnings(health)][-1]
 
@@ -333,16 +340,13 @@ def test_a_refused_rollout_is_tried_against_what_a_damage_has_left(device: Simul
     starts = device.daemon.starts
     assert device.look() == "well"
     assert device.daemon.starts == starts, "what is left is taken for what it is to be"
-    health = device.shelf.health()
-    assert health is not None
+    health = health_of(device)
     assert (health.version, health.state, health.refused, health.damaged) == (1, "good", 2, "used")
     # The one before can be had again.
     device.publish(ROLLOUTS[GOOD].format(1))
     device.look()
     assert is_on(device, "good1")
-    health = device.shelf.health()
-    assert health is not None
-    assert health.damaged is None
+    assert health_of(device).damaged is None
 
 
 def test_a_device_that_cannot_go_back_asks_for_the_next_one(device: Simulation) -> None:
@@ -370,9 +374,6 @@ def test_a_device_that_is_right_only_with_a_damaged_rollout_is_mended(device: Si
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_what_a_lost_trial_has_left_in_use_is_not_taken_for_a_good_one(tmp_path: Path, *, is_first: bool) -> None:
-    def cut() -> None:
-        raise PowerCutError
-
     with pytest.MonkeyPatch.context() as monkeypatch:
         device = Simulation(tmp_path / "device", monkeypatch)
         former = "image" if is_first else "good1"
@@ -380,7 +381,7 @@ def test_what_a_lost_trial_has_left_in_use_is_not_taken_for_a_good_one(tmp_path:
             device.publish(ROLLOUTS[GOOD].format(1))
             device.look()
         publish_bad(device)
-        in_the_next_look(device, cut)
+        in_the_next_look(device, cut_the_power)
         device.clock.now += LOOK
         with pytest.raises(PowerCutError):
             update.update(device.config, device.daemon)
@@ -418,9 +419,7 @@ def test_a_card_that_forgets_again_and_again_does_not_start_a_daemon_again_and_a
         device.daemon.restart()
         assert device.look(after) == "well"
         assert is_on(device, "good1")
-        health = device.shelf.health()
-        assert health is not None
-        assert health.repairs == repairs
+        assert health_of(device).repairs == repairs
     assert [warning.code for warning in rollout_warnings(device.shelf.health())] == ["rollout_damaged"]
     device.rollout_file.write_text("")
     # It comes up with what is left, and is not started again for that at once.
