@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints one sentence for an error a user can act on, and nothing else."""
 
+import gc
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from facemask_edge import __version__
+from facemask_edge.call_stack import with_room_for_calls
 from facemask_edge.errors import FacemaskError
 from facemask_edge.logs import last_words, set_up_logging
 from facemask_edge.rollouts.cli import app as rollout
@@ -60,6 +62,8 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what only a developer wants to know, too.")] = False,
 ) -> None:
     """Watch the cameras and report violations until stopped, or until all recordings have ended."""
+    # Nothing of what is imported is garbage: looking for some again and again is a seventh of the start.
+    gc.disable()
     # Imported here: an unknown option or --help must not wait for OpenCV and the TFLite runtime.
     from facemask_edge.config_file import load_config  # noqa: PLC0415
     from facemask_edge.daemon import Daemon  # noqa: PLC0415
@@ -310,6 +314,7 @@ def export(
     write(_outbox_path(config, overrides), output, only_dead=dead, force=force)
 
 
+@with_room_for_calls
 def main() -> NoReturn:
     """Run the command line and end with a documented exit code, see docs/cli.md."""
     try:

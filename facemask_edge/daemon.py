@@ -126,8 +126,10 @@ class Daemon:
         Raises:
             DeliveryError: Not every event was acknowledged in time; they stay in the outbox.
         """
-        # All that was made so far lives as long as the process: the garbage collector need not look at it again.
+        # All that was made so far lives as long as the process: the garbage collector need not look at it again. It is
+        # off until here where the command line started this.
         gc.freeze()
+        gc.enable()
         self._restarts.begin()
         self._publisher.start()
         self._snapshots.start()
