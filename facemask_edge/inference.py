@@ -23,6 +23,8 @@ from facemask_edge.manifest import ModelEntry, find_model
 from facemask_edge.native import native_stderr_hidden
 from facemask_edge.values import Image
 
+BLACK = np.uint8(0x80)
+"""As an int8 input has it."""
 logger = logging.getLogger(__name__)
 
 
@@ -120,12 +122,21 @@ class Model:
         """Run the model on one picture.
 
         Args:
-            image: uint8, input height x width x 3, in the channel order of the manifest.
+            image: uint8, height x width x 3, in the channel order of the manifest; at most as large as the input, of
+                which it fills the upper left corner. The rest is black.
         """
-        # The view must not outlive this line: the runtime refuses to invoke while one is held.
-        # int8 = uint8 ^ 0x80 is uint8 - 128: the shift to int8 needs no float.
-        np.bitwise_xor(image, np.uint8(0x80), out=self._interpreter.tensor(self._input_index)()[0].view(np.uint8))
+        self._take(image)
         self.run()
+
+    def _take(self, image: Image) -> None:
+        # The view must not outlive this method: the runtime refuses to invoke while one is held.
+        taken = self._interpreter.tensor(self._input_index)()[0].view(np.uint8)
+        height, width = image.shape[:2]
+        # int8 = uint8 ^ 0x80 is uint8 - 128: the shift to int8 needs no float.
+        np.bitwise_xor(image, BLACK, out=taken[:height, :width])
+        # Each time: while it runs, the runtime may use an input's memory for something else.
+        taken[height:] = BLACK
+        taken[:, width:] = BLACK
 
     def run(self) -> None:
         """Run the model once more on the picture that it has."""

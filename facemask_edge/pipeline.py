@@ -152,10 +152,12 @@ class Pipeline:
         size = frame.width, frame.height
         with self.times.measured("detection"):
             small = self._small(frame)
+            # Before the model runs, which leaves nothing of the picture in the processor's caches.
+            thumbnail = self._cuts.thumbnail(small)
             faces = self._zones.counting(self._faces(small, *size), *size)
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
-            is_new = self._cuts.is_cut(small, frame.timestamp) or size != (self._size or size)
+            is_new = self._cuts.is_cut(thumbnail, frame.timestamp) or size != (self._size or size)
         # Only now: what goes wrong before loses no end of a violation.
         ended = self._new_scene() if is_new else []
         self._size = size

@@ -33,21 +33,21 @@ class SceneCuts:
     """
 
     def __init__(self) -> None:
-        self._gray: NDArray[np.uint8] | None = None
-        self._sampled = np.empty(SAMPLED[::-1], np.uint8)
+        # Used again for every frame.
+        self._sampled = np.empty((*SAMPLED[::-1], 3), np.uint8)
+        self._gray = np.empty(SAMPLED[::-1], np.uint8)
         self._scene: Thumbnail | None = None
         self._other: Thumbnail | None = None
         """What the last frame showed, if it was not the scene."""
         self._last = -np.inf
 
-    def is_cut(self, image: Image, timestamp: float) -> bool:
+    def is_cut(self, thumbnail: Thumbnail, timestamp: float) -> bool:
         """Whether a camera shows another scene now.
 
         Args:
-            image: uint8, height x width x 3, BGR; the smaller picture will do.
+            thumbnail: Of the frame.
             timestamp: Time of the frame in seconds.
         """
-        thumbnail = self._thumbnail(image)
         is_slow, self._last = timestamp - self._last > QUICK, timestamp
         scene, other, self._other = self._scene, self._other, None
         if scene is None or is_like(thumbnail, scene):
@@ -59,12 +59,15 @@ class SceneCuts:
         self._other = thumbnail
         return False
 
-    def _thumbnail(self, image: Image) -> Thumbnail:
-        # A buffer that is used again, if it has the right size.
-        gray: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY, dst=self._gray)  # type: ignore[assignment]
-        self._gray = gray
-        cv2.resize(gray, SAMPLED, dst=self._sampled, interpolation=cv2.INTER_NEAREST)
-        thumbnail = cv2.resize(self._sampled, THUMBNAIL, interpolation=cv2.INTER_AREA)
+    def thumbnail(self, image: Image) -> Thumbnail:
+        """What of a frame is compared.
+
+        Args:
+            image: uint8, height x width x 3, BGR; the smaller picture will do.
+        """
+        cv2.resize(image, SAMPLED, dst=self._sampled, interpolation=cv2.INTER_NEAREST)
+        cv2.cvtColor(self._sampled, cv2.COLOR_BGR2GRAY, dst=self._gray)
+        thumbnail = cv2.resize(self._gray, THUMBNAIL, interpolation=cv2.INTER_AREA)
         # Without its mean and its contrast, a lamp that is switched on is no other scene.
         return np.subtract(thumbnail, cv2.mean(thumbnail)[0], dtype=np.float32)
 

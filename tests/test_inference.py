@@ -60,6 +60,21 @@ def test_equal_pictures_give_equal_outputs_and_stay_as_they_are() -> None:
     assert model.invocations == 3
 
 
+def test_around_a_smaller_picture_the_input_is_black() -> None:
+    model = Model(DETECTOR)
+    whole = picture(model, 1)
+    for height, width in ((240, 320), (320, 200), (7, 5)):
+        padded = np.zeros_like(whole)
+        padded[:height, :width] = whole[:height, :width]
+        model.invoke(padded)
+        expected = [model.output(output) for output in model.outputs]
+        # Not what was there before.
+        model.invoke(picture(model, 2))
+        model.invoke(whole[:height, :width])
+        for output, values in zip(model.outputs, expected, strict=True):
+            np.testing.assert_array_equal(model.output(output), values)
+
+
 def test_an_output_kept_from_an_earlier_invocation_does_not_change() -> None:
     model = Model(DETECTOR)
     output = model.outputs[0]

@@ -22,7 +22,7 @@ def other_scene() -> Image:
 def cuts_in(images: Sequence[Image], *, fps: float = 15) -> list[int]:
     """The frames that are cuts."""
     cuts = SceneCuts()
-    return [index for index, image in enumerate(images) if cuts.is_cut(image, index / fps)]
+    return [index for index, image in enumerate(images) if cuts.is_cut(cuts.thumbnail(image), index / fps)]
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from facemask_edge.errors import ModelError
 from facemask_edge.inference import Model, QuantizedOutput
-from facemask_edge.scaling import fitted, fitted_size, scale_to_fit
+from facemask_edge.scaling import fitted, scale_to_fit
 from facemask_edge.values import Box, Face, Image
 
 STRIDES = (8, 16, 32)
 NMS_OVERLAP = 0.25
 """Of two boxes whose intersection over union is larger, only the better one is kept."""
+NONE = np.empty((0, 4), np.float32), np.empty(0, np.float32)
+"""Boxes and scores of no face."""
 
 
 class YuNet:
@@ -38,10 +40,14 @@ class YuNet:
 
     def __init__(self, model: str, *, min_score: float, threads: int = 1, accelerator: str = "cpu") -> None:
         self.model = Model(model, threads=threads, accelerator=accelerator)
-        width, height = self.model.size
-        self._canvas: Image = np.zeros((height, width, 3), np.uint8)
         self._min_score = min_score
-        self._levels = [self._level(stride) for stride in STRIDES]
+        self._levels: list[_Level] = []
+        for stride in STRIDES:
+            self._levels.append(self._level(stride, sum(len(level.cells) for level in self._levels)))
+        self._least = np.concatenate(
+            [np.full(len(level.cells), level.scores.quantized(min_score**2), np.int8) for level in self._levels]
+        )
+        """The int8 that both class and objectness of each cell must reach."""
 
     def detect(self, image: Image) -> list[Face]:
         """The faces in a picture, best first; boxes in its pixels, not clipped to it.
@@ -49,27 +55,20 @@ class YuNet:
         Args:
             image: uint8, height x width x 3, BGR.
         """
-        scale = self._fit(image)
-        self.model.invoke(self._canvas)
-        found = [likely for level in self._levels if (likely := self._decode(level)) is not None]
-        if not found:
+        self.model.invoke(fitted(image, self.model.size))
+        # score = sqrt(class * objectness), and neither is above 1: most cells are ruled out as int8, in one go.
+        quantized = np.concatenate([self.model.output(level.scores).reshape(-1, 2) for level in self._levels])
+        candidates = (np.minimum(quantized[:, 0], quantized[:, 1]) >= self._least).nonzero()[0]
+        if not candidates.size:
             return []
+        found = [self._decode(level, quantized, candidates) for level in self._levels]
         boxes = np.concatenate([boxes for boxes, _ in found])
         scores = np.concatenate([scores for _, scores in found])
         kept = suppressed(boxes, scores)
+        scale = scale_to_fit(image.shape[1], image.shape[0], self.model.size)
         return [Face(Box(*(float(side) / scale for side in boxes[index])), float(scores[index])) for index in kept]
 
-    def _fit(self, image: Image) -> float:
-        height, width = image.shape[:2]
-        used = fitted_size(width, height, self.model.size)
-        part = self._canvas[: used[1], : used[0]]
-        self._canvas[used[1] :] = 0
-        self._canvas[:, used[0] :] = 0
-        if fitted(image, self.model.size, into=part) is image:
-            part[...] = image
-        return scale_to_fit(width, height, self.model.size)
-
-    def _level(self, stride: int) -> "_Level":
+    def _level(self, stride: int, first: int) -> "_Level":
         width, height = self.model.size
         rows, columns = height // stride, width // stride
 
@@ -81,18 +80,24 @@ class YuNet:
                     return candidate
             raise ModelError(f"model {self.model.entry.file} has no output of shape {shape}: not a YuNet")
 
-        scores = output(2)
         cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2).astype(np.float32)
-        return _Level(stride, scores, output(4), cells, scores.quantized(self._min_score**2))
+        return _Level(stride, output(2), output(4), cells, first)
 
-    def _decode(self, level: "_Level") -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """Boxes (n x 4: x, y, width, height in input pixels) and scores (n) of one stride's likely cells, if any."""
-        quantized = self.model.output(level.scores).reshape(-1, 2)
-        # score = sqrt(class * objectness), and neither is above 1: most cells are ruled out as int8.
-        cells = np.flatnonzero(np.minimum(quantized[:, 0], quantized[:, 1]) >= level.least)
+    def _decode(
+        self, level: "_Level", quantized: NDArray[np.int8], candidates: NDArray[np.intp]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Boxes (n x 4: x, y, width, height in input pixels) and scores (n) of one stride's likely cells.
+
+        Args:
+            level: The stride.
+            quantized: cells x 2: class and objectness of all strides' cells.
+            candidates: Those of them that may be likely.
+        """
+        cells = candidates[(candidates >= level.first) & (candidates < level.first + len(level.cells))]
         if not cells.size:
-            return None
+            return NONE
         classes, objectness = level.scores.dequantized(quantized[cells]).T
+        cells = cells - level.first
         score = np.sqrt(classes * objectness)
         likely = score >= self._min_score
         cells, score = cells[likely], score[likely]
@@ -111,8 +116,8 @@ class _Level:
     boxes: QuantizedOutput
     cells: NDArray[np.float32]
     """Each cell's column and row, in the order of the output's cells."""
-    least: int
-    """The int8 that both class and objectness must reach."""
+    first: int
+    """Number of its first cell among all strides' cells."""
 
 
 def suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[int]:
