@@ -21,6 +21,7 @@ from facemask_edge.scaling import fitted
 from facemask_edge.scene_cut import SceneCuts
 from facemask_edge.sharpness import sharpness
 from facemask_edge.stage_times import StageTimes
+from facemask_edge.thumbnail import Thumbnails
 from facemask_edge.tracking import FaceTracker
 from facemask_edge.values import Box, Face, Frame, Image, Label, Look, Track, Verdict, Violation
 from facemask_edge.zones import Zones
@@ -139,7 +140,7 @@ class Pipeline:
             FaceTracker, min_score=config.detector.min_score, lifespan=config.compliance.leave_after
         )
         self._tracker = self._new_tracker()
-        self._cuts = SceneCuts()
+        self._thumbnails, self._cuts = Thumbnails(), SceneCuts()
         self._size: tuple[int, int] | None = None
         self._scaled: Image | None = None
         self._min_score = config.detector.min_score
@@ -152,11 +153,10 @@ class Pipeline:
         size = frame.width, frame.height
         with self.times.measured("detection"):
             small = self._small(frame)
-            # Before the model runs, which leaves nothing of the picture in the processor's caches.
-            thumbnail = self._cuts.thumbnail(small)
             faces = self._zones.counting(self._faces(small, *size), *size)
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
+            thumbnail = self._thumbnails.of(small) if frame.thumbnail is None else frame.thumbnail
             is_new = self._cuts.is_cut(thumbnail, frame.timestamp) or size != (self._size or size)
         # Only now: what goes wrong before loses no end of a violation.
         ended = self._new_scene() if is_new else []

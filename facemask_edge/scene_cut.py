@@ -2,11 +2,9 @@
 
 import math
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from facemask_edge.values import Image
+from facemask_edge.values import Thumbnail
 
 SAME_SCENE = 0.5
 """Correlation of two thumbnails below which they show different scenes.
@@ -18,11 +16,6 @@ LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail in gray values below which it shows nothing: a dark room, a covered lens."""
 QUICK = 0.5
 """Seconds within which frames follow each other quickly."""
-SAMPLED, THUMBNAIL = (128, 96), (32, 24)
-"""Width and height in pixels: sampled first, because averaging a whole picture takes much longer."""
-
-Thumbnail = NDArray[np.float32]
-"""Gray values, less their mean."""
 
 
 class SceneCuts:
@@ -33,9 +26,6 @@ class SceneCuts:
     """
 
     def __init__(self) -> None:
-        # Used again for every frame.
-        self._sampled = np.empty((*SAMPLED[::-1], 3), np.uint8)
-        self._gray = np.empty(SAMPLED[::-1], np.uint8)
         self._scene: Thumbnail | None = None
         self._other: Thumbnail | None = None
         """What the last frame showed, if it was not the scene."""
@@ -58,18 +48,6 @@ class SceneCuts:
             return True
         self._other = thumbnail
         return False
-
-    def thumbnail(self, image: Image) -> Thumbnail:
-        """What of a frame is compared.
-
-        Args:
-            image: uint8, height x width x 3, BGR; the smaller picture will do.
-        """
-        cv2.resize(image, SAMPLED, dst=self._sampled, interpolation=cv2.INTER_NEAREST)
-        cv2.cvtColor(self._sampled, cv2.COLOR_BGR2GRAY, dst=self._gray)
-        thumbnail = cv2.resize(self._gray, THUMBNAIL, interpolation=cv2.INTER_AREA)
-        # Without its mean and its contrast, a lamp that is switched on is no other scene.
-        return np.subtract(thumbnail, cv2.mean(thumbnail)[0], dtype=np.float32)
 
 
 def is_like(one: Thumbnail, other: Thumbnail) -> bool:

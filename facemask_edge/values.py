@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 """A picture: uint8, height x width x 3, BGR."""
+Thumbnail = NDArray[np.float32]
+"""Gray values, less their mean: 24 x 32, whatever the picture's shape."""
 
 
 class Label(StrEnum):
@@ -36,6 +38,8 @@ class Frame:
     lores: Image | None = None
     """The same picture, scaled down for the face detector by the camera, or by the thread that reads it; None where
     nobody did."""
+    thumbnail: Thumbnail | None = None
+    """Likewise, of the same picture, if nothing of it was changed since."""
 
     @property
     def width(self) -> int:

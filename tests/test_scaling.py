@@ -16,6 +16,7 @@ from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.privacy import PrivacyMasks
 from facemask_edge.scaling import fitted
+from facemask_edge.thumbnail import Thumbnails
 from facemask_edge.values import Box, Frame, Label
 from tests.motion_jpeg import MotionJpeg, grey
 
@@ -48,6 +49,17 @@ def test_frames_of_every_source_bring_the_smaller_picture(
         for frame in frames_of(source, 5):
             assert frame.lores is not None
             assert np.array_equal(frame.lores, fitted(frame.image, (80, 80)))
+            assert frame.thumbnail is not None
+            assert np.array_equal(frame.thumbnail, Thumbnails().of(frame.lores))
+
+
+@pytest.mark.parametrize("changes", [{"rotation": 90}, {"privacy_masks": [[[0, 0], [1, 0], [1, 0.5]]]}])
+def test_the_scene_is_known_by_what_was_made_ready_not_by_what_the_camera_gave(changes: dict[str, object]) -> None:
+    config = CameraConfig.model_validate({"name": "door", "source": str(SAMPLE), **changes})
+    with closing(open_camera(config, detector_input=small_input)) as camera:
+        frame = next(iter(camera))
+    assert frame is not None
+    assert frame.thumbnail is None
 
 
 @pytest.mark.parametrize(("rotation", "shape"), [(0, (144, 192, 3)), (90, (256, 192, 3)), (180, (144, 192, 3))])

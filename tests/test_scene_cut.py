@@ -11,6 +11,7 @@ from facemask_edge.config import Config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.scene_cut import SceneCuts
+from facemask_edge.thumbnail import Thumbnails
 from facemask_edge.values import Frame, Image, Violation
 from tests.converter.portraits import astronaut
 
@@ -21,8 +22,8 @@ def other_scene() -> Image:
 
 def cuts_in(images: Sequence[Image], *, fps: float = 15) -> list[int]:
     """The frames that are cuts."""
-    cuts = SceneCuts()
-    return [index for index, image in enumerate(images) if cuts.is_cut(cuts.thumbnail(image), index / fps)]
+    cuts, thumbnails = SceneCuts(), Thumbnails()
+    return [index for index, image in enumerate(images) if cuts.is_cut(thumbnails.of(image), index / fps)]
 
 
 @pytest.fixture(scope="module")

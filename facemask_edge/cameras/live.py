@@ -17,6 +17,7 @@ from facemask_edge.cameras.picture_watch import SUSPECT, PictureWatch
 from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.log_throttle import LogThrottle
 from facemask_edge.scaling import DetectorInput, lores_of
+from facemask_edge.thumbnail import Thumbnails
 from facemask_edge.values import Frame
 
 MOST_AGE = 2.0
@@ -70,6 +71,7 @@ class LiveCamera:
         self._busy = self._stale = 0
         self._losses = 0
         self._last_frame = 0.0
+        self._thumbnails = Thumbnails()
         self._watch = PictureWatch()
         """Outlives what is opened: a camera that is still black when it was opened again was never well."""
         self._throttle, self._next_size_log = LogThrottle(), 0.0
@@ -190,7 +192,8 @@ class LiveCamera:
     def _hand_over(self, picture: Picture) -> None:
         now = time.monotonic()
         lores = lores_of(picture.image, self._detector_input) if picture.lores is None else picture.lores
-        frame = Frame(picture.image, now, self._frames, lores=lores)
+        thumbnail = self._thumbnails.of(picture.image if lores is None else lores)
+        frame = Frame(picture.image, now, self._frames, lores=lores, thumbnail=thumbnail)
         size = frame.width, frame.height
         if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:
             self._next_size_log = frame.timestamp + SIZE_LOG_INTERVAL

@@ -61,7 +61,8 @@ class PreparedCamera:
         lores = frame.lores
         if lores is not None:
             lores = prepared(lores, self._orientation, self._masks, is_scaled=True)
-        return dataclasses.replace(frame, image=prepared(frame.image, self._orientation, self._masks), lores=lores)
+        image = prepared(frame.image, self._orientation, self._masks)
+        return dataclasses.replace(frame, image=image, lores=lores, thumbnail=None)
 
 
 def prepared(image: Image, orientation: Orientation, masks: PrivacyMasks, *, is_scaled: bool = False) -> Image:

@@ -13,7 +13,8 @@ from facemask_edge.errors import InputError
 from facemask_edge.native import native_stderr_hidden
 from facemask_edge.redaction import without_password
 from facemask_edge.scaling import DetectorInput, lores_of
-from facemask_edge.values import Frame, Image
+from facemask_edge.thumbnail import Thumbnails
+from facemask_edge.values import Frame, Image, Thumbnail
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_PICTURE_BYTES = 100_000_000
@@ -37,6 +38,7 @@ class Recording:
             shown = without_password(str(path))
             raise InputError(f"{shown}: no such file; name a video, a folder of pictures or a camera")
         self._path, self._detector_input = path, detector_input
+        self._thumbnails = Thumbnails()
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
             # One thread decodes while another one judges; more would only keep more pictures in memory.
@@ -58,7 +60,7 @@ class Recording:
         decoded, timestamp, index = self._first, 0.0, 0
         while decoded is not None:
             following = self._decoder.submit(self._read)
-            yield Frame(decoded.image, timestamp, index, lores=decoded.lores)
+            yield Frame(decoded.image, timestamp, index, lores=decoded.lores, thumbnail=decoded.thumbnail)
             index += 1
             decoded = following.result()
             # Some containers report 0 or jump back; time never may.
@@ -90,7 +92,9 @@ class Recording:
         if not found:
             return None
         image: Image = read  # type: ignore[assignment] # always uint8
-        return _Decoded(image, lores_of(image, self._detector_input), self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        timestamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        lores = lores_of(image, self._detector_input)
+        return _Decoded(image, lores, self._thumbnails.of(image if lores is None else lores), timestamp)
 
 
 class _Decoded(NamedTuple):
@@ -98,6 +102,7 @@ class _Decoded(NamedTuple):
 
     image: Image
     lores: Image | None
+    thumbnail: Thumbnail
     timestamp: float
     """Media time in seconds."""
 
