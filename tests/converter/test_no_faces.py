@@ -34,7 +34,7 @@ def test_only_what_a_second_look_does_not_confirm_is_no_face(tmp_path: Path, mon
         finder = Finder(found, list(in_view))
         monkeypatch.setattr(no_faces, "training_detector", lambda _score, finder=finder: finder)
         marked, same = with_no_faces([scene, single])
-        assert marked.faces == (*scene.faces, *added, BoxedFace(Box(52, 56, 40, 40), NO_FACE))
+        assert marked.faces == (*scene.faces, *added)
         assert same == single
 
 
@@ -46,23 +46,7 @@ def test_what_a_labelled_face_covers_is_a_box_of_that_face(tmp_path: Path, monke
     finder = Finder([Face(chin, 0.7), Face(beside, 0.7)], [])
     monkeypatch.setattr(no_faces, "training_detector", lambda _score: finder)
     (marked,) = with_no_faces([Picture(path, faces)])
-    shoulder = BoxedFace(Box(232, 56, 40, 40), NO_FACE)
-    assert marked.faces == (*faces, BoxedFace(beside, NO_FACE), BoxedFace(Box(52, 56, 40, 40), NO_FACE), shoulder)
-
-
-def test_one_place_beside_each_face_is_taught_as_none_where_nobody_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "scene.png"
-    cv2.imwrite(str(path), np.zeros((200, 300, 3), np.uint8))
-    # The left of the first is outside, somebody stands at the second one's right shoulder,
-    # the third one is too small, the last has nothing below it.
-    sides = [(20, 20, 40, 40), (100, 20, 40, 40), (150, 50, 20, 20), (200, 120, 80, 80)]
-    faces = tuple(BoxedFace(Box(*each), 0) for each in sides)
-    monkeypatch.setattr(no_faces, "training_detector", lambda _score: Finder([], []))
-    (marked,) = with_no_faces([Picture(path, faces)])
-    beside = [face.box for face in marked.faces[len(faces) :] if face.box and face.label == NO_FACE]
-    assert [(round(box.x), round(box.y), box.width) for box in beside] == [(52, 56, 40), (100, 66, 40), (112, 136, 80)]
+    assert marked.faces == (*faces, BoxedFace(beside, NO_FACE))
 
 
 def test_a_face_that_is_not_taught_is_still_a_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,9 +58,8 @@ def test_a_face_that_is_not_taught_is_still_a_face(tmp_path: Path, monkeypatch: 
     faces = (BoxedFace(Box(20, 20, 40, 40), 0),)
     (known,) = with_no_faces([Picture(path, faces, (incorrect,))])
     (unknown,) = with_no_faces([Picture(path, faces)])
-    shoulder = BoxedFace(Box(52, 56, 40, 40), NO_FACE)
-    assert known.faces == (*faces, shoulder)
-    assert unknown.faces == (*faces, BoxedFace(incorrect, NO_FACE), shoulder)
+    assert known.faces == faces
+    assert unknown.faces == (*faces, BoxedFace(incorrect, NO_FACE))
 
 
 def test_the_packaged_detector_knows_a_face_without_a_label(tmp_path: Path) -> None:
