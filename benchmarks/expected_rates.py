@@ -73,7 +73,7 @@ class Measured:
 
 
 RECORDED = Measured(looks=0.17, detectors=(1.1, 3.0), rest=0.19)
-"""As docs/performance.md tells under "The parts" (on a quieter day) and of the frame loop."""
+"""The most of the detectors that was measured for docs/performance.md, "The parts", and of the frame loop."""
 
 
 @dataclass(frozen=True, slots=True)
