@@ -39,8 +39,8 @@ benchmarks: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.crowd --json benchmark-results/crowd.json
 	$(BIN)/python -m benchmarks.several_cameras --json benchmark-results/several_cameras.json
 	$(BIN)/python -m benchmarks.paper_pipeline --json benchmark-results/paper_pipeline.json
-	$(BIN)/python -m benchmarks.live_view --json benchmark-results/live_view.json
 	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
+	$(BIN)/python -m benchmarks.live_view --json benchmark-results/live_view.json
 
 # The other runtimes, each in an environment of its own with Python 3.11: tflite-runtime as the owner of a Coral has it
 # (docs/coral.md), and ai-edge-litert, both with Bookworm's numpy and OpenCV. Left out is what needs the converter, which runs on

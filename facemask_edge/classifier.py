@@ -1,5 +1,7 @@
 """The mask classifier: cuts a face out of the frame and tells how probably it wears no mask."""
 
+from weakref import ref
+
 import cv2
 import numpy as np
 
@@ -68,6 +70,8 @@ class MaskClassifier:
         width, height = self.model.size
         # Used again for every face.
         self._crop, self._rgb = (np.empty((height, width, 3), np.uint8) for _ in range(2))
+        self._newest: tuple[ref[Image], Box] | None = None
+        """The face judged last; its frame is not kept for that."""
 
     def probability(self, image: Image, box: Box) -> float:
         """The probability that the face wears no mask.
@@ -80,6 +84,11 @@ class MaskClassifier:
         if self.model.entry.input.channels == "RGB":
             crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=self._rgb)  # type: ignore[assignment]
         self.model.invoke(crop)
+        self._newest = ref(image), box
         assert self._output is not None  # noqa: S101 - for mypy; __init__ raised otherwise
         probabilities = self._output.dequantized(self.model.output(self._output)[0])
         return float(np.clip(probabilities[self._no_mask], 0.0, 1.0))
+
+    def has_just_judged(self, image: Image, box: Box) -> bool:
+        """Whether this face of this very picture is the one that was judged last."""
+        return self._newest is not None and self._newest[0]() is image and self._newest[1] == box

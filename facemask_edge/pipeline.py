@@ -88,7 +88,9 @@ class Models:
         """
         if self._maps is None:
             return None
-        self.classifier.probability(image, box)
+        # Who begins a violation was judged just now, unless somebody else was after that.
+        if not self.classifier.has_just_judged(image, box):
+            self.classifier.probability(image, box)
         heat = self._maps.of(Label.NO_MASK)
         hottest = float(heat.max())
         return heat / np.float32(hottest) if hottest > 0 else None

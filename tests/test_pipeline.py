@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.crowd import Scene
@@ -52,10 +53,20 @@ def test_heat_shows_what_of_a_face_decided() -> None:
     for frame in Recording(SAMPLE):
         if starts := [event for event in pipeline.process(frame) if event.event_type == "violation_start"]:
             break
-    heat = models.heat(frame.image, starts[0].track.box)
+    box = starts[0].track.box
+    judged = models.classifier.model.invocations
+    heat = models.heat(frame.image, box)
     assert heat is not None
     assert heat.shape == (7, 7)
     assert (heat.min() >= 0, heat.max()) == (True, 1.0)
+    # It was judged a moment ago: that costs no invocation more.
+    assert models.classifier.model.invocations == judged
+    other = models.heat(frame.image, Box(box.x - 40, box.y, box.width, box.height))
+    again = models.heat(frame.image, box)
+    assert models.classifier.model.invocations == judged + 2
+    assert other is not None
+    assert not np.array_equal(other, heat)
+    np.testing.assert_array_equal(again, heat)
     # A face that the tracker foretells outside the picture is no fault.
     for box in (Box(-500, -500, 40, 50), Box(9_000, 9_000, 40, 50), Box(5, 5, 0, 0)):
         outside = models.heat(frame.image, box)
