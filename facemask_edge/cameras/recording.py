@@ -57,7 +57,9 @@ class Recording:
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames; the timestamp is the media time in seconds."""
-        decoded, timestamp, index = self._first, 0.0, 0
+        timestamp, index = 0.0, 0
+        # Here, and nowhere else: the first one is not kept for as long as the recording lasts.
+        decoded, self._first = self._first, None
         while decoded is not None:
             following = self._decoder.submit(self._read)
             yield Frame(decoded.image, timestamp, index, lores=decoded.lores, thumbnail=decoded.thumbnail)
