@@ -72,8 +72,8 @@ class Measured:
     """All else that a frame takes over its bare invocations, see ``frame_loop``."""
 
 
-RECORDED = Measured(looks=0.17, detectors=(1.1, 3.0), rest=0.19)
-"""The most of the detectors that was measured for docs/performance.md, "The parts", and of the frame loop."""
+RECORDED = Measured(looks=0.17, detectors=(1.1, 3.0), rest=0.20)
+"""As docs/performance.md tells under "The parts" (the most of the detectors) and of the frame loop's processor time."""
 
 
 @dataclass(frozen=True, slots=True)

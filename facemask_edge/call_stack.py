@@ -1,16 +1,17 @@
 """Keeps CPython from asking the system for memory, and giving it back, at every call.
 
-CPython (3.11 and later) puts the frames of Python functions into chunks of 16 KiB (``DATA_STACK_CHUNK_SIZE`` in
-``Python/pystate.c``). A call that does not fit into the rest of a chunk gets a new one from ``mmap``, and its return
-gives that back with ``munmap``: a loop that happens to run at the end of a chunk does both at each call, which takes
-many times as long as the call. Imports within imports, within the parser of the command line, go that deep.
+CPython puts the frames of Python functions into chunks of 16 KiB (from 3.11 on, ``DATA_STACK_CHUNK_SIZE``). A call that
+does not fit into the rest of a chunk gets a new one from ``mmap``, and its return gives that back with ``munmap``: a
+loop that happens to run at the end of a chunk does both at each call, which takes many times as long as the call.
+Imports within imports, within the parser of the command line, go that deep. CPython mended it in the spring of 2026
+(its issue 142183), after what Debian 12 and 13 bring.
 """
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 FRAME_SLOTS = 32_768
-"""Of eight bytes; the chunk that CPython takes for such a frame is one of 512 KiB."""
+"""Of a pointer's size; the chunk that CPython takes for such a frame is one of 512 KiB."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -83,6 +83,7 @@ class MaskClassifier:
         crop = cut_face(image, box, self.model.size, into=self._crop)
         if self.model.entry.input.channels == "RGB":
             crop = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB, dst=self._rgb)  # type: ignore[assignment]
+        self._newest = None
         self.model.invoke(crop)
         self._newest = ref(image), box
         assert self._output is not None  # noqa: S101 - for mypy; __init__ raised otherwise

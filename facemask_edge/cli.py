@@ -62,7 +62,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what only a developer wants to know, too.")] = False,
 ) -> None:
     """Watch the cameras and report violations until stopped, or until all recordings have ended."""
-    # Nothing of what is imported is garbage, and looking for some again and again is a good part of the start.
+    # Hardly anything of what is imported is garbage; looking for some again and again is a good part of the start.
     gc.disable()
     # Imported here: an unknown option or --help must not wait for OpenCV and the TFLite runtime.
     from facemask_edge.config_file import load_config  # noqa: PLC0415

@@ -221,8 +221,6 @@ class Daemon:
                     continue
                 if frame is not None:
                     self._judge(watch, frame)
-                    # Before the next one is read: two are in memory, not three.
-                    del frame
                     is_idle = False
                 elif time.monotonic() - watch.last_judged > self._config.compliance.leave_after:
                     # Nobody can be seen any more; who is there when the camera is back is another violation.

@@ -134,7 +134,7 @@ class Model:
         height, width = image.shape[:2]
         # int8 = uint8 ^ 0x80 is uint8 - 128: the shift to int8 needs no float.
         np.bitwise_xor(image, BLACK, out=taken[:height, :width])
-        # Each time: while it runs, the runtime may use an input's memory for something else.
+        # The picture before may have been larger.
         taken[height:] = BLACK
         taken[:, width:] = BLACK
 

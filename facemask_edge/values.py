@@ -39,7 +39,7 @@ class Frame:
     """The same picture, scaled down for the face detector by the camera, or by the thread that reads it; None where
     nobody did."""
     thumbnail: Thumbnail | None = None
-    """Likewise, of the same picture, if nothing of it was changed since."""
+    """Of ``lores``, likewise; None, too, where that was changed since."""
 
     @property
     def width(self) -> int:

@@ -1,11 +1,10 @@
-import json
 import subprocess
 import sys
 
 from facemask_edge.cli import main
 
 FAULTS = """
-import json, resource
+import resource
 from facemask_edge.call_stack import with_room_for_calls
 
 # Its frame is larger than those of the depths, so that at one of them the rest of a chunk is too small for it.
@@ -22,17 +21,15 @@ def faults_at(depth):
 def most_faults():
     return max(faults_at(depth) for depth in range(600))
 
-print(json.dumps([most_faults(), with_room_for_calls(most_faults)()]))
+print(with_room_for_calls(most_faults)())
 """
 """Of memory that the system gave, and that is touched for the first time: the most at any of 600 depths."""
 
 
 def test_no_depth_of_calls_makes_each_call_ask_for_memory() -> None:
     printed = subprocess.run([sys.executable, "-c", FAULTS], check=True, capture_output=True, text=True).stdout
-    without, with_room = json.loads(printed)
-    # What it is good for, in the CPython that runs these tests.
-    assert without > 900
-    assert with_room < 100
+    # A thousand calls at each depth; without room, two faults a call at the worst one.
+    assert int(printed) < 100
 
 
 def test_the_command_line_has_such_room() -> None:

@@ -10,6 +10,7 @@ import pytest
 from facemask_edge.cameras import open_camera
 from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.cameras.prepared import prepared
+from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
@@ -87,7 +88,17 @@ def test_frames_that_are_small_enough_bring_none() -> None:
     with closing(
         open_camera(CameraConfig(name="door", source=str(SAMPLE)), detector_input=lambda *size: size)
     ) as camera:
-        assert next(iter(camera)).lores is None  # type: ignore[union-attr]
+        frame = next(iter(camera))
+    assert frame is not None
+    assert (frame.lores, frame.thumbnail) == (None, None)
+
+
+def test_where_nobody_detects_the_scene_is_known_by_what_is_judged() -> None:
+    # Who only reads may change the picture before it is judged, as annotate does.
+    recording = Recording(SAMPLE)
+    frame = next(iter(recording))
+    recording.close()
+    assert (frame.lores, frame.thumbnail) == (None, None)
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 240), (640, 480), (1280, 720), (3840, 2160)])

@@ -192,7 +192,7 @@ class LiveCamera:
     def _hand_over(self, picture: Picture) -> None:
         now = time.monotonic()
         lores = lores_of(picture.image, self._detector_input) if picture.lores is None else picture.lores
-        thumbnail = self._thumbnails.of(picture.image if lores is None else lores)
+        thumbnail = None if lores is None else self._thumbnails.of(lores)
         frame = Frame(picture.image, now, self._frames, lores=lores, thumbnail=thumbnail)
         size = frame.width, frame.height
         if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recording:
-    """A video file. The next frame is decoded, and scaled for the face detector, while the last one is judged.
+    """A video file, to be read once. The next frame is made ready for the face detector while the last one is judged.
 
     Args:
         path: Anything that OpenCV's FFmpeg reads.
@@ -58,7 +58,7 @@ class Recording:
     def __iter__(self) -> Iterator[Frame]:
         """All frames; the timestamp is the media time in seconds."""
         timestamp, index = 0.0, 0
-        # Here, and nowhere else: the first one is not kept for as long as the recording lasts.
+        # Here, and nowhere else: it would be kept for as long as the recording lasts.
         decoded, self._first = self._first, None
         while decoded is not None:
             following = self._decoder.submit(self._read)
@@ -96,7 +96,7 @@ class Recording:
         image: Image = read  # type: ignore[assignment] # always uint8
         timestamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         lores = lores_of(image, self._detector_input)
-        return _Decoded(image, lores, self._thumbnails.of(image if lores is None else lores), timestamp)
+        return _Decoded(image, lores, None if lores is None else self._thumbnails.of(lores), timestamp)
 
 
 class _Decoded(NamedTuple):
@@ -104,7 +104,7 @@ class _Decoded(NamedTuple):
 
     image: Image
     lores: Image | None
-    thumbnail: Thumbnail
+    thumbnail: Thumbnail | None
     timestamp: float
     """Media time in seconds."""
 

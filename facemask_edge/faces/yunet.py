@@ -19,7 +19,7 @@ from facemask_edge.values import Box, Face, Image
 STRIDES = (8, 16, 32)
 NMS_OVERLAP = 0.25
 """Of two boxes whose intersection over union is larger, only the better one is kept."""
-NONE = np.empty((0, 4), np.float32), np.empty(0, np.float32)
+NO_FACES = np.empty((0, 4), np.float32), np.empty(0, np.float32)
 """Boxes and scores of no face."""
 
 
@@ -95,7 +95,7 @@ class YuNet:
         """
         cells = candidates[(candidates >= level.first) & (candidates < level.first + len(level.cells))]
         if not cells.size:
-            return NONE
+            return NO_FACES
         classes, objectness = level.scores.dequantized(quantized[cells]).T
         cells = cells - level.first
         score = np.sqrt(classes * objectness)
