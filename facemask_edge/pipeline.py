@@ -2,7 +2,7 @@
 
 import logging
 import time
-from functools import partial
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
@@ -50,11 +50,6 @@ class Models:
         classifier = config.classifier
         accelerator = self._accelerator(classifier.model, classifier.accelerator)
         self.classifier = MaskClassifier(classifier.model, threads=classifier.threads, accelerator=accelerator)
-        try:
-            self._maps: ActivationMaps | None = ActivationMaps(self.classifier.model)
-        except ModelError:
-            # One that is compiled for an Edge TPU has none.
-            self._maps = None
         self._detectors: dict[str, FaceDetector] = {}
         # Which of the packaged detectors it will be, only the first frame tells; that it cannot be had where it is to
         # run is said now.
@@ -94,6 +89,15 @@ class Models:
         heat = self._maps.of(Label.NO_MASK)
         hottest = float(heat.max())
         return heat / np.float32(hottest) if hottest > 0 else None
+
+    @cached_property
+    def _maps(self) -> ActivationMaps | None:
+        # Made when it is wanted: most daemons explain nothing.
+        try:
+            return ActivationMaps(self.classifier.model)
+        except ModelError:
+            # One that is compiled for an Edge TPU has none.
+            return None
 
     def _accelerator(self, name: str, wanted: str) -> str:
         """Where a model is to run: as it is wanted, unless the Edge TPU has ended this program too often."""
