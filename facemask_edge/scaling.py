@@ -15,12 +15,6 @@ def scale_to_fit(width: int, height: int, size: tuple[int, int]) -> float:
     return min(size[0] / width, size[1] / height, 1.0)
 
 
-def fitted_size(width: int, height: int, size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of a picture of ``width`` x ``height`` pixels when it is scaled so."""
-    scale = scale_to_fit(width, height, size)
-    return max(round(width * scale), 1), max(round(height * scale), 1)
-
-
 def fitted(image: Image, size: tuple[int, int], into: Image | None = None) -> Image:
     """A picture scaled down to fit into ``size``; itself where it does already.
 
@@ -30,9 +24,10 @@ def fitted(image: Image, size: tuple[int, int], into: Image | None = None) -> Im
         into: Where to put the result, if it is of the right shape; None for a new picture.
     """
     height, width = image.shape[:2]
-    if scale_to_fit(width, height, size) == 1.0:
+    scale = scale_to_fit(width, height, size)
+    if scale == 1.0:
         return image
-    used = fitted_size(width, height, size)
+    used = max(round(width * scale), 1), max(round(height * scale), 1)
     # INTER_AREA averages what falls together.
     return cv2.resize(image, used, dst=into, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
