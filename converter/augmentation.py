@@ -30,10 +30,15 @@ class Jitter:
 AROUND_BOX = Jitter(0.85, 1.2, 0.1)
 """A detector's box differs from a labelled one by about this."""
 
+PARTLY_FOUND = Jitter(0.7, 1.3, 0.4)
+"""At times a detector takes a part of a face for the whole of one: a forehead above a mask is no bare face."""
+
 _ACROSS = np.broadcast_to(np.linspace(-1, 1, SIZE[0], dtype=np.float32), (SIZE[0], SIZE[0]))
 
 WITHIN_PICTURE = Jitter(0.6, 1.05, 0.12)
 """A picture that is one tight face can only be zoomed into."""
+PART_OF_PICTURE = Jitter(0.45, 0.7, 0.3)
+"""The same for a picture that is one tight face."""
 
 
 def plain_crop(image: Image, box: Box | None) -> Image:
@@ -54,12 +59,13 @@ def varied_crop(image: Image, box: Box | None, random: np.random.Generator) -> I
 
     Args and result are those of ``plain_crop``; the same state of ``random`` gives the same picture.
     """
-    jitter = WITHIN_PICTURE if box is None else AROUND_BOX
+    usual, partly = (WITHIN_PICTURE, PART_OF_PICTURE) if box is None else (AROUND_BOX, PARTLY_FOUND)
+    jitter = partly if random.random() < 0.15 else usual  # noqa: PLR2004 - how often each happens stands where it happens
     crop = cut_face(image, jittered(box or _whole(image), jitter, image, random), SIZE)
     if random.random() < 0.5:  # noqa: PLR2004 - as often as not
         crop = np.ascontiguousarray(crop[:, ::-1])
     crop = _lit(_turned(crop, random), random)
-    if random.random() < 0.15:  # noqa: PLR2004 - how often each happens stands where it happens
+    if random.random() < 0.15:  # noqa: PLR2004
         crop = partly_hidden(crop, random)
     if random.random() < 0.08:  # noqa: PLR2004
         # Cameras that see in the dark see no colour.

@@ -1,5 +1,11 @@
-"""The classifier's training: epochs, early stopping on the held-out part, and going on after an interruption."""
+"""The classifier's training: epochs, early stopping on the held-out part, and going on after an interruption.
 
+The learning rate falls to nothing more than once, and the mean of the networks it ends with judges better than each:
+Izmailov and others, "Averaging Weights Leads to Wider Optima and Better Generalization" (2018).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,7 +27,7 @@ TRUTHS = np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32)
 NO_FACE_WEIGHT = 0.5
 """Against a labelled face: about one in seven is a face after all."""
 WARM_UP, WARM_UP_FACTOR = 0.1, 30
-"""The learning rate rises over this part of the steps, from its highest value divided by the factor."""
+"""The learning rate rises over this part of a cycle's steps, from its highest value divided by the factor."""
 HELD_OUT_COPIES = 2
 """Varied crops of each held-out face that the loss is taken from, beside the plain one."""
 
@@ -44,7 +50,7 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     console: Console,
     teachers: Teachers | None = None,
 ) -> Progress:
-    """Train a model and leave it with the weights of the best epoch.
+    """Train a model and leave it with the weights of the best epoch, or with the mean of several.
 
     Args:
         model: Its trainable layers are trained; takes what the streams give.
@@ -56,12 +62,15 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
         teachers: What they think is taught beside the labels.
 
     Returns:
-        One entry an epoch (epoch, training_loss, training_accuracy, loss, accuracy, plain), and which one was kept.
+        One entry an epoch (epoch, training_loss, training_accuracy, loss, accuracy; where weights were averaged also
+        mean, with averaged, loss and accuracy), and which one was kept.
     """
     steps = -(-len(training.labels) * recipe.copies // recipe.batch)
     rate: Any = recipe.learning_rate
     if not recipe.frozen_backbone:
-        rate = learning_rates(recipe.learning_rate, steps * recipe.epochs)
+        ends = [0, *recipe.cycle_ends]
+        lengths = [steps * (end - start) for start, end in pairwise(ends)]
+        rate = LearningRates(recipe.learning_rate, lengths)
     model.compile(keras.optimizers.Adam(rate), loss="categorical_crossentropy", metrics=[_Accuracy()])
     weights = class_weights(training.labels) if not recipe.frozen_backbone else np.ones(NO_FACE + 1, np.float32)
 
@@ -91,26 +100,55 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
             "training_accuracy": round(told["accuracy"][0], 5),
             **figures,
         }
-        _report(entry, recipe, console)
-        best = progress.history[progress.best]["loss"] if progress.best >= 0 else np.inf
         progress.history.append(entry)
-        if recipe.held_out_part == 0 or figures["loss"] < best:
-            progress.best, progress.best_weights = epoch, [np.array(value) for value in model.get_weights()]
+        weights_now = [np.array(value) for value in model.get_weights()]
+        if recipe.held_out_part == 0 or figures["loss"] < progress.best_figures.get("loss", np.inf):
+            progress.keep(figures, weights_now)
+        if epoch + 1 in recipe.cycle_ends and not recipe.frozen_backbone:
+            progress.average(weights_now)
+            if progress.averaged > 1:
+                model.set_weights(progress.mean_weights)
+                of_mean = held_out_figures(model, held_out, weights, copies=copies)
+                entry["mean"] = {"averaged": progress.averaged, **of_mean}
+                if of_mean["loss"] < progress.best_figures["loss"]:
+                    progress.keep(of_mean, progress.mean_weights)
+                model.set_weights(weights_now)
+        _report(entry, recipe, console)
         state.save(model, progress)
     model.set_weights(progress.best_weights)
     return progress
 
 
-def learning_rates(highest: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """From nearly nothing to the highest rate, and by a cosine down to nothing.
+class LearningRates(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras has no types
+    """In each cycle from nearly nothing to the highest rate, and by a cosine down to nothing.
 
     Without the beginning, the new head's first errors wreck the layers below it: on a few hundred pictures of scenes
     the network said one half of everything, and never learned again.
+
+    Args:
+        highest: The rate that each cycle rises to.
+        lengths: Of each cycle, in steps.
     """
-    warm_up = round(WARM_UP * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        highest / WARM_UP_FACTOR, steps - warm_up, warmup_target=highest, warmup_steps=warm_up
-    )
+
+    def __init__(self, highest: float, lengths: Sequence[int]) -> None:
+        super().__init__()
+        self._cycles = []
+        start = 0
+        for length in lengths:
+            warm_up = round(WARM_UP * length)
+            cycle = keras.optimizers.schedules.CosineDecay(
+                highest / WARM_UP_FACTOR, length - warm_up, warmup_target=highest, warmup_steps=warm_up
+            )
+            self._cycles.append((start, cycle))
+            start += length
+
+    def __call__(self, step: Any) -> Any:  # noqa: ANN401 - TensorFlow tensors
+        """The rate of a step, counted from 0."""
+        (_, first), *later = self._cycles
+        rate = first(step)
+        for start, cycle in later:
+            rate = tf.where(step >= start, cycle(tf.maximum(step - start, 0)), rate)
+        return rate
 
 
 def class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -183,3 +221,9 @@ def _report(entry: dict[str, Any], recipe: Recipe, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if mean := entry.get("mean"):
+        console.print(
+            f"mean of {mean['averaged']} epochs: {kind} loss {mean['loss']:.4f}, right {in_words(mean['accuracy'])}",
+            highlight=False,
+            soft_wrap=True,
+        )

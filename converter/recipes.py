@@ -22,6 +22,8 @@ class Recipe:
     """Of what is trained with: chooses the epoch that is kept. With 0 the last one is kept."""
     patience: int
     """Epochs without a better one on the held-out part after which training stops."""
+    cycles: int = 1
+    """Times that the learning rate rises and falls: the first half of the epochs, then the others in equal parts."""
     seed: int = 0
     """Decides the initial head and all variation."""
     split_seed: int = 0
@@ -34,10 +36,16 @@ class Recipe:
         """Whether only the head is trained, on undistorted float features, as in the paper."""
         return self.name == "paper"
 
+    @property
+    def cycle_ends(self) -> tuple[int, ...]:
+        """The epochs, counted from 1, with which a cycle of the learning rate ends; too few epochs have one cycle."""
+        later = self.epochs // (self.cycles + 1)
+        return (*range(self.epochs - later * (self.cycles - 1), self.epochs, max(later, 1)), self.epochs)
+
 
 DEFAULT = Recipe(
     name="default",
-    epochs=10,
+    epochs=12,
     batch=64,
     learning_rate=3e-4,
     copies=4,
@@ -45,6 +53,7 @@ DEFAULT = Recipe(
     test_part=0.2,
     held_out_part=0.1,
     patience=3,
+    cycles=3,
 )
 """Fine-tunes the backbone's last blocks on what the device's own code makes of a frame."""
 

@@ -89,7 +89,7 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
         progress, test = _trained(network, gathered.split, recipe, state, console, teachers=teachers)
     figures: dict[str, Any] = {"epoch": progress.best + 1}
     if recipe.held_out_part:
-        figures["held_out"] = progress.history[progress.best]["accuracy"]
+        figures["held_out"] = progress.best_figures["accuracy"]
     if test:
         figures["test"] = test
         console.print(f"test, {recipe.split} split: {in_words(test['accuracy'])}, loss {test['loss']:.4f}")

@@ -27,7 +27,23 @@ class Progress:
     """One entry an epoch."""
     best: int = -1
     """The epoch that is kept, counted from 0; -1 before the first."""
+    best_figures: dict[str, Any] = field(default_factory=dict)
+    """Its loss and accuracy on the held-out part."""
     best_weights: Weights = field(default_factory=list)
+    averaged: int = 0
+    """Epochs whose weights were averaged."""
+    mean_weights: Weights = field(default_factory=list)
+
+    def keep(self, figures: dict[str, Any], weights: Weights) -> None:
+        """Call these weights, of the last epoch or averaged with it, the best ones."""
+        self.best, self.best_figures, self.best_weights = len(self.history) - 1, figures, weights
+
+    def average(self, weights: Weights) -> None:
+        """Take one epoch more into the mean."""
+        self.averaged += 1
+        part = np.float32(1 / self.averaged)
+        before = self.mean_weights or weights
+        self.mean_weights = [mean + (new - mean) * part for mean, new in zip(before, weights, strict=True)]
 
 
 class TrainingState:
@@ -52,7 +68,14 @@ class TrainingState:
         """
         arrays = {f"current_{number}": variable.numpy() for number, variable in enumerate(_variables(model))}
         arrays |= {f"best_{number}": weights for number, weights in enumerate(progress.best_weights)}
-        told = {"identity": self._identity, "history": progress.history, "best": progress.best}
+        arrays |= {f"mean_{number}": weights for number, weights in enumerate(progress.mean_weights)}
+        told = {
+            "identity": self._identity,
+            "history": progress.history,
+            "best": progress.best,
+            "best_figures": progress.best_figures,
+            "averaged": progress.averaged,
+        }
         temporary = self._file.with_suffix(".part")
         try:
             with temporary.open("wb") as file:
@@ -74,12 +97,20 @@ class TrainingState:
                 variables = _variables(model)
                 # All is read before anything is assigned: a broken file must not leave half of it in the model.
                 current = [kept[f"current_{number}"] for number in range(len(variables))]
-                best = [kept[f"best_{number}"] for number in range(len(model.weights))] if told["best"] >= 0 else []
+                count = len(model.weights)
+                progress = Progress(
+                    history=told["history"],
+                    best=told["best"],
+                    best_figures=told["best_figures"],
+                    best_weights=[kept[f"best_{number}"] for number in range(count) if told["best"] >= 0],
+                    averaged=told["averaged"],
+                    mean_weights=[kept[f"mean_{number}"] for number in range(count) if told["averaged"]],
+                )
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             return Progress()
         for variable, value in zip(variables, current, strict=True):
             variable.assign(value)
-        return Progress(told["history"], told["best"], best)
+        return progress
 
     def discard(self) -> None:
         """Delete what was kept of this training, and the folder when it holds nothing of another one."""

@@ -16,12 +16,12 @@ pytest.importorskip("tensorflow", reason="the converter extra is not installed; 
 from converter.calibration import calibration_batches, faces_in_turn, sha256_of_batches
 from converter.classifier_data import NO_FACE, Picture, find_pictures
 from converter.classifier_network import network_input
-from converter.classifier_training import NO_FACE_WEIGHT, class_weights, fit, learning_rates
+from converter.classifier_training import NO_FACE_WEIGHT, LearningRates, class_weights, fit, held_out_figures
 from converter.crop_stream import CropStream
 from converter.lower_half import QuantizedLowerHalf
 from converter.recipes import DEFAULT, PAPER, Recipe
 from converter.tensorflow_quietly import keras
-from converter.training_state import TrainingState, identity_of
+from converter.training_state import Progress, TrainingState, identity_of
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box
 from tests.converter.pictures import single_faces
@@ -241,9 +241,37 @@ def test_several_accelerators_train_together(pictures: list[Picture], tmp_path: 
     assert history[-1]["loss"] == pytest.approx(alone.history[-1]["loss"], abs=1e-3)
 
 
-def test_the_learning_rate_rises_at_first_and_ends_near_nothing() -> None:
-    rates = [float(learning_rates(3e-4, 1000)(step)) for step in range(0, 1001, 50)]
+def test_the_learning_rate_rises_at_first_and_ends_near_nothing_in_each_cycle() -> None:
+    schedule = LearningRates(3e-4, [1000, 500])
+    rates = [float(schedule(step)) for step in (*range(0, 1000, 50), 999)]
     assert rates[0] == pytest.approx(1e-5)
     assert rates[2] == max(rates) == pytest.approx(3e-4)
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert rates[-1] < 1e-6
+    again = [float(schedule(step)) for step in (*range(1000, 1500, 25), 1499)]
+    assert again == pytest.approx(rates, abs=2e-6)
+
+
+def test_the_mean_of_the_cycles_ends_is_kept_where_it_is_better(pictures: list[Picture], tmp_path: Path) -> None:
+    recipe = replace(QUICK, epochs=8, patience=8)
+    assert recipe.cycle_ends == (4, 6, 8)
+    ends: list[list[Any]] = []
+    save = TrainingState.save
+
+    def kept(state: TrainingState, model: keras.Model, progress: Progress) -> None:
+        if len(progress.history) in recipe.cycle_ends:
+            ends.append(model.get_weights())
+        save(state, model, progress)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingState, "save", kept)
+        progress, model = _fit(pictures, recipe, tmp_path / "state")
+    for mean, *each in zip(progress.mean_weights, *ends, strict=True):
+        assert np.allclose(mean, np.mean(each, axis=0), atol=1e-6)
+    offered = [entry.get("mean", {}) for entry in progress.history]
+    assert [number + 1 for number, mean in enumerate(offered) if mean] == [6, 8]
+    losses = [figures["loss"] for figures in (*progress.history, *filter(None, offered))]
+    assert progress.best_figures["loss"] == min(losses)
+    stream = CropStream(pictures, recipe, None)
+    weights = class_weights(stream.labels)
+    assert held_out_figures(model, stream, weights, copies=2)["loss"] == pytest.approx(min(losses), abs=1e-5)
