@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any
 
-from facemask_edge import journal
+from facemask_edge import journal, mapped_code
 from facemask_edge.areas import AREAS, Areas
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.config import Config
@@ -130,6 +130,7 @@ class Daemon:
         # off until here where the command line started this.
         gc.freeze()
         gc.enable()
+        mapped_code.release()
         self._restarts.begin()
         self._publisher.start()
         self._snapshots.start()
