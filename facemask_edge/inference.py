@@ -71,16 +71,18 @@ class QuantizedOutput:
         self.index: int = details["index"]
         self.name: str = details["name"]
         self.shape: tuple[int, ...] = tuple(int(side) for side in details["shape"])
-        self._scale, self._zero_point = details["quantization"]
+        self.scale: float
+        self.zero_point: int
+        self.scale, self.zero_point = details["quantization"]
 
     def quantized(self, value: float) -> int:
         """The smallest int8 whose value is at least ``value`` (clipped to int8)."""
-        return int(np.clip(np.ceil(value / self._scale + self._zero_point), -128, 127))
+        return int(np.clip(np.ceil(value / self.scale + self.zero_point), -128, 127))
 
     def dequantized(self, values: NDArray[np.int8]) -> NDArray[np.float32]:
         """The float32 values that int8 ``values`` stand for, in the same shape."""
         # Widen first: int8 minus a zero point of -128 does not fit into int8.
-        return (values.astype(np.float32) - np.float32(self._zero_point)) * np.float32(self._scale)
+        return (values.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
 class Model:

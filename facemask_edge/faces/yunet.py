@@ -5,7 +5,7 @@ model returns two tensors: ``scores`` (1 x rows x columns x 2: class and objectn
 ``boxes`` (1 x rows x columns x 4: centre offset and logarithm of the size, in strides).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -19,8 +19,6 @@ from facemask_edge.values import Box, Face, Image
 STRIDES = (8, 16, 32)
 NMS_OVERLAP = 0.25
 """Of two boxes whose intersection over union is larger, only the better one is kept."""
-NO_FACES = np.empty((0, 4), np.float32), np.empty(0, np.float32)
-"""Boxes and scores of no face."""
 
 
 class YuNet:
@@ -41,13 +39,13 @@ class YuNet:
     def __init__(self, model: str, *, min_score: float, threads: int = 1, accelerator: str = "cpu") -> None:
         self.model = Model(model, threads=threads, accelerator=accelerator)
         self._min_score = min_score
-        self._levels: list[_Level] = []
-        for stride in STRIDES:
-            self._levels.append(self._level(stride, sum(len(level.cells) for level in self._levels)))
-        self._least = np.concatenate(
-            [np.full(len(level.cells), level.scores.quantized(min_score**2), np.int8) for level in self._levels]
-        )
+        self._scores, self._boxes = _Outputs(self.model, 2), _Outputs(self.model, 4)
+        self._least = self._scores.quantized(min_score**2)
         """The int8 that both class and objectness of each cell must reach."""
+        grids = _grids(self.model)
+        self._corners = np.concatenate([_corners(rows, columns) for rows, columns in grids])
+        """Column and row of each cell."""
+        self._strides = _each_cells(STRIDES, grids)
 
     def detect(self, image: Image) -> list[Face]:
         """The faces in a picture, best first; boxes in its pixels, not clipped to it.
@@ -56,68 +54,83 @@ class YuNet:
             image: uint8, height x width x 3, BGR.
         """
         self.model.invoke(fitted(image, self.model.size))
-        # score = sqrt(class * objectness), and neither is above 1: most cells are ruled out as int8, in one go.
-        quantized = np.concatenate([self.model.output(level.scores).reshape(-1, 2) for level in self._levels])
-        candidates = (np.minimum(quantized[:, 0], quantized[:, 1]) >= self._least).nonzero()[0]
-        if not candidates.size:
+        # score = sqrt(class * objectness), and neither is above 1: most cells are ruled out as int8.
+        quantized = self._scores.read()
+        cells = (np.minimum(quantized[:, 0], quantized[:, 1]) >= self._least).nonzero()[0]
+        if not cells.size:
             return []
-        found = [self._decode(level, quantized, candidates) for level in self._levels]
-        boxes = np.concatenate([boxes for boxes, _ in found])
-        scores = np.concatenate([scores for _, scores in found])
+        classes, objectness = self._scores.dequantized(quantized, cells).T
+        scores = np.sqrt(classes * objectness)
+        likely = scores >= self._min_score
+        boxes, scores = self._decoded(cells[likely]), scores[likely]
         kept = suppressed(boxes, scores)
         scale = scale_to_fit(image.shape[1], image.shape[0], self.model.size)
-        return [Face(Box(*(float(side) / scale for side in boxes[index])), float(scores[index])) for index in kept]
+        return [
+            Face(Box(*(side / scale for side in sides)), score)
+            for sides, score in zip(boxes[kept].tolist(), scores[kept].tolist(), strict=True)
+        ]
 
-    def _level(self, stride: int, first: int) -> "_Level":
-        width, height = self.model.size
-        rows, columns = height // stride, width // stride
+    def _decoded(self, cells: NDArray[np.intp]) -> NDArray[np.float32]:
+        """The boxes of some cells (n x 4: x, y, width, height), in pixels of the input."""
+        offsets = self._boxes.dequantized(self._boxes.read(), cells)
+        strides = self._strides[cells]
+        sizes = np.exp(offsets[:, 2:]) * strides
+        return np.concatenate([(offsets[:, :2] + self._corners[cells]) * strides - sizes / 2, sizes], axis=-1)
 
-        def output(channels: int) -> QuantizedOutput:
+
+class _Outputs:
+    """One output of each stride, as one: the cells of all strides are looked at in one go.
+
+    Args:
+        model: A YuNet.
+        channels: Of the outputs.
+
+    Raises:
+        ModelError: The model has no such outputs.
+    """
+
+    def __init__(self, model: Model, channels: int) -> None:
+        self._model = model
+        self._channels = channels
+        self._outputs: list[QuantizedOutput] = []
+        grids = _grids(model)
+        for rows, columns in grids:
             # By shape, never by position: the converter reorders outputs.
             shape = 1, rows, columns, channels
-            for candidate in self.model.outputs:
-                if candidate.shape == shape:
-                    return candidate
-            raise ModelError(f"model {self.model.entry.file} has no output of shape {shape}: not a YuNet")
+            output = next((one for one in model.outputs if one.shape == shape), None)
+            if output is None:
+                raise ModelError(f"model {model.entry.file} has no output of shape {shape}: not a YuNet")
+            self._outputs.append(output)
+        self._counts = [rows * columns for rows, columns in grids]
+        self._scales = _each_cells([output.scale for output in self._outputs], grids)
+        self._zero_points = _each_cells([output.zero_point for output in self._outputs], grids)
 
-        cells = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2).astype(np.float32)
-        return _Level(stride, output(2), output(4), cells, first)
+    def read(self) -> NDArray[np.int8]:
+        """What the model said last: cells x channels."""
+        return np.concatenate([self._model.output(output).reshape(-1, self._channels) for output in self._outputs])
 
-    def _decode(
-        self, level: "_Level", quantized: NDArray[np.int8], candidates: NDArray[np.intp]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Boxes (n x 4: x, y, width, height in input pixels) and scores (n) of one stride's likely cells.
+    def quantized(self, value: float) -> NDArray[np.int8]:
+        """For each cell the smallest int8 whose value is at least ``value``."""
+        return np.repeat([output.quantized(value) for output in self._outputs], self._counts).astype(np.int8)
 
-        Args:
-            level: The stride.
-            quantized: cells x 2: class and objectness of all strides' cells.
-            candidates: Those of them that may be likely.
-        """
-        cells = candidates[(candidates >= level.first) & (candidates < level.first + len(level.cells))]
-        if not cells.size:
-            return NO_FACES
-        classes, objectness = level.scores.dequantized(quantized[cells]).T
-        cells = cells - level.first
-        score = np.sqrt(classes * objectness)
-        likely = score >= self._min_score
-        cells, score = cells[likely], score[likely]
-        offsets = level.boxes.dequantized(self.model.output(level.boxes).reshape(-1, 4)[cells])
-        centres = (offsets[:, :2] + level.cells[cells]) * level.stride
-        sizes = np.exp(offsets[:, 2:]) * level.stride
-        return np.concatenate([centres - sizes / 2, sizes], axis=-1), score
+    def dequantized(self, values: NDArray[np.int8], cells: NDArray[np.intp]) -> NDArray[np.float32]:
+        """What some cells' int8 values stand for: float32, cells x channels."""
+        return (values[cells].astype(np.float32) - self._zero_points[cells]) * self._scales[cells]
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
-    """One stride's outputs, and what of their decoding never changes."""
+def _grids(model: Model) -> list[tuple[int, int]]:
+    """Rows and columns of each stride's cells."""
+    width, height = model.size
+    return [(height // stride, width // stride) for stride in STRIDES]
 
-    stride: int
-    scores: QuantizedOutput
-    boxes: QuantizedOutput
-    cells: NDArray[np.float32]
-    """Each cell's column and row, in the order of the output's cells."""
-    first: int
-    """Number of its first cell among all strides' cells."""
+
+def _corners(rows: int, columns: int) -> NDArray[np.float32]:
+    return np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+def _each_cells(values: Sequence[float], grids: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    """A value of each stride as one of each of its cells: cells x 1."""
+    return np.repeat(np.array(values, np.float32), [rows * columns for rows, columns in grids])[:, np.newaxis]
 
 
 def suppressed(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[int]:
