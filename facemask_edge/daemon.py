@@ -44,6 +44,8 @@ SNAPSHOTS_TIMEOUT = 1.0
 """Seconds that the newest snapshots may take when it stops."""
 IDLE = 0.005
 """Seconds between two looks at several cameras none of which has a new frame."""
+CHORES_INTERVAL = 0.02
+"""Seconds between two looks at what is no frame: orders, the page, health, the watchdog."""
 OPEN_INTERVAL = 10.0
 """Seconds between two notes on disk of how the violations that are open would end."""
 logger = logging.getLogger(__name__)
@@ -104,7 +106,7 @@ class Daemon:
             self._http = HttpServer(
                 config.http, self._pulse, lambda: self._health.newest, desk=self._desk, password=password or ""
             )
-        self._next_note = 0.0
+        self._next_chores = self._next_note = 0.0
 
     def _new_desk(self, find: Callable[[Image], Iterable[Box]] | None) -> Desk:
         loop = Loop(
@@ -228,13 +230,13 @@ class Daemon:
                     self._end_violations(watch, "left")
             if is_idle:
                 time.sleep(IDLE)
-            self._between_frames()
-            fault = self._fault(active)
-            self._pulse.turned(fault)
-            if not fault:
-                self._manager.alive()
+            now = time.monotonic()
+            if now >= self._next_chores:
+                self._next_chores = now + CHORES_INTERVAL
+                self._do_chores(active)
 
-    def _between_frames(self) -> None:
+    def _do_chores(self, active: Sequence[Watch]) -> None:
+        """What is no frame's: a recording may bring hundreds of frames a second, and none of this is that urgent."""
         self._note_what_is_open()
         if self._remote.take_orders(self._publisher):
             self._apply_switches()
@@ -243,6 +245,10 @@ class Daemon:
         if self._health.is_due(self._publisher.delivery, self._cameras()):
             self._tell_health()
         self._deaths.go_on()
+        fault = self._fault(active)
+        self._pulse.turned(fault)
+        if not fault:
+            self._manager.alive()
 
     def _fault(self, active: Sequence[Watch]) -> str:
         """What hangs or has ended; an absent broker or camera is no reason to be started again."""

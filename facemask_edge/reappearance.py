@@ -104,7 +104,8 @@ class Reappearance:
             self._ids[track.id] = face, timestamp
             self._faces.setdefault(face, _Known(track.box, timestamp)).move(track.box, timestamp)
         self._last = timestamp
-        return [replace(track, id=faces[track.id]) for track in tracks]
+        # Mostly the tracker is right, and what it said is passed on as it is.
+        return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
 
     def _assigned(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> dict[str, str]:
         """The known faces by the ids of the tracks that show them, the likeliest pairs first."""

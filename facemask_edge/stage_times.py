@@ -1,9 +1,9 @@
 """How long each stage of the frame loop takes, over the newest frames."""
 
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
@@ -24,15 +24,29 @@ class StageTimes:
     """The newest durations of each stage, in seconds, by the stage's name in the order of the loop."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, deque[float]] = {}
+        self.seconds: defaultdict[str, deque[float]] = defaultdict(partial(deque, maxlen=KEPT))
 
-    @contextmanager
-    def measured(self, stage: str) -> Iterator[None]:
+    def measured(self, stage: str) -> "_Stopwatch":
         """Measure what is done inside; what ends with an exception does not count."""
-        start = time.perf_counter()
-        yield
-        self.seconds.setdefault(stage, deque(maxlen=KEPT)).append(time.perf_counter() - start)
+        return _Stopwatch(self.seconds, stage)
 
     def newest(self, stage: str) -> float:
         """Seconds that a stage took in the frame last measured."""
         return self.seconds[stage][-1]
+
+
+class _Stopwatch:
+    """A context that adds how long it took; a generator's would take longer than some of the stages."""
+
+    __slots__ = ("_seconds", "_stage", "_start")
+
+    def __init__(self, seconds: defaultdict[str, deque[float]], stage: str) -> None:
+        self._seconds = seconds
+        self._stage = stage
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._seconds[self._stage].append(time.perf_counter() - self._start)
