@@ -2,7 +2,17 @@ import cv2
 import numpy as np
 import pytest
 
-from converter.augmentation import AROUND_BOX, compressed, jittered, plain_crop, scaled, seen_from_afar, varied_crop
+from converter import augmentation
+from converter.augmentation import (
+    AROUND_BOX,
+    WITHIN_PICTURE,
+    compressed,
+    jittered,
+    plain_crop,
+    scaled,
+    seen_from_afar,
+    varied_crop,
+)
 from facemask_edge.classifier import cut_face
 from facemask_edge.values import Box, Image
 from tests.converter.pictures import face
@@ -65,6 +75,25 @@ def test_compression_leaves_traces() -> None:
     crop = face(masked=False, seed=0)
     assert not np.array_equal(compressed(crop, 40), crop)
     assert compressed(crop, 40).shape == crop.shape
+
+
+@pytest.mark.parametrize("box", [Box(100, 60, 40, 50), None])
+def test_some_crops_show_a_part_of_the_face(box: Box | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As detectors find one at times; of a picture that is one face some show a part, too."""
+    image = np.zeros((200, 300, 3), dtype=np.uint8)
+    usual, whole = (WITHIN_PICTURE, Box(0, 0, 300, 200)) if box is None else (AROUND_BOX, box)
+    cut: list[Box] = []
+
+    def noted(image: Image, box: Box, size: tuple[int, int]) -> Image:
+        cut.append(box)
+        return cut_face(image, box, size)
+
+    monkeypatch.setattr(augmentation, "cut_face", noted)
+    for seed in range(300):
+        varied_crop(image, box, np.random.default_rng(seed))
+    reach = usual.shift * max(whole.width, whole.height)
+    far = sum(any(abs(x - y) > reach for x, y in zip(one.centre, whole.centre, strict=True)) for one in cut)
+    assert 0.08 < far / len(cut) < 0.18
 
 
 def test_a_jittered_box_stays_near() -> None:
