@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ from facemask_edge.native import native_stderr_hidden
 from facemask_edge.redaction import without_password
 from facemask_edge.scaling import DetectorInput, lores_of
 from facemask_edge.thumbnail import Thumbnails
-from facemask_edge.values import Frame, Image, Thumbnail
+from facemask_edge.values import Frame, Image
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_PICTURE_BYTES = 100_000_000
@@ -39,10 +38,13 @@ class Recording:
             raise InputError(f"{shown}: no such file; name a video, a folder of pictures or a camera")
         self._path, self._detector_input = path, detector_input
         self._thumbnails = Thumbnails()
+        self._read_frames, self._newest = 0, 0.0
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
             # One thread decodes while another one judges; more would only keep more pictures in memory.
             self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+            self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
+            """Frames a second."""
             # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
             self._first = self._read()
         if self._first is None:
@@ -50,25 +52,21 @@ class Recording:
             raise InputError(f"{path}: not a video that can be read; it may be truncated or of an unknown format")
         self.frames = max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
         """Number of frames that the header promises; 0 where it does not say."""
-        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
-        """Frames a second."""
         # From here on the one thread that touches the capture, which is not made for two.
         self._decoder = ThreadPoolExecutor(1, "decoder")
 
     def __iter__(self) -> Iterator[Frame]:
         """All frames; the timestamp is the media time in seconds."""
-        timestamp, index = 0.0, 0
         # Here, and nowhere else: it would be kept for as long as the recording lasts.
-        decoded, self._first = self._first, None
-        while decoded is not None:
+        frame, self._first = self._first, None
+        while frame is not None:
             following = self._decoder.submit(self._read)
-            yield Frame(decoded.image, timestamp, index, lores=decoded.lores, thumbnail=decoded.thumbnail)
-            index += 1
-            decoded = following.result()
-            # Some containers report 0 or jump back; time never may.
-            timestamp = max(decoded.timestamp if decoded else 0.0, timestamp + 0.5 / self.fps)
-        if index < self.frames:
-            logger.warning("%s ends after %d of %d frames; it may be truncated", self._path, index, self.frames)
+            yield frame
+            frame = following.result()
+        if self._read_frames < self.frames:
+            logger.warning(
+                "%s ends after %d of %d frames; it may be truncated", self._path, self._read_frames, self.frames
+            )
 
     @property
     def status(self) -> None:
@@ -88,25 +86,21 @@ class Recording:
         self._decoder.submit(self._capture.release)
         self._decoder.shutdown()
 
-    def _read(self) -> "_Decoded | None":
-        """The next picture; None at the end."""
+    def _read(self) -> Frame | None:
+        """The next frame; None at the end."""
         found, read = self._capture.read()
         if not found:
             return None
         image: Image = read  # type: ignore[assignment] # always uint8
-        timestamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        index = self._read_frames
+        if index:
+            # Some containers report 0 or jump back; time never may.
+            reported = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            self._newest = max(reported, self._newest + 0.5 / self.fps)
+        self._read_frames += 1
         lores = lores_of(image, self._detector_input)
-        return _Decoded(image, lores, None if lores is None else self._thumbnails.of(lores), timestamp)
-
-
-class _Decoded(NamedTuple):
-    """A picture of a recording."""
-
-    image: Image
-    lores: Image | None
-    thumbnail: Thumbnail | None
-    timestamp: float
-    """Media time in seconds."""
+        thumbnail = None if lores is None else self._thumbnails.of(lores)
+        return Frame(image, self._newest, index, lores=lores, thumbnail=thumbnail)
 
 
 class PictureFolder:
