@@ -1,6 +1,6 @@
 """The classifier's training: epochs, early stopping on the held-out part, and going on after an interruption.
 
-The learning rate falls to nothing more than once, and the mean of the networks it ends with judges better than each:
+The learning rate falls to nothing more than once, and the mean of the networks it ends with is kept where it is the best:
 Izmailov and others, "Averaging Weights Leads to Wider Optima and Better Generalization" (2018).
 """
 
@@ -82,8 +82,10 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     progress = state.restore(model)
     if progress.history:
         console.print(f"going on after epoch {len(progress.history)}", highlight=False)
+    # When the learning rate rises again, what follows is worse at first.
+    patience = max(recipe.patience, recipe.later_cycle)
     for epoch in range(len(progress.history), recipe.epochs):
-        if epoch - progress.best > recipe.patience and progress.best >= 0:
+        if epoch - progress.best > patience and progress.best >= 0:
             break
         with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
             told = model.fit(
@@ -110,8 +112,8 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
                 model.set_weights(progress.mean_weights)
                 of_mean = held_out_figures(model, held_out, weights, copies=copies)
                 entry["mean"] = {"averaged": progress.averaged, **of_mean}
-                if of_mean["loss"] < progress.best_figures["loss"]:
-                    progress.keep(of_mean, progress.mean_weights)
+                if recipe.held_out_part and of_mean["loss"] < progress.best_figures["loss"]:
+                    progress.keep(of_mean, progress.mean_weights, progress.averaged)
                 model.set_weights(weights_now)
         _report(entry, recipe, console)
         state.save(model, progress)

@@ -21,9 +21,9 @@ class Recipe:
     held_out_part: float
     """Of what is trained with: chooses the epoch that is kept. With 0 the last one is kept."""
     patience: int
-    """Epochs without a better one on the held-out part after which training stops."""
+    """Epochs without a better one on the held-out part after which training stops; at least a later cycle's."""
     cycles: int = 1
-    """Times that the learning rate rises and falls: the first half of the epochs, then the others in equal parts."""
+    """Times that the learning rate rises and falls: the first is twice as long as each of the others."""
     seed: int = 0
     """Decides the initial head and all variation."""
     split_seed: int = 0
@@ -37,9 +37,14 @@ class Recipe:
         return self.name == "paper"
 
     @property
+    def later_cycle(self) -> int:
+        """Epochs of each cycle of the learning rate but the first."""
+        return self.epochs // (self.cycles + 1)
+
+    @property
     def cycle_ends(self) -> tuple[int, ...]:
         """The epochs, counted from 1, with which a cycle of the learning rate ends; too few epochs have one cycle."""
-        later = self.epochs // (self.cycles + 1)
+        later = self.later_cycle
         return (*range(self.epochs - later * (self.cycles - 1), self.epochs, max(later, 1)), self.epochs)
 
 

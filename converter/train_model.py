@@ -87,7 +87,7 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
     with strategy().scope():
         network = build_network(weights)
         progress, test = _trained(network, gathered.split, recipe, state, console, teachers=teachers)
-    figures: dict[str, Any] = {"epoch": progress.best + 1}
+    figures: dict[str, Any] = {"epoch": progress.best + 1, "averaged": progress.best_averaged}
     if recipe.held_out_part:
         figures["held_out"] = progress.best_figures["accuracy"]
     if test:

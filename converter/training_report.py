@@ -42,11 +42,13 @@ def table(history: Sequence[dict[str, Any]], *, beside_paper: bool) -> str:
     """The epochs as a Markdown table: loss and accuracy on the training and on the evaluation part."""
     lines = ["| epoch | training loss | training accuracy | evaluation loss | evaluation accuracy |"]
     lines.append("| --- | --- | --- | --- | --- |")
-    lines += [
-        f"| {entry['epoch']} | {entry['training_loss']:.4f} | {entry['training_accuracy']:.4f} | {entry['loss']:.4f} "
-        f"| {entry['accuracy']['value']:.4f} |"
-        for entry in history
-    ]
+    for entry in history:
+        lines.append(
+            f"| {entry['epoch']} | {entry['training_loss']:.4f} | {entry['training_accuracy']:.4f} "
+            f"| {entry['loss']:.4f} | {entry['accuracy']['value']:.4f} |"
+        )
+        if mean := entry.get("mean"):
+            lines.append(f"| mean of {mean['averaged']} | | | {mean['loss']:.4f} | {mean['accuracy']['value']:.4f} |")
     if beside_paper:
         lines.append(f"| the paper's last | | | {PAPER_LOSS} | {PAPER_ACCURACY} |")
     return "\n".join(lines) + "\n"
@@ -65,6 +67,10 @@ def curves(history: Sequence[dict[str, Any]], file: Path, *, beside_paper: bool)
     if beside_paper:
         losses.axhline(PAPER_LOSS, color="grey", linestyle=":", label="evaluation, the paper's last")
         accuracies.axhline(PAPER_ACCURACY, color="grey", linestyle=":", label="evaluation, the paper's last")
+    if means := [(entry["epoch"], entry["mean"]) for entry in history if "mean" in entry]:
+        at = [epoch for epoch, _ in means]
+        losses.plot(at, [mean["loss"] for _, mean in means], "o", label="evaluation, mean")
+        accuracies.plot(at, [mean["accuracy"]["value"] for _, mean in means], "o", label="evaluation, mean")
     for axes in (losses, accuracies):
         axes.legend()
         axes.grid(alpha=0.3)

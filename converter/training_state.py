@@ -29,14 +29,17 @@ class Progress:
     """The epoch that is kept, counted from 0; -1 before the first."""
     best_figures: dict[str, Any] = field(default_factory=dict)
     """Its loss and accuracy on the held-out part."""
+    best_averaged: int = 1
+    """Epochs, with the one that is kept as the last, of which it is the mean."""
     best_weights: Weights = field(default_factory=list)
     averaged: int = 0
     """Epochs whose weights were averaged."""
     mean_weights: Weights = field(default_factory=list)
 
-    def keep(self, figures: dict[str, Any], weights: Weights) -> None:
+    def keep(self, figures: dict[str, Any], weights: Weights, averaged: int = 1) -> None:
         """Call these weights, of the last epoch or averaged with it, the best ones."""
-        self.best, self.best_figures, self.best_weights = len(self.history) - 1, figures, weights
+        self.best, self.best_averaged = len(self.history) - 1, averaged
+        self.best_figures, self.best_weights = figures, weights
 
     def average(self, weights: Weights) -> None:
         """Take one epoch more into the mean."""
@@ -74,6 +77,7 @@ class TrainingState:
             "history": progress.history,
             "best": progress.best,
             "best_figures": progress.best_figures,
+            "best_averaged": progress.best_averaged,
             "averaged": progress.averaged,
         }
         temporary = self._file.with_suffix(".part")
@@ -102,6 +106,7 @@ class TrainingState:
                     history=told["history"],
                     best=told["best"],
                     best_figures=told["best_figures"],
+                    best_averaged=told["best_averaged"],
                     best_weights=[kept[f"best_{number}"] for number in range(count) if told["best"] >= 0],
                     averaged=told["averaged"],
                     mean_weights=[kept[f"mean_{number}"] for number in range(count) if told["averaged"]],

@@ -80,6 +80,8 @@ class Daemon:
         self._restarts = Restarts(outbox.path)
         store = Store(outbox.path, max_bytes=outbox.max_bytes, min_free_bytes=outbox.min_free_bytes)
         self._areas = Areas(config.cameras, outbox.beside(AREAS))
+        # Before the threads of cameras begin, which load libraries of their own.
+        mapped_code.release()
         self._watches = [Watch(config, self._areas.of(camera.name), self._models) for camera in config.cameras]
         actions = {"restart": self._restart}
         if config.snapshots.enabled:
@@ -132,7 +134,6 @@ class Daemon:
         # off until here where the command line started this.
         gc.freeze()
         gc.enable()
-        mapped_code.release()
         self._restarts.begin()
         self._publisher.start()
         self._snapshots.start()
@@ -234,6 +235,8 @@ class Daemon:
             if now >= self._next_chores:
                 self._next_chores = now + CHORES_INTERVAL
                 self._do_chores(active)
+        # What came since the last time, of who waits for an answer.
+        self._do_chores(active)
 
     def _do_chores(self, active: Sequence[Watch]) -> None:
         """What is no frame's: a recording may bring hundreds of frames a second, and none of this is that urgent."""
