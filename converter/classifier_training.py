@@ -1,7 +1,7 @@
 """The classifier's training: epochs, early stopping on the held-out part, and going on after an interruption.
 
-The learning rate falls to nothing more than once, and the mean of the networks it ends with is kept where it is the best:
-Izmailov and others, "Averaging Weights Leads to Wider Optima and Better Generalization" (2018).
+The learning rate falls to nothing more than once, and the mean of the networks that it ends with is kept where it is
+the best: Izmailov and others, "Averaging Weights Leads to Wider Optima and Better Generalization" (2018).
 """
 
 from collections.abc import Sequence

@@ -28,6 +28,8 @@ from tests.converter.pictures import single_faces
 
 pytestmark = pytest.mark.converter
 QUICK = replace(DEFAULT, epochs=3, batch=8, copies=1, learning_rate=1e-2)
+RESTLESS = 0.1
+"""A learning rate at which no two cycles end alike."""
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +69,12 @@ def test_the_same_seed_gives_the_same_weights(pictures: list[Picture], tmp_path:
     assert all(np.array_equal(*pair) for pair in zip(one.get_weights(), two.get_weights(), strict=True))
 
 
+@pytest.mark.parametrize("epochs", [3, 4])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(
-    pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    epochs: int, pictures: list[Picture], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, uninterrupted = _fit(pictures, QUICK, tmp_path / "whole", _network(dropout=0.3))
+    recipe = replace(QUICK, epochs=epochs, learning_rate=RESTLESS)
+    whole, uninterrupted = _fit(pictures, recipe, tmp_path / "whole", _network(dropout=0.3))
     save = TrainingState.save
 
     def interrupted(state: TrainingState, *arguments: Any) -> None:
@@ -79,10 +83,12 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingState, "save", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            _fit(pictures, QUICK, tmp_path / "cut", _network(dropout=0.3))
-    resumed, model = _fit(pictures, QUICK, tmp_path / "cut", _network(dropout=0.3))
+        for _ in range(epochs):
+            with pytest.raises(KeyboardInterrupt):
+                _fit(pictures, recipe, tmp_path / "cut", _network(dropout=0.3))
+    resumed, model = _fit(pictures, recipe, tmp_path / "cut", _network(dropout=0.3))
     assert resumed.history == whole.history
+    assert (resumed.best, resumed.best_averaged) == (whole.best, whole.best_averaged)
     pairs = zip(model.get_weights(), uninterrupted.get_weights(), strict=True)
     assert all(np.array_equal(*pair) for pair in pairs)
 
@@ -252,9 +258,12 @@ def test_the_learning_rate_rises_at_first_and_ends_near_nothing_in_each_cycle() 
     assert again == pytest.approx(rates, abs=2e-6)
 
 
-def test_the_mean_of_the_cycles_ends_is_kept_where_it_is_better(pictures: list[Picture], tmp_path: Path) -> None:
-    recipe = replace(QUICK, epochs=8, patience=8)
-    assert recipe.cycle_ends == (4, 6, 8)
+@pytest.mark.parametrize(("seed", "averaged"), [(0, 1), (1, 3)])
+def test_the_mean_of_the_cycles_ends_is_kept_where_it_is_better(
+    seed: int, averaged: int, pictures: list[Picture], tmp_path: Path
+) -> None:
+    recipe = replace(QUICK, epochs=4, learning_rate=RESTLESS, seed=seed)
+    assert recipe.cycle_ends == (2, 3, 4)
     ends: list[list[Any]] = []
     save = TrainingState.save
 
@@ -269,9 +278,34 @@ def test_the_mean_of_the_cycles_ends_is_kept_where_it_is_better(pictures: list[P
     for mean, *each in zip(progress.mean_weights, *ends, strict=True):
         assert np.allclose(mean, np.mean(each, axis=0), atol=1e-6)
     offered = [entry.get("mean", {}) for entry in progress.history]
-    assert [number + 1 for number, mean in enumerate(offered) if mean] == [6, 8]
+    assert [number + 1 for number, mean in enumerate(offered) if mean] == [3, 4]
     losses = [figures["loss"] for figures in (*progress.history, *filter(None, offered))]
     assert progress.best_figures["loss"] == min(losses)
     stream = CropStream(pictures, recipe, None)
     weights = class_weights(stream.labels)
     assert held_out_figures(model, stream, weights, copies=2)["loss"] == pytest.approx(min(losses), abs=1e-5)
+    assert progress.best_averaged == averaged
+
+
+def test_without_a_held_out_part_the_last_epoch_is_kept(pictures: list[Picture], tmp_path: Path) -> None:
+    recipe = replace(QUICK, epochs=5, held_out_part=0.0, learning_rate=RESTLESS)
+    last: list[Any] = []
+    save = TrainingState.save
+
+    def kept(state: TrainingState, model: keras.Model, progress: Progress) -> None:
+        last[:] = model.get_weights()
+        save(state, model, progress)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingState, "save", kept)
+        progress, model = _fit(pictures, recipe, tmp_path / "state")
+    assert progress.averaged > 1
+    assert (progress.best, progress.best_averaged) == (4, 1)
+    assert all(np.array_equal(*pair) for pair in zip(model.get_weights(), last, strict=True))
+
+
+def test_a_rise_of_the_learning_rate_ends_no_long_training(pictures: list[Picture], tmp_path: Path) -> None:
+    recipe = replace(QUICK, epochs=24, learning_rate=0.0, patience=1)
+    assert recipe.cycle_ends == (12, 18, 24)
+    progress, _ = _fit(pictures, recipe, tmp_path / "state")
+    assert len(progress.history) == 7

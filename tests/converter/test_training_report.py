@@ -26,6 +26,12 @@ def test_the_table_has_a_line_an_epoch_and_the_papers_values_beside_the_papers_r
     assert len(table(HISTORY, beside_paper=False).splitlines()) == 4
 
 
+def test_the_table_tells_means_of_several_epochs_apart() -> None:
+    mean = {"averaged": 2, "loss": 0.05, "accuracy": share(96, 100)}
+    lines = table([HISTORY[0], HISTORY[1] | {"mean": mean}], beside_paper=False).splitlines()
+    assert lines[-1] == "| mean of 2 | | | 0.0500 | 0.9600 |"
+
+
 @pytest.mark.parametrize("recipe", [DEFAULT, PAPER])
 def test_the_curves_are_a_picture(tmp_path: Path, recipe: object) -> None:
     write_report(tmp_path / "report", HISTORY, recipe)  # type: ignore[arg-type]
