@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.arm64.judge import Boxes
 from tests.debian import MIRROR
 from tests.system.release import PIP, as_on_a_pi, bundle
 
@@ -41,12 +42,14 @@ def make_root(suite: str, python: str, folder: Path) -> Path:
     return root
 
 
-def judged(root: Path, processor: str, pictures: Path, timeout: float) -> dict[str, Any]:
+def judged(root: Path, processor: str, pictures: Path, boxes: Boxes, timeout: float) -> dict[str, Any]:
     """What ``judge.py`` prints in it, on a processor that QEMU knows."""
     shutil.copy(HERE / "judge.py", root)
+    (root / "boxes.json").write_text(json.dumps(boxes))
     shutil.copytree(pictures, root / "pictures")
     # Named, and not left to binfmt, which few containers have.
-    command = ["chroot", str(root), f"/{EMULATOR}", "-cpu", processor, "/usr/bin/python3", "/judge.py", "/pictures"]
+    command = ["chroot", str(root), f"/{EMULATOR}", "-cpu", processor, "/usr/bin/python3", "/judge.py"]
+    command += ["/pictures", "/boxes.json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr[-3000:]
     result: dict[str, Any] = json.loads(done.stdout)

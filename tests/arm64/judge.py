@@ -1,6 +1,6 @@
 """Judges the packaged sample, and pictures of it, and prints what came of it as JSON; see ``test_arm64.py``.
 
-    python judge.py FOLDER_OF_PICTURES
+    python judge.py FOLDER_OF_PICTURES BOXES
 
 Imports nothing but the installed program, and starts no process: the kernel runs none of another processor by itself.
 """
@@ -8,6 +8,7 @@ Imports nothing but the installed program, and starts no process: the kernel run
 import json
 import platform
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,19 @@ import numpy as np
 
 from facemask_edge.annotate import Annotator
 from facemask_edge.cameras.recording import Recording, pictures_in, read_picture
+from facemask_edge.classifier import MaskClassifier
 from facemask_edge.config import Config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.inference import runtime
 from facemask_edge.pipeline import WHOLE_FACE, Models, Pipeline
-from facemask_edge.values import Image, Verdict, Violation
+from facemask_edge.values import Box, Image, Verdict, Violation
+
+Boxes = list[list[list[float]]]
+"""For each picture the faces in it: x, y, width, height."""
 
 
 def judged(folder: Path) -> dict[str, Any]:
-    """What it runs on, the events of the sample, and the faces of each picture in a folder, from left to right.
+    """What it runs on, the events of the sample, and each picture's faces, from left to right.
 
     A face that the frame's edge cuts is left out, as the daemon does.
     """
@@ -39,6 +44,16 @@ def judged(folder: Path) -> dict[str, Any]:
         "events": [_event(violation) for violation in _violations(config)],
         "pictures": [_faces(annotator.judge(picture), picture) for picture in pictures],
     }
+
+
+def probabilities(folder: Path, boxes: Boxes, classifier: MaskClassifier) -> list[float]:
+    """What the classifier alone says of faces in the pictures of a folder."""
+    pictures = [read_picture(path) for path in pictures_in(folder)]
+    return [
+        classifier.probability(picture, Box(*box))
+        for picture, faces in zip(pictures, boxes, strict=True)
+        for box in faces
+    ]
 
 
 def _violations(config: Config) -> list[Violation]:
@@ -57,8 +72,10 @@ def _faces(verdicts: list[Verdict], picture: Image) -> list[dict[str, Any]]:
     height, width = picture.shape[:2]
     whole = [verdict for verdict in verdicts if verdict.track.box.visible_part(width, height) >= WHOLE_FACE]
     whole.sort(key=lambda verdict: verdict.track.box.x)
-    return [{"label": verdict.label, "probability": verdict.probability} for verdict in whole]
+    return [{"label": verdict.label, "box": astuple(verdict.track.box)} for verdict in whole]
 
 
 if __name__ == "__main__":
-    print(json.dumps(judged(Path(sys.argv[1]))))
+    pictures, boxes = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
+    classifier = MaskClassifier(Config().classifier.model)
+    print(json.dumps(judged(pictures) | {"probabilities": probabilities(pictures, boxes, classifier)}))
