@@ -31,8 +31,8 @@ LARGE = 1.5
 SHARP = 0.15
 """Sharpness from which on a face loses no weight.
 
-Of 947 such looks at plain and blurred faces of 32 px and more 0.5 % are wrong, of 1,507 at less sharp ones 3.9 %, of
-those at bare faces 16 % (``python -m tests.measure_sharpness DATA/scenes``).
+Of 947 such looks at plain and blurred faces of 32 px and more 0.8 % are wrong, of 1,507 at less sharp ones 4.6 %, of
+those at bare faces 14 % (``python -m tests.measure_sharpness DATA/scenes``).
 """
 SURE = 0.8
 """Detector score from which on a face loses no weight: of less, it is often half hidden or turned away."""
