@@ -38,7 +38,7 @@ _ACROSS = np.broadcast_to(np.linspace(-1, 1, SIZE[0], dtype=np.float32), (SIZE[0
 WITHIN_PICTURE = Jitter(0.6, 1.05, 0.12)
 """A picture that is one tight face can only be zoomed into."""
 PART_OF_PICTURE = Jitter(0.45, 0.7, 0.3)
-"""The same for a picture that is one tight face."""
+"""``PARTLY_FOUND`` for a picture that is one tight face."""
 
 
 def plain_crop(image: Image, box: Box | None) -> Image:
