@@ -30,7 +30,7 @@ benchmark: $(VENV)/demo.stamp
 	$(BIN)/python -m benchmarks.frame_loop --rounds $(ROUNDS)
 
 # All that docs/performance.md tells: also a crowd, the paper's pipeline (installs TensorFlow once more) and a long run;
-# half an hour. Leaves JSON files in benchmark-results.
+# a quarter of an hour. Leaves JSON files in benchmark-results.
 benchmarks: $(VENV)/test.stamp
 	mkdir -p benchmark-results
 	$(BIN)/python -m benchmarks.frame_loop --rounds $(ROUNDS) --json benchmark-results/frame_loop.json
