@@ -13,7 +13,7 @@ from rich.table import Table
 
 from converter.classifier_data import LABELS, is_boxed
 from converter.detector_data import read_list
-from converter.evaluate_pipeline import SIZES, judge_picture, pipeline_figures
+from converter.evaluate_pipeline import SIZES, JudgedPicture, Stray, judge_picture, pipeline_figures, strays
 from converter.evaluation_report import Evaluated, Mistake, write_report
 from converter.evaluation_subjects import (
     Chosen,
@@ -63,7 +63,7 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
         labels: The order of the network's outputs; None for that of the entry in the manifest beside it.
         json_file: Where to write all figures.
         report: Folder for ``index.html``.
-        audit: Also list the pictures whose label is likely wrong.
+        audit: Also list the pictures whose label is likely wrong, and what the detector finds without a label.
         all_pictures: Also judge what the model was trained with.
 
     Returns:
@@ -95,9 +95,12 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
         order = label_order(network, next(filter(None, entries), None), labels)
         judges["float"] = network_judge(load_network(network), order)
     evaluated = [_evaluated(folder.resolve().name, faces, judges, console) for folder, faces in chosen.items()]
-    pipeline = {
-        folder.resolve().name: _pipeline(folder, frames, console) for folder in folders if frames and is_boxed(folder)
+    judged = {
+        folder.resolve().name: _judged_frames(folder, frames, console)
+        for folder in folders
+        if frames and is_boxed(folder)
     }
+    pipeline = {name: _pipeline(frames, pictures) for name, pictures in judged.items() if frames}
     result: dict[str, Any] = {
         "models": {
             file.relative_to(path.parent).as_posix(): sha256_of(file)
@@ -112,13 +115,17 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     }
     if audit:
         result["audit"] = {one.name: [_told(wrong) for wrong in _doubtful(one)] for one in evaluated}
-    _print(evaluated, pipeline, result.get("audit"), console)
+        result["without_label"] = {name: [_found(one) for one in strays(pictures)] for name, pictures in judged.items()}
+    _print(evaluated, pipeline, console)
+    if audit:
+        _print_audit(result, console)
     try:
         if json_file:
             json_file.write_text(json.dumps(result, indent=2) + "\n")
         if report:
             doubtful = {one.name: _doubtful(one) for one in evaluated} if audit else {}
-            console.print(f"wrote {write_report(report, result, evaluated, doubtful)}", highlight=False, soft_wrap=True)
+            page = write_report(report, result, evaluated, doubtful, judged)
+            console.print(f"wrote {page}", highlight=False, soft_wrap=True)
     except OSError as error:
         raise OutputError(f"{error.filename or report} cannot be written: {error.strerror}") from error
     return result
@@ -177,12 +184,15 @@ def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
     return _FrameJudge(YuNet(detector, min_score=DetectorConfig().min_score), MaskClassifier(str(int8.absolute())))
 
 
-def _pipeline(folder: Path, frames: _FrameJudge, console: Console) -> dict[str, Any]:
-    scenes = read_list(folder, "dev")
-    bar = shown(scenes, "detector and classifier", console)
-    figures = pipeline_figures([judge_picture(scene, frames.finder, frames.classifier) for scene in bar])
+def _judged_frames(folder: Path, frames: _FrameJudge, console: Console) -> list[JudgedPicture]:
+    bar = shown(read_list(folder, "dev"), "detector and classifier", console)
+    return [judge_picture(scene, frames.finder, frames.classifier) for scene in bar]
+
+
+def _pipeline(frames: _FrameJudge, pictures: Sequence[JudgedPicture]) -> dict[str, Any]:
     entry = frames.finder.model.entry
-    return {"detector": entry.file, "detector_sha256": entry.sha256, "pictures": len(scenes)} | figures
+    told = {"detector": entry.file, "detector_sha256": entry.sha256, "pictures": len(pictures)}
+    return told | pipeline_figures(pictures)
 
 
 def _detector_files(pipeline: dict[str, Any]) -> dict[str, str]:
@@ -202,12 +212,16 @@ def _told(mistake: Mistake) -> dict[str, Any]:
     }
 
 
-def _print(
-    evaluated: Sequence[Evaluated],
-    pipeline: dict[str, Any],
-    audit: dict[str, list[dict[str, Any]]] | None,
-    console: Console,
-) -> None:
+def _found(stray: Stray) -> dict[str, Any]:
+    return {
+        "picture": f"{stray.path.parent.name}/{stray.path.name}",
+        "box": stray.box.rounded(),
+        "score": round(stray.score, 3),
+        "probability_of_no_mask": round(stray.probability, 3),
+    }
+
+
+def _print(evaluated: Sequence[Evaluated], pipeline: dict[str, Any], console: Console) -> None:
     for one in evaluated:
         table = Table(
             "faces", "", "count", "right", "95 %", "loss", "calibr.", "undeterm.", title=one.name, box=box.SIMPLE
@@ -233,7 +247,10 @@ def _print(
                 f"px {size}", *("-" if one["value"] is None else f"{one['value']:.3f}" for one in found + both)
             )
         console.print(table)
-    for name, doubts in (audit or {}).items():
+
+
+def _print_audit(result: dict[str, Any], console: Console) -> None:
+    for name, doubts in result["audit"].items():
         console.print(
             f"{name}: {len(doubts)} labels that the model contradicts with {SURE:.0%} or more", highlight=False
         )
@@ -243,3 +260,10 @@ def _print(
                 highlight=False,
                 soft_wrap=True,
             )
+    for name, found in result["without_label"].items():
+        console.print(
+            f"{name}: {len(found)} finds of {SIZES[0]} px and more where no face is labelled: faces to label, or the "
+            "detector's mistakes; --report shows and --json lists them",
+            highlight=False,
+            soft_wrap=True,
+        )

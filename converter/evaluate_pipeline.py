@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,11 @@ from converter.classifier_data import LABELS
 from converter.detector_data import BoxedPicture, read_image
 from converter.evaluate_detector import Judged, match_faces
 from converter.figures import share
-from converter.metrics import bootstrapped_f1, judged_labels
+from converter.metrics import Probabilities, bootstrapped_f1, judged_labels
 from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.faces.yunet import YuNet
-from facemask_edge.values import Label
+from facemask_edge.values import Box, Face, Label
 
 SIZES = (16, 32, 64, 128)
 """Smallest face heights, in pixels of the original picture, that figures are given for."""
@@ -25,10 +26,37 @@ SIZES = (16, 32, 64, 128)
 class JudgedPicture(Judged):
     """A scene's labels, and what detector and classifier made of it."""
 
-    judged: NDArray[np.int64]
-    """The more probable label of each detection, as its place in ``LABELS``."""
+    detections: Sequence[Face]
+    probabilities: Probabilities
+    """Of no_mask, one for each detection."""
     decided: NDArray[np.bool_]
     """Whether the device decides so at one look, at the default threshold; else it is undetermined."""
+
+    @property
+    def judged(self) -> NDArray[np.int64]:
+        """The more probable label of each detection, as its place in ``LABELS``."""
+        return judged_labels(self.probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A find where no face is labelled: no face, or one that nobody labelled."""
+
+    path: Path
+    box: Box
+    score: float
+    """The detector's, 0..1."""
+    probability: float
+    """Of no_mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A labelled face that was not found."""
+
+    path: Path
+    box: Box
+    label: str
 
 
 def judge_picture(picture: BoxedPicture, detector: YuNet, classifier: MaskClassifier) -> JudgedPicture:
@@ -37,9 +65,7 @@ def judge_picture(picture: BoxedPicture, detector: YuNet, classifier: MaskClassi
     faces = detector.detect(image)
     probabilities = np.array([classifier.probability(image, face.box) for face in faces], np.float64)
     decided = [single_look(probability, 0.5) is not Label.UNDETERMINED for probability in probabilities]
-    return JudgedPicture(
-        picture, match_faces(picture.boxes, faces), judged_labels(probabilities), np.array(decided, np.bool_)
-    )
+    return JudgedPicture(picture, match_faces(picture.boxes, faces), faces, probabilities, np.array(decided, np.bool_))
 
 
 def pipeline_figures(pictures: Sequence[JudgedPicture]) -> dict[str, Any]:
@@ -48,6 +74,32 @@ def pipeline_figures(pictures: Sequence[JudgedPicture]) -> dict[str, Any]:
     With ``one_look`` detections that stay undetermined at one look are judged neither: their faces are missed.
     """
     return {f"height_{size}": _figures(pictures, size) for size in SIZES}
+
+
+def strays(pictures: Sequence[JudgedPicture]) -> list[Stray]:
+    """What was found of the smallest counted height and more where no face is labelled, the surest finds first."""
+    found = [
+        Stray(one.picture.path, face.box, face.score, float(probability))
+        for one in pictures
+        for face, probability, labelled, counted in zip(
+            one.detections, one.probabilities, one.match.faces, one.counted_detections(SIZES[0]), strict=True
+        )
+        if counted and labelled < 0
+    ]
+    return sorted(found, key=lambda stray: -stray.score)
+
+
+def missed_faces(pictures: Sequence[JudgedPicture]) -> list[Missed]:
+    """The labelled faces of the smallest counted height and more that were not found, the largest first."""
+    missed = [
+        Missed(one.picture.path, Box(*map(float, box)), label)
+        for one in pictures
+        for box, label, score, counted in zip(
+            one.picture.boxes, one.picture.labels, one.match.found, one.counted_faces(SIZES[0]), strict=True
+        )
+        if counted and score == 0
+    ]
+    return sorted(missed, key=lambda face: -face.box.height)
 
 
 def _figures(pictures: Sequence[JudgedPicture], size: float) -> dict[str, Any]:

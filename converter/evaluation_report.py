@@ -13,7 +13,7 @@ import matplotlib as mpl
 
 from converter.augmentation import plain_crop
 from converter.classifier_data import LABELS, read_picture
-from converter.evaluate_pipeline import SIZES
+from converter.evaluate_pipeline import SIZES, JudgedPicture, missed_faces, strays
 from converter.metrics import Probabilities, Truth, reliability, roc
 from converter.pages import page_template
 from facemask_edge.values import Box
@@ -58,7 +58,11 @@ class Evaluated:
 
 
 def write_report(
-    folder: Path, result: dict[str, Any], evaluated: Sequence[Evaluated], doubtful: Mapping[str, Sequence[Mistake]]
+    folder: Path,
+    result: dict[str, Any],
+    evaluated: Sequence[Evaluated],
+    doubtful: Mapping[str, Sequence[Mistake]],
+    judged: Mapping[str, Sequence[JudgedPicture]],
 ) -> Path:
     """Write ``index.html``.
 
@@ -67,6 +71,8 @@ def write_report(
         result: What the JSON file holds.
         evaluated: Each data folder.
         doubtful: For each data folder the faces whose labels are likely wrong; empty without an audit.
+        judged: For each data folder of boxed scenes what detector and classifier made of them; empty without a
+            detector.
 
     Returns:
         The path of the page.
@@ -89,6 +95,7 @@ def write_report(
             }
             for one in evaluated
         ],
+        frames={name: _frame_mistakes(pictures) for name, pictures in judged.items()},
     )
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "index.html"
@@ -173,20 +180,32 @@ def _embedded(figure: Figure) -> str:
     return _data_uri("png", content.getvalue())
 
 
+def _frame_mistakes(pictures: Sequence[JudgedPicture]) -> dict[str, Any]:
+    found, missed = strays(pictures), missed_faces(pictures)
+    return {
+        "stray_count": len(found),
+        "strays": [
+            _picture_of(stray.path, stray.box) | {"score": stray.score, "probability": stray.probability}
+            for stray in found[:MOST_MISTAKES]
+        ],
+        "missed_count": len(missed),
+        "missed": [_picture_of(face.path, face.box) | {"label": face.label} for face in missed[:MOST_MISTAKES]],
+    }
+
+
 def _shown(mistake: Mistake) -> dict[str, Any]:
-    image = read_picture(mistake.path)
+    told = {"label": LABELS[mistake.label], "probability": mistake.probability}
+    return _picture_of(mistake.path, mistake.box) | told
+
+
+def _picture_of(path: Path, box: Box | None) -> dict[str, Any]:
+    image = read_picture(path)
     uri = ""
     if image is not None:
-        small = cv2.resize(plain_crop(image, mistake.box), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(plain_crop(image, box), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
         _, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])
         uri = _data_uri("jpeg", content.tobytes())
-    return {
-        "uri": uri,
-        "label": LABELS[mistake.label],
-        "probability": mistake.probability,
-        "height": round(mistake.box.height) if mistake.box else None,
-        "name": mistake.path.name,
-    }
+    return {"uri": uri, "height": round(box.height) if box else None, "name": path.name}
 
 
 def _data_uri(kind: str, content: bytes) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("jinja2", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
+from converter.classifier_data import LABELS
 from converter.evaluate_model import evaluate_model
 from converter.evaluation_subjects import chosen_from
 from facemask_edge.errors import InputError, ModelError, OutputError
@@ -130,6 +131,20 @@ def test_the_page_needs_nothing_else(result: tuple[dict[str, Any], Path]) -> Non
     assert "http" not in page
     assert page.count("data:image/png;base64,") == 5
     assert "detector and classifier together" in page
+
+
+def test_what_the_detector_gets_wrong_is_shown(result: tuple[dict[str, Any], Path]) -> None:
+    figures, output = result
+    page = (output / "report" / "index.html").read_text()
+    listed, counted = figures["without_label"]["scenes"], figures["pipeline"]["scenes"]["height_16"]["detector"]
+    found = counted["precision"]["count"]
+    assert len(listed) == found - round(found * (counted["precision"]["value"] or 0))
+    faces = [counted[f"recall_{label}"] for label in LABELS]
+    missed = sum(one["count"] - round(one["count"] * (one["value"] or 0)) for one in faces)
+    assert missed > 0, "the drawn faces are found, and the page's second sheet is not tried"
+    assert f"{len(listed)} finds where no face is labelled" in page
+    _, sheet = page.split(f"{missed} labelled faces that were not found")
+    assert sheet.count("labelled <b>") == sheet.count("data:image/jpeg;base64,") == missed
 
 
 def test_names_in_the_page_are_escaped(model: Path, tmp_path: Path) -> None:

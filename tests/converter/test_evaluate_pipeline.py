@@ -5,7 +5,7 @@ import pytest
 
 from converter.detector_data import BoxedPicture
 from converter.evaluate_detector import match_faces
-from converter.evaluate_pipeline import JudgedPicture, pipeline_figures
+from converter.evaluate_pipeline import JudgedPicture, missed_faces, pipeline_figures, strays
 from facemask_edge.values import Box, Face
 
 pytestmark = pytest.mark.converter
@@ -20,7 +20,8 @@ def _picture(
     return JudgedPicture(
         BoxedPicture(Path("a.jpg"), boxes, tuple(label for _, label in labelled)),
         match_faces(boxes, faces),
-        np.array([judged for _, judged in found], np.int64),
+        faces,
+        np.array([0.9 if judged == NO_MASK else 0.1 for _, judged in found]),
         np.array([number not in undetermined for number in range(len(found))], np.bool_),
     )
 
@@ -41,6 +42,21 @@ def test_detector_and_classifier_are_counted_together() -> None:
     assert figures["detector"]["precision"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert figures["mask"]["f1"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert figures["no_mask"]["f1"]["value"] == 0
+
+
+def test_strays_and_missed_faces_are_told() -> None:
+    one = _picture(
+        [(FAR_LEFT, "mask"), (LEFT, "no_mask"), (Box(600, 0, 60, 60), "mask"), (Box(700, 0, 60, 60), "incorrect")],
+        [(FAR_LEFT, MASK), (Box(500, 0, 40, 40), NO_MASK), (Box(550, 0, 10, 10), NO_MASK), (Box(800, 0, 20, 20), MASK)],
+    )
+    away, small = strays([one])
+    assert (away.box, away.probability) == (Box(500, 0, 40, 40), 0.9)
+    assert away.score == pytest.approx(0.89)
+    assert small.box == Box(800, 0, 20, 20)
+    assert [(face.box, face.label) for face in missed_faces([one])] == [
+        (Box(600, 0, 60, 60), "mask"),
+        (LEFT, "no_mask"),
+    ]
 
 
 def test_what_stays_undetermined_is_no_false_alarm_but_a_missed_face() -> None:
