@@ -34,7 +34,7 @@ from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.config import DetectorConfig
 from facemask_edge.errors import InputError, ModelError, OutputError
-from facemask_edge.faces.yunet import YuNet
+from facemask_edge.faces import FaceDetector, create_detector
 from facemask_edge.manifest import sha256_of
 from facemask_edge.values import Label
 
@@ -174,14 +174,14 @@ def _of(truth: Any, probabilities: Probabilities) -> dict[str, Any]:  # noqa: AN
 class _FrameJudge:
     """What judges whole pictures, as on the device."""
 
-    finder: YuNet
+    finder: FaceDetector
     classifier: MaskClassifier
 
 
 def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
     if int8 is None:
         raise ModelError(f"{model} cannot be judged with a detector: convert it first, as for the device")
-    return _FrameJudge(YuNet(detector, min_score=DetectorConfig().min_score), MaskClassifier(str(int8.absolute())))
+    return _FrameJudge(create_detector(DetectorConfig(), detector), MaskClassifier(str(int8.absolute())))
 
 
 def _judged_frames(folder: Path, frames: _FrameJudge, console: Console) -> list[JudgedPicture]:

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from converter.classifier_data import LABELS
 from converter.detector_data import BoxedPicture, read_image
-from converter.evaluate_detector import Judged, match_faces
+from converter.evaluate_detector import MIN_SCORE, Judged, match_faces
 from converter.figures import share
 from converter.metrics import Probabilities, bootstrapped_f1, judged_labels
-from facemask_edge.annotate import single_look
+from facemask_edge.annotate import closer_label, single_look
 from facemask_edge.classifier import MaskClassifier
-from facemask_edge.faces.yunet import YuNet
+from facemask_edge.faces import FaceDetector
 from facemask_edge.values import Box, Face, Label
 
 SIZES = (16, 32, 64, 128)
@@ -59,12 +59,16 @@ class Missed:
     label: str
 
 
-def judge_picture(picture: BoxedPicture, detector: YuNet, classifier: MaskClassifier) -> JudgedPicture:
-    """Find and judge the faces of one scene."""
+def judge_picture(picture: BoxedPicture, detector: FaceDetector, classifier: MaskClassifier) -> JudgedPicture:
+    """Find and judge the faces of one scene, those of the device's score limit and more."""
     image = read_image(picture.path)
-    faces = detector.detect(image)
+    faces = [face for face in detector.detect(image) if face.score >= MIN_SCORE]
     probabilities = np.array([classifier.probability(image, face.box) for face in faces], np.float64)
-    decided = [single_look(probability, 0.5) is not Label.UNDETERMINED for probability in probabilities]
+    labels = [
+        closer_label(single_look(probability, 0.5), detector, image, face.box)
+        for face, probability in zip(faces, probabilities, strict=True)
+    ]
+    decided = [label is not Label.UNDETERMINED for label in labels]
     return JudgedPicture(picture, match_faces(picture.boxes, faces), faces, probabilities, np.array(decided, np.bool_))
 
 

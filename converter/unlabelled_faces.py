@@ -7,13 +7,12 @@ mirrored, a face is found again; what only looks like one from afar mostly is no
 
 from collections.abc import Iterable
 from dataclasses import astuple
-from typing import Any
 
-import cv2
 import numpy as np
 
 from converter.detector_data import NO_FACE, UNLABELLED, BoxedPicture, overlaps, read_image
 from converter.evaluate_detector import MIN_OVERLAP, Finder
+from facemask_edge.closer_look import closer_view
 from facemask_edge.values import Box, Face, Image
 
 CANDIDATE_SCORE = 0.4
@@ -56,21 +55,11 @@ def second_look(image: Image, box: Box, look: Finder) -> float:
     """The median score of a box over its views."""
     scores = []
     for side in LOOK_SIDES:
-        scale, middle = side / max(box.width, box.height), LOOK_SIZE / 2
-        # Shrinking is left to INTER_AREA, as on the device; warpAffine knows no such smoothing.
-        shrunk: Any = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
-        factor = max(scale, 1.0)
-        move = np.array(
-            [[factor, 0, middle - scale * box.centre[0]], [0, factor, middle - scale * box.centre[1]]], np.float32
-        )
-        view: Any = cv2.warpAffine(shrunk, move, (LOOK_SIZE, LOOK_SIZE), flags=cv2.INTER_LINEAR)
         # In the middle of the view, the box is its own mirror image.
-        width, height = scale * box.width, scale * box.height
-        seen = Box(middle - width / 2, middle - height / 2, width, height)
+        view, seen = closer_view(image, box, side=side, size=(LOOK_SIZE, LOOK_SIZE))
         scores += [_score_of(seen, look(each)) for each in (view, np.ascontiguousarray(view[:, ::-1]))]
     return float(np.median(scores))
 
 
 def _score_of(box: Box, faces: Iterable[Face]) -> float:
-    sides = np.array([astuple(box)], np.float32)
-    return max((face.score for face in faces if overlaps(face.box, sides)[0] >= MIN_OVERLAP), default=0.0)
+    return max((face.score for face in faces if face.box.overlap(box) >= MIN_OVERLAP), default=0.0)

@@ -13,11 +13,13 @@ from facemask_edge import overlay
 from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.cameras.prepared import prepared
 from facemask_edge.cameras.recording import PICTURE_SUFFIXES, Recording, pictures_in, read_picture
+from facemask_edge.closer_look import is_face
 from facemask_edge.config import Config
 from facemask_edge.errors import InputError, OutputError
+from facemask_edge.faces import FaceDetector
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.privacy import PrivacyMasks
-from facemask_edge.values import Frame, Image, Label, Track, Verdict
+from facemask_edge.values import Box, Frame, Image, Label, Track, Verdict
 from facemask_edge.video import VIDEO_SUFFIX, video_writer, write_picture
 from facemask_edge.zones import Zones
 
@@ -106,10 +108,10 @@ class Annotator:
     def judge(self, image: Image) -> list[Verdict]:
         """The verdicts on the faces of one uint8 height x width x 3 BGR picture."""
         height, width = image.shape[:2]
-        faces = self.models.detector(width, height).detect(image)
+        detector = self.models.detector(width, height)
         compliance = self._config.compliance
         verdicts = []
-        for face in self._zones.counting(faces, width, height):
+        for face in self._zones.counting(detector.detect(image), width, height):
             track = Track("", face.box, face.score)
             if face.score < self._config.detector.min_score:
                 continue
@@ -117,7 +119,8 @@ class Annotator:
                 verdicts.append(Verdict(track, Label.UNDETERMINED, None, 0))
                 continue
             probability = self.models.classifier.probability(image, face.box)
-            verdicts.append(Verdict(track, single_look(probability, compliance.threshold), probability, 1))
+            label = closer_label(single_look(probability, compliance.threshold), detector, image, face.box)
+            verdicts.append(Verdict(track, label, probability, 1))
             self.judged(verdicts[-1])
         return verdicts
 
@@ -133,6 +136,12 @@ def single_look(probability: float, threshold: float) -> Label:
     if probability <= threshold * (2 - 2 * CERTAIN):
         return Label.MASK
     return Label.UNDETERMINED
+
+
+def closer_label(label: Label, detector: FaceDetector, image: Image, box: Box) -> Label:
+    """The label of a face in a picture, without those that are bare and no face at a closer look."""
+    is_none = label is Label.NO_MASK and not is_face(detector, image, box)
+    return Label.UNDETERMINED if is_none else label
 
 
 def result(source: Path, frame: Frame, verdicts: Iterable[Verdict]) -> dict[str, Any]:

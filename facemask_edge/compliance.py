@@ -4,9 +4,9 @@ Pure logic: no input, no output and no clock of its own; every duration runs on 
 
 Each look adds its log-odds of ``no_mask``, clipped and weighted by how well the face was to be seen (its size, its
 sharpness, the detector's score), to the track's evidence (the sum of log-odds is the naive Bayes combination of
-independent observations). Above ``+decision`` the face is
-``no_mask``, below ``-decision`` it is ``mask``, and in between it stays what it was: that is the hysteresis. The
-evidence is capped, so that a change of mind takes seconds and not as long as the person already stood there.
+independent observations). Above ``+decision`` the face is ``no_mask``, if it is a face at a closer look, too; below
+``-decision`` it is ``mask``, and in between it stays what it was: that is the hysteresis. The evidence is capped, so
+that a change of mind takes seconds and not as long as the person already stood there.
 """
 
 import math
@@ -44,6 +44,8 @@ nothing one after the other (a helmet, a poster, the back of a head); then as ra
 RECHECKS = 1
 """Looks a frame at the most at decided faces, and at those that patience has run out for: a crowd that is decided costs
 hardly more than a few people."""
+REFUSALS = 3
+"""What was no face at so many closer looks is looked at as rarely as decided faces."""
 OVERDUE = 2.0
 """Seconds after which a decided face is looked at again even when there is more urgent work."""
 
@@ -59,12 +61,20 @@ class _Person:
     probability: float | None = None
     observations: int = 0
     last_looked: float = -math.inf
-    is_contradicted: bool = False
-    """Whether the newest look spoke against the label."""
+    told: float = 0.0
+    """What the newest look added to the evidence."""
     told_nothing: int = 0
     """Looks one after the other that told nothing."""
+    refusals: int = 0
+    """Closer looks at which it was no face, since it was decided about last."""
     violation: Violation | None = None
     quiet_until: float = -math.inf
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the newest look spoke against the label."""
+        against = {Label.MASK: self.told, Label.NO_MASK: -self.told}
+        return against.get(self.label, 0.0) >= TELLING
 
     def verdict(self) -> Verdict:
         return Verdict(self.track, self.label, self.probability, self.observations)
@@ -128,16 +138,25 @@ class Compliance:
         return chosen[:budget]
 
     def _is_urgent(self, person: _Person) -> bool:
-        is_open = person.is_contradicted or person.label is Label.UNDETERMINED
-        return is_open and person.told_nothing < PATIENCE * self._config.min_observations
+        is_open = person.label is Label.UNDETERMINED or person.is_contradicted
+        is_hopeless = person.told_nothing >= PATIENCE * self._config.min_observations or person.refusals >= REFUSALS
+        return is_open and not is_hopeless
 
-    def update(self, tracks: Sequence[Track], looks: Mapping[str, Look], timestamp: float) -> list[Violation]:
+    def update(
+        self,
+        tracks: Sequence[Track],
+        looks: Mapping[str, Look],
+        timestamp: float,
+        is_face: Callable[[Track], bool] = lambda _: True,
+    ) -> list[Violation]:
         """Take in one frame.
 
         Args:
             tracks: All tracks in view in this frame.
             looks: By track id, at those that were classified.
             timestamp: Time of the frame in seconds.
+            is_face: A closer look at a track that was classified in this frame: whether it is a face. Asked before it
+                becomes ``no_mask``; what is none has to gather its evidence anew.
 
         Returns:
             The violations that start or end with this frame.
@@ -148,6 +167,7 @@ class Compliance:
         for person in self._in_view:
             if person.track.id in looks:
                 self._observe(person, looks[person.track.id], timestamp)
+                self._decide(person, is_face)
             if person.label is Label.NO_MASK and person.violation is None and timestamp >= person.quiet_until:
                 events.append(self._start(person, timestamp))
             elif person.label is Label.MASK and person.violation is not None:
@@ -196,13 +216,16 @@ class Compliance:
         cap = EVIDENCE_CAP * self._decision
         told = self._weight(person.track, look) * certainty
         person.evidence = max(-cap, min(cap, person.evidence + told))
-        if person.evidence >= self._decision:
-            person.label = Label.NO_MASK
-        elif person.evidence <= -self._decision:
-            person.label = Label.MASK
-        against = {Label.MASK: told, Label.NO_MASK: -told}
-        person.is_contradicted = against.get(person.label, 0.0) >= TELLING
+        person.told = told
         person.told_nothing = 0 if abs(told) >= TELLING else person.told_nothing + 1
+
+    def _decide(self, person: _Person, is_face: Callable[[Track], bool]) -> None:
+        if person.evidence >= self._decision and person.label is not Label.NO_MASK and not is_face(person.track):
+            person.evidence = 0.0
+            person.refusals += 1
+        if abs(person.evidence) >= self._decision:
+            person.label = Label.NO_MASK if person.evidence > 0 else Label.MASK
+            person.refusals = 0
 
     def _weight(self, track: Track, look: Look) -> float:
         """How much a look counts, 0..1, by how well the face was to be seen."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from facemask_edge.activation_maps import ActivationMaps, Heat
 from facemask_edge.classifier import MaskClassifier
+from facemask_edge.closer_look import is_face
 from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
@@ -179,7 +180,8 @@ class Pipeline:
         if self._pace:
             self._pace.looked(len(looks), self.times.newest("classification"))
         with self.times.measured("judgement"):
-            return ended + self._compliance.update(tracks, looks, frame.timestamp)
+            confirmed = partial(self._is_face, frame.image)
+            return ended + self._compliance.update(tracks, looks, frame.timestamp, confirmed)
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""
@@ -229,6 +231,10 @@ class Pipeline:
 
     def _budget(self, frame: Frame) -> int:
         return self._pace.budget(time.monotonic() - frame.timestamp) if self._pace else self._most_looks
+
+    def _is_face(self, image: Image, track: Track) -> bool:
+        height, width = image.shape[:2]
+        return is_face(self._models.detector(width, height), image, track.box)
 
     def _look(self, image: Image, track: Track) -> Look:
         return Look(self._models.classifier.probability(image, track.box), sharpness(image, track.box))

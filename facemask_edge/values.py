@@ -77,6 +77,13 @@ class Box:
         inside = self.clipped(width, height)
         return inside.width * inside.height / max(self.width * self.height, 1e-9)
 
+    def overlap(self, other: "Box") -> float:
+        """Intersection over union with another box, 0..1."""
+        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        shared = max(across, 0.0) * max(down, 0.0)
+        return shared / max(self.width * self.height + other.width * other.height - shared, 1e-9)
+
     def scaled(self, across: float, down: float) -> "Box":
         """The same in a frame that is so many times wider and higher."""
         return Box(self.x * across, self.y * down, self.width * across, self.height * down)
