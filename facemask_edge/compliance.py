@@ -9,6 +9,7 @@ independent observations). Above ``+decision`` the face is ``no_mask``, if it is
 that a change of mind takes seconds and not as long as the person already stood there.
 """
 
+import heapq
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,15 +105,16 @@ class Compliance:
         """The tracks to classify in this frame, most urgent first.
 
         Urgent are new and undecided ones, and those whose last look spoke against the decision; those with the fewest
-        looks come first. Then come one of those that many looks told nothing about, and one of the decided ones, each
-        the one not looked at for longest; a decided one for which that is long ago comes before the urgent ones.
+        looks come first. Then come one of those that many looks told nothing about and one of the decided ones, each
+        the one not looked at for longest, the one of both first for which that is longer ago; where it is long ago, it
+        comes before the urgent ones.
 
         Args:
             tracks: All that may be classified.
             timestamp: Time of the frame in seconds.
             budget: How many at the most.
         """
-        self._turn += 1
+        self._turn += budget > 0
         urgent: list[tuple[int, float, Track]] = []
         unclear: list[tuple[float, Track]] = []
         settled: list[tuple[float, Track]] = []
@@ -128,14 +130,14 @@ class Compliance:
                 waiting = unclear if person.label is Label.UNDETERMINED else settled
                 waiting.append((person.last_looked, track))
         first = [track for *_, track in sorted(urgent, key=lambda item: item[:2])]
-        settled.sort(key=itemgetter(0))
-        unclear.sort(key=itemgetter(0))
-        again, maybe = ([track for _, track in group[:RECHECKS]] for group in (settled, unclear))
-        chosen = [*first, *again, *maybe]
+        longest = itemgetter(0)
+        again = sorted(
+            (one for group in (settled, unclear) for one in heapq.nsmallest(RECHECKS, group, longest)), key=longest
+        )
         # With a budget of one, every other time: neither may starve.
-        if settled and timestamp - settled[0][0] >= OVERDUE and (budget > 1 or self._turn % 2):
-            chosen = [*again, *first, *maybe]
-        return chosen[:budget]
+        is_overdue = again and timestamp - again[0][0] >= OVERDUE and (budget > 1 or self._turn % 2)
+        before = [again.pop(0)[1]] if is_overdue else []
+        return [*before, *first, *(track for _, track in again)][:budget]
 
     def _is_urgent(self, person: _Person) -> bool:
         is_open = person.label is Label.UNDETERMINED or person.is_contradicted

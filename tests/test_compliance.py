@@ -5,7 +5,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from facemask_edge.compliance import RECHECKS, SHARP, Compliance
+from facemask_edge.compliance import RECHECKS, REFUSALS, SHARP, Compliance
 from facemask_edge.config import ComplianceConfig
 from facemask_edge.values import Box, Label, Look, Track, Violation
 
@@ -32,13 +32,14 @@ def play(
     *,
     start: float = 0.0,
     step: float = 0.1,
+    is_face: Callable[[Track], bool] = lambda _: True,
 ) -> list[Violation]:
     """Feed frames: each says who is in view, with a probability or None where the classifier would not look."""
     events = []
     for index, look in enumerate(looks):
         tracks = [track(name) for name in look]
         looked = {name: clear(value) for name, value in look.items() if value is not None}
-        events += compliance.update(tracks, looked, start + index * step)
+        events += compliance.update(tracks, looked, start + index * step, is_face)
     return events
 
 
@@ -67,6 +68,62 @@ def test_one_certain_look_decides_nothing() -> None:
     assert play(compliance, [{"a": 0.99}, {"a": 0.99}, {}]) == []
     assert play(compliance, [{"a": None}], start=0.3) == []
     assert [verdict.label for verdict in compliance.verdicts()] == [Label.UNDETERMINED]
+
+
+def test_what_is_no_face_at_a_closer_look_gathers_its_evidence_anew() -> None:
+    compliance, asked = new_compliance(), []
+
+    def at_the_second_time(face: Track) -> bool:
+        asked.append(face.id)
+        return len(asked) > 1
+
+    (start,) = play(compliance, [{"a": 0.99}] * 50, is_face=at_the_second_time)
+    assert asked == ["a", "a"]
+    assert start.observations == 6
+
+
+def test_a_closer_look_is_taken_at_nobody_but_who_becomes_bare() -> None:
+    def never(_: Track) -> bool:
+        pytest.fail("looked at closer")
+
+    compliance = new_compliance()
+    play(compliance, [{"a": 0.02, "b": 0.6}] * 8, is_face=never)
+    play(compliance, [{"c": 0.99}] * 3, start=0.8)
+    play(compliance, [{"c": 0.99}] * 20 + [{"c": 0.5}] * 5, start=1.1, is_face=never)
+
+
+def test_what_was_no_face_keeps_the_label_it_had() -> None:
+    compliance = new_compliance()
+    play(compliance, [{"a": 0.01}] * 5)
+    assert play(compliance, [{"a": 0.99}] * 50, start=0.5, is_face=lambda _: False) == []
+    assert [verdict.label for verdict in compliance.verdicts()] == [Label.MASK]
+
+
+def test_what_is_no_face_is_soon_looked_at_as_rarely_as_the_decided() -> None:
+    compliance = new_compliance()
+    looked = [0.1 * frame for frame in range(100) if look_if_chosen(compliance, 0.1 * frame)]
+    first = 3 * REFUSALS
+    assert looked[:first] == pytest.approx(np.arange(first) / 10)
+    # As any decided face, but for a frame where floats say so.
+    assert np.diff(looked[first - 1 :]) == pytest.approx(0.5, abs=0.11)
+
+
+def test_who_was_no_face_and_is_decided_about_is_looked_at_at_once_again() -> None:
+    compliance = new_compliance()
+    for frame in range(30):
+        look_if_chosen(compliance, 0.1 * frame)
+    play(compliance, [{"a": 0.01}] * 8, start=3.0)
+    # The mask is taken off: the look that says so makes the next ones urgent.
+    play(compliance, [{"a": 0.99}], start=4.0)
+    assert compliance.worth_classifying([track()], 4.1, BUDGET)
+
+
+def look_if_chosen(compliance: Compliance, timestamp: float) -> bool:
+    """Judge a bare thing that is no face, if it is worth it."""
+    face = track()
+    chosen = compliance.worth_classifying([face], timestamp, BUDGET)
+    compliance.update([face], {one.id: clear(0.99) for one in chosen}, timestamp, lambda _: False)
+    return bool(chosen)
 
 
 def test_uncertain_looks_stay_undetermined() -> None:
@@ -317,6 +374,42 @@ def test_with_a_budget_of_one_neither_urgent_nor_decided_faces_starve() -> None:
     events, _ = play_looks(compliance, [decided, *wavering], look_of, seconds=20, start=2.0, budget=1)
     assert "decided" in {event.track.id for event in events}
     assert min(verdict.observations for verdict in compliance.verdicts()) > 10
+
+
+@pytest.mark.parametrize(
+    ("budget", "fps", "others", "wavering"), [(1, 3, 2, 0), (1, 8, 4, 0), (1, 15, 9, 0), (2, 8, 4, 1)]
+)
+def test_who_turns_round_is_judged_though_somebody_decided_is_always_due(
+    budget: int, fps: int, others: int, wavering: int
+) -> None:
+    compliance = new_compliance()
+    names = ["late", *(f"wavering {number}" for number in range(wavering)), *(str(number) for number in range(others))]
+
+    def look_of(name: str, now: float) -> Look:
+        if name == "late":
+            return clear(0.99 if now >= 20 else 0.5)
+        return clear(0.9 if int(now * fps) % 2 else 0.1) if name.startswith("wavering") else clear(0.01)
+
+    events, _ = play_looks(compliance, [track(name) for name in names], look_of, seconds=30, fps=fps, budget=budget)
+    assert [event.track.id for event in events] == ["late"]
+    assert events[0].timestamp <= 22
+
+
+@pytest.mark.parametrize("repeated", [0, 1])
+def test_frames_that_may_cost_nothing_are_no_turn(repeated: int) -> None:
+    compliance = new_compliance()
+    decided = [track(str(number)) for number in range(40)]
+    play_looks(compliance, decided, lambda *_: clear(0.01), seconds=20)
+    tracks, events = [*decided, track("new")], []
+    for index in range(150):
+        # Each picture comes twice, and the second one is no evidence.
+        now, budget = 20 + index / 15, int(index % 2 != repeated)
+        looks = {
+            face.id: clear(0.99 if face.id == "new" else 0.01)
+            for face in compliance.worth_classifying(tracks, now, budget)
+        }
+        events += compliance.update(tracks, looks, now)
+    assert [event.track.id for event in events] == ["new"]
 
 
 def test_faces_of_a_low_score_are_looked_at_as_others_are() -> None:

@@ -16,14 +16,6 @@ from facemask_edge.values import Box, Frame, Image
 MODELS = ["face_detector_320_int8.tflite", "face_detector_512_int8.tflite"]
 
 
-def overlap(first: Box, second: Box) -> float:
-    """Intersection over union."""
-    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    shared = max(width, 0) * max(height, 0)
-    return shared / (first.width * first.height + second.width * second.height - shared)
-
-
 def whole_faces() -> Iterator[tuple[Frame, list[Box]]]:
     """Frames of the sample in which every face is in view as a whole, with the faces."""
     truth = json.loads(SAMPLE.with_suffix(".json").read_text())
@@ -50,7 +42,7 @@ def test_every_whole_face_of_the_sample_is_found_once(model: str) -> None:
     for frame, faces in frames:
         found = [face.box for face in detector.detect(frame.image)]
         for face in faces:
-            assert sum(overlap(face, box) > 0.4 for box in found) == 1, frame.index
+            assert sum(face.overlap(box) > 0.4 for box in found) == 1, frame.index
 
 
 def test_an_empty_picture_has_no_face() -> None:
@@ -78,7 +70,7 @@ def test_boxes_are_in_the_pixels_of_the_picture(some_frame: Image) -> None:
     doubled = cv2.resize(some_frame, None, fx=2, fy=2).astype(np.uint8)
     for face, large in zip(detector.detect(some_frame), detector.detect(doubled), strict=True):
         half = Box(large.box.x / 2, large.box.y / 2, large.box.width / 2, large.box.height / 2)
-        assert overlap(face.box, half) > 0.8
+        assert face.box.overlap(half) > 0.8
 
 
 def test_of_overlapping_boxes_the_best_is_kept_and_the_others_beside_it_too() -> None:
