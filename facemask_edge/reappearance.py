@@ -22,8 +22,12 @@ SIMILAR_SIZE = 1.6
 """The largest factor by which the heights of one face differ before and after an absence."""
 SAME_TRACK = 0.25
 """How much nearer, in parts of the reach, another face must be than the one that the tracker says it is."""
+CONTINUOUS = 0.1
+"""Seconds between two frames up to which a face is where it was."""
 STEADY_SECONDS = 0.15
 """Over how long the velocity is averaged: the frames of a network camera come in bursts."""
+STEADY_SIZE_SECONDS = 0.5
+"""Over how long the height is averaged."""
 
 
 @dataclass(slots=True)
@@ -32,17 +36,19 @@ class _Known:
 
     box: Box
     seen: float
+    height: float
+    """In pixels, averaged: what hides a face in part cuts its box off in a moment."""
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels a second, to the right and down."""
 
     def move(self, box: Box, timestamp: float) -> None:
         passed = timestamp - self.seen
         if passed > 0:
-            (old_x, old_y), (x, y), (right, down) = self.box.centre, box.centre, self.velocity
-            newest = 1 - math.exp(-passed / STEADY_SECONDS)
-            right += newest * ((x - old_x) / passed - right)
-            down += newest * ((y - old_y) / passed - down)
+            newest, (right, down) = 1 - math.exp(-passed / STEADY_SECONDS), self.velocity
+            right += newest * (_moved(self.box.x, self.box.width, box.x, box.width) / passed - right)
+            down += newest * (_moved(self.box.y, self.box.height, box.y, box.height) / passed - down)
             self.velocity = right, down
+            self.height += (1 - math.exp(-passed / STEADY_SIZE_SECONDS)) * (box.height - self.height)
         self.box, self.seen = box, timestamp
 
     def expected(self, timestamp: float) -> tuple[float, float]:
@@ -56,14 +62,14 @@ class _Known:
 
         Likeliest is where it is expected; but people stop, and turn their heads then: it may be anywhere on the way.
         """
-        if not 1 / SIMILAR_SIZE <= box.height / max(self.box.height, 1e-9) <= SIMILAR_SIZE:
+        if not 1 / SIMILAR_SIZE <= box.height / max(self.height, 1e-9) <= SIMILAR_SIZE:
             return math.inf
         (x, y), there, at = self.box.centre, self.expected(timestamp), box.centre
         way = there[0] - x, there[1] - y
         squared = way[0] ** 2 + way[1] ** 2
         part = min(max(((at[0] - x) * way[0] + (at[1] - y) * way[1]) / squared, 0), 1) if squared else 0.0
         on_the_way = x + part * way[0], y + part * way[1]
-        reach = (REACH + REACH_PER_SECOND * (timestamp - self.seen)) * max(box.height, self.box.height)
+        reach = (REACH + REACH_PER_SECOND * (timestamp - self.seen)) * max(box.height, self.height)
         away = min(math.dist(at, there), STOPPED * reach + (1 - STOPPED) * math.dist(at, on_the_way)) / max(reach, 1e-9)
         return away if away <= 1 else math.inf
 
@@ -102,7 +108,7 @@ class Reappearance:
                 faces[track.id] = uuid7() if track.id in self._faces else track.id
             face = faces[track.id]
             self._ids[track.id] = face, timestamp
-            self._faces.setdefault(face, _Known(track.box, timestamp)).move(track.box, timestamp)
+            self._faces.setdefault(face, _Known(track.box, timestamp, track.box.height)).move(track.box, timestamp)
         self._last = timestamp
         # Mostly the tracker is right, and what it said is passed on as it is.
         return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
@@ -110,13 +116,14 @@ class Reappearance:
     def _assigned(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> dict[str, str]:
         """The known faces by the ids of the tracks that show them, the likeliest pairs first."""
         followed = [track for track in tracks if track.id in self._ids and self._ids[track.id][0] in self._faces]
-        own = [(self._own_distance(track, timestamp), track.id, self._ids[track.id][0]) for track in followed]
-        # No other face can be that much nearer: in a crowd, nearly everybody is done with here.
-        faces = _nearest_pairs(pair for pair in own if pair[0] <= SAME_TRACK)
+        own = [(self._own_distance(track, timestamp, size), track.id, self._ids[track.id][0]) for track in followed]
+        # No other face can be that much nearer: in a crowd, nearly everybody is done with here. Whose track comes back
+        # after an absence is not: it may show the one who hid that face, and was in view the whole time.
+        faces = _nearest_pairs(pair for pair in own if pair[0] <= SAME_TRACK and self._ids[pair[1]][1] == self._last)
         taken = set(faces.values())
         lost = [face for face in self._faces if face not in taken and self._may_be_there(face, timestamp, size)]
         others = [
-            (self._faces[face].distance(track.box, timestamp), track.id, face)
+            (self._faces[face].distance(track.box, timestamp) - self._bonus(face, timestamp), track.id, face)
             for track in tracks
             if track.id not in faces
             for face in lost
@@ -124,16 +131,29 @@ class Reappearance:
         left = [(distance - SAME_TRACK, track, face) for distance, track, face in own if track not in faces]
         return faces | _nearest_pairs(pair for pair in [*left, *others] if pair[0] < math.inf and pair[2] not in taken)
 
+    def _bonus(self, face: str, timestamp: float) -> float:
+        """What speaks for a face that was in view just now and whose track is gone, and not for one that was hidden."""
+        is_continuous = self._faces[face].seen == self._last and timestamp - self._last <= CONTINUOUS
+        return 2 * SAME_TRACK if is_continuous else 0.0
+
     def _may_be_there(self, face: str, timestamp: float, size: tuple[int, int]) -> bool:
         """Whether a face is to be expected in the frame: who was on the way out has left, who comes in is another."""
         return all(0 <= at <= side for at, side in zip(self._faces[face].expected(timestamp), size, strict=True))
 
-    def _own_distance(self, track: Track, timestamp: float) -> float:
+    def _own_distance(self, track: Track, timestamp: float, size: tuple[int, int]) -> float:
         """Of a track to the face that it was before."""
         face, seen = self._ids[track.id]
         distance = self._faces[face].distance(track.box, timestamp)
         # Without an absence the tracker is right, however the box changed; after one it only goes by overlap.
-        return min(distance, 1.0) if seen == self._last else distance
+        if seen == self._last:
+            return min(distance, 1.0)
+        return distance if self._may_be_there(face, timestamp, size) else math.inf
+
+
+def _moved(start: float, length: float, new_start: float, new_length: float) -> float:
+    """How far a face moved along one axis: as the edge that moved less. What hides the other one is no movement."""
+    first, last = new_start - start, new_start + new_length - start - length
+    return min(first, last, key=abs) if first * last > 0 else 0.0
 
 
 def _nearest_pairs(pairs: Iterable[tuple[float, str, str]]) -> dict[str, str]:

@@ -51,7 +51,8 @@ def test_the_face_is_as_large_as_asked_for_in_the_middle_of_the_view(height: int
     assert max(seen.width, seen.height) == pytest.approx(FACE_SIDE)
     assert seen.centre == pytest.approx((160, 128))
     rows, columns = (view[..., 0] > (GREY + 255) / 2).nonzero()
-    white = Box(columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+    left, top = float(columns.min()), float(rows.min())
+    white = Box(left, top, float(columns.max()) + 1 - left, float(rows.max()) + 1 - top)
     assert white.overlap(seen) > 0.9
 
 

@@ -75,8 +75,8 @@ def walk(start: float, speed: float, *, seconds: float, fps: float, size: float 
     return [Box(start + speed * index / fps, 100, 0.8 * size, size) for index in range(round(seconds * fps))]
 
 
-@pytest.mark.parametrize("fps", [15, 8])
-@pytest.mark.parametrize("speed", [80, 160, 240])
+@pytest.mark.parametrize("fps", [60, 30, 15, 8])
+@pytest.mark.parametrize("speed", [60, 80, 160, 240])
 def test_two_people_who_cross_keep_their_ids(speed: float, fps: float) -> None:
     seconds = 440 / speed
     front, back = (walk(x, by, seconds=seconds, fps=fps) for x, by in ((20, speed), (480, -speed)))
@@ -124,6 +124,36 @@ def test_who_leaves_by_an_edge_and_who_comes_in_there_are_two_people() -> None:
     out, into = (walk(x, speed, seconds=1, fps=10) for x, speed in ((500, 120), (615, -120)))
     ids = ids_of({"a": [*out], "b": [*[None] * 13, *into]}, fps=10)
     assert not set(ids["a"]) & set(ids["b"])
+
+
+@pytest.mark.parametrize("size", [60, 80, 100])
+@pytest.mark.parametrize("fps", [10, 30])
+@pytest.mark.parametrize("gap", [0.3, 0.5])
+def test_who_comes_in_where_somebody_left_just_now_is_another(size: float, fps: float, gap: float) -> None:
+    # Last seen with six tenths of the face in the frame; the boxes of both overlap there.
+    edge = SIZE[0] - 0.6 * 0.8 * size
+    out = walk(edge - 120, 120, seconds=1, fps=fps, size=size)
+    into = walk(edge, -120, seconds=1, fps=fps, size=size)
+    for seed in range(3):
+        ids = ids_of({"a": [*out], "b": [*[None] * (len(out) + round(gap * fps)), *into]}, fps=fps, seed=seed)
+        assert not set(ids["a"]) & set(ids["b"])
+
+
+@pytest.mark.parametrize("fps", [5, 15, 30, 60])
+@pytest.mark.parametrize("away", [0.1, 0.4, 0.8])
+@pytest.mark.parametrize("fragment", [Box(345, 175, 29, 48), Box(285, 175, 36, 58), Box(325, 175, 45, 62)])
+def test_a_face_of_which_hardly_anything_was_seen_before_it_was_hidden_keeps_its_id(
+    fps: int, away: float, fragment: Box
+) -> None:
+    whole = Box(285, 175, 89, 108)
+    tracker = FaceTracker(min_score=0.6, lifespan=1.5)
+    seen = [Face(whole, 0.9)] * fps + [Face(fragment, 0.45)] + [None] * round(away * fps) + [Face(whole, 0.9)] * 5
+    ids = {
+        track.id
+        for index, face in enumerate(seen)
+        for track in tracker.update([face] if face else [], index / fps, SIZE)
+    }
+    assert len(ids) == 1
 
 
 def start_ids(walked: list[tuple[float, Box | None]], *, lifespan: float = 1.5) -> list[str]:
