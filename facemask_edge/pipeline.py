@@ -172,8 +172,9 @@ class Pipeline:
             tracks = self._tracker.update(faces, frame.timestamp, size)
         self.faces, self.tracks = sum(face.score >= self._min_score for face in faces), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
-        # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind.
-        budget = 0 if frame.is_repeat else self._budget(frame)
+        # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind. Nor is one of
+        # which nobody knows yet whether it still shows the same people.
+        budget = 0 if frame.is_repeat or self._cuts.is_doubtful else self._budget(frame)
         chosen = self._compliance.worth_classifying(whole, frame.timestamp, budget)
         with self.times.measured("classification"):
             looks = {track.id: self._look(frame.image, track) for track in chosen}
@@ -193,8 +194,9 @@ class Pipeline:
         self._compliance.min_face_height = min_face_height
 
     def set_zones(self, camera: CameraConfig) -> None:
-        """Have other zones from the next frame on."""
+        """Have other zones from the next frame on; what other privacy masks show is no other scene."""
         self._zones = Zones(camera.zones, camera.ignore_zones)
+        self._cuts.forget()
 
     @property
     def open_violations(self) -> int:

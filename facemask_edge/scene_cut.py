@@ -1,6 +1,7 @@
 """Notices when the camera shows another scene from one frame to the next: nobody in view is the one who was there."""
 
 import math
+from collections import deque
 
 import numpy as np
 
@@ -14,22 +15,38 @@ second apart 0.58 or more; of 5,510 pairs of different street scenes 99 % have l
 """
 LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail in gray values below which it shows nothing: a dark room, a covered lens."""
+BLACK = 8
+"""Gray value up to which a place shows nothing: a privacy mask, the bars beside a recording."""
+LEAST_SHOWN = 0.1
+"""The part of two thumbnails that has to show something in both."""
 QUICK = 0.5
 """Seconds within which frames follow each other quickly."""
+LASTS = 0.5
+"""Seconds for which another scene has to stand there."""
+LASTS_UNSTEADY = 2.0
+"""Seconds after which it is another scene, too, when it never stood: a camera that is carried away."""
+EARLIER_SECONDS = 2.0
+"""How far apart are the earlier views of the scene that are kept."""
+EARLIER_VIEWS = 2
 
 
 class SceneCuts:
     """Compares each frame of one camera with the scene before it.
 
-    A frame may be broken, or somebody may pass close to the camera: another scene must last for two frames, where they
-    follow each other quickly.
+    A frame may be broken, or somebody may pass close to the camera: where frames follow each other quickly, another
+    scene must last, and must stand. Who passes covers one part of the picture, then another. Frame by frame that may be
+    the scene with a little more of it hidden; what stood there some seconds before is the same scene, too.
     """
 
     def __init__(self) -> None:
         self._scene: Thumbnail | None = None
         self._other: Thumbnail | None = None
-        """What the last frame showed, if it was not the scene."""
-        self._last = -np.inf
+        """What stands there now, if it is not the scene, as it was first seen."""
+        self._earlier: deque[Thumbnail] = deque(maxlen=EARLIER_VIEWS)
+        self._since = self._doubted = -math.inf
+        """When the other was first seen, and when anything but the scene was."""
+        self._kept = self._last = -math.inf
+        """When the newest of the earlier views was kept, and when the last frame was."""
 
     def is_cut(self, thumbnail: Thumbnail, timestamp: float) -> bool:
         """Whether a camera shows another scene now.
@@ -39,20 +56,57 @@ class SceneCuts:
             timestamp: Time of the frame in seconds.
         """
         is_slow, self._last = timestamp - self._last > QUICK, timestamp
-        scene, other, self._other = self._scene, self._other, None
-        if scene is None or is_like(thumbnail, scene):
-            self._scene = thumbnail
+        if shows_nothing(thumbnail):
+            # Behind it may be the same scene or another one: the next frame that shows something tells.
             return False
-        if is_slow or (other is not None and is_like(thumbnail, other)):
-            self._scene = thumbnail
+        if self._is_the_scene(thumbnail):
+            self._scene, self._other = thumbnail, None
+            if timestamp - self._kept >= EARLIER_SECONDS:
+                self._earlier.append(thumbnail)
+                self._kept = timestamp
+            return False
+        if self._other is None:
+            self._doubted = timestamp
+        if self._other is None or not is_like(thumbnail, self._other):
+            self._other, self._since = thumbnail, timestamp
+        is_short = timestamp - self._since < LASTS and timestamp - self._doubted < LASTS_UNSTEADY
+        if is_short and not is_slow:
+            return False
+        self.forget()
+        self._scene = thumbnail
+        return True
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the newest frame may show another scene: who is in it may be somebody else."""
+        return self._other is not None
+
+    def forget(self) -> None:
+        """Take the next frame for the scene, whatever it shows."""
+        self._scene = self._other = None
+        self._earlier.clear()
+        self._kept = -math.inf
+
+    def _is_the_scene(self, thumbnail: Thumbnail) -> bool:
+        if self._scene is None or is_like(thumbnail, self._scene):
             return True
-        self._other = thumbnail
-        return False
+        return any(is_like(thumbnail, view) for view in self._earlier)
+
+
+def shows_nothing(thumbnail: Thumbnail) -> bool:
+    """Whether a thumbnail has hardly any contrast."""
+    return float(thumbnail.std()) < LEAST_CONTRAST
 
 
 def is_like(one: Thumbnail, other: Thumbnail) -> bool:
-    """Whether two thumbnails may show the same scene; what has hardly any contrast shows nothing."""
-    # Their means are 0: products are all that standard deviations and covariance are made of.
+    """Whether two thumbnails may show the same scene, by what shows something in both."""
+    shown = (one > BLACK) & (other > BLACK)
+    if not shown.all():
+        if shown.mean() < LEAST_SHOWN:
+            return True
+        one, other = one[shown], other[shown]
+    # Without its mean and its contrast, a lamp that is switched on is no other scene.
+    one, other = one - one.mean(), other - other.mean()
     contrasts = math.sqrt(np.vdot(one, one) / one.size), math.sqrt(np.vdot(other, other) / other.size)
     if min(contrasts) < LEAST_CONTRAST:
         return True

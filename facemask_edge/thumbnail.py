@@ -24,6 +24,4 @@ class Thumbnails:
         """
         cv2.resize(image, SAMPLED, dst=self._sampled, interpolation=cv2.INTER_NEAREST)
         cv2.cvtColor(self._sampled, cv2.COLOR_BGR2GRAY, dst=self._gray)
-        thumbnail = cv2.resize(self._gray, THUMBNAIL, interpolation=cv2.INTER_AREA)
-        # Without its mean and its contrast, a lamp that is switched on is no other scene.
-        return np.subtract(thumbnail, cv2.mean(thumbnail)[0], dtype=np.float32)
+        return cv2.resize(self._gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
