@@ -141,7 +141,8 @@ class Pipeline:
         self._models = models
         self._most_looks = config.compliance.classifications_per_frame
         self._pace = Pace(most=self._most_looks, target=config.compliance.latency_target) if is_live else None
-        self._zones = Zones(camera.zones, camera.ignore_zones)
+        self._memory = config.compliance.leave_after
+        self._zones = Zones(camera.zones, camera.ignore_zones, memory=self._memory)
         self._compliance = Compliance(config.compliance)
         self._new_tracker = partial(
             FaceTracker, min_score=config.detector.min_score, lifespan=config.compliance.leave_after
@@ -160,7 +161,7 @@ class Pipeline:
         size = frame.width, frame.height
         with self.times.measured("detection"):
             small = self._small(frame)
-            faces = self._zones.counting(self._faces(small, *size), *size)
+            faces = self._zones.near(self._faces(small, *size), *size)
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
             thumbnail = self._thumbnails.of(small) if frame.thumbnail is None else frame.thumbnail
@@ -169,8 +170,10 @@ class Pipeline:
         ended = self._new_scene() if is_new else []
         self._size = size
         with self.times.measured("tracking"):
-            tracks = self._tracker.update(faces, frame.timestamp, size)
-        self.faces, self.tracks = sum(face.score >= self._min_score for face in faces), len(tracks)
+            followed = self._tracker.update(faces, frame.timestamp, size)
+            tracks = self._zones.staying(followed, frame.timestamp, *size)
+        sure = [face for face in faces if face.score >= self._min_score]
+        self.faces, self.tracks = len(self._zones.counting(sure, *size)), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
         # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind. Nor is one of
         # which nobody knows yet whether it still shows the same people.
@@ -195,7 +198,7 @@ class Pipeline:
 
     def set_zones(self, camera: CameraConfig) -> None:
         """Have other zones from the next frame on; what other privacy masks show is no other scene."""
-        self._zones = Zones(camera.zones, camera.ignore_zones)
+        self._zones = Zones(camera.zones, camera.ignore_zones, memory=self._memory)
         self._cuts.forget()
 
     @property

@@ -1,8 +1,10 @@
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,8 +14,9 @@ from facemask_edge.config import Config
 from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
-from facemask_edge.values import Box
+from facemask_edge.values import Box, Frame
 from tests.conftest import ROOT
+from tests.converter.portraits import astronaut
 from tests.judge_recordings import as_in_the_ground_truth, judged
 from tests.make_recordings import RECORDINGS
 
@@ -136,3 +139,19 @@ def test_a_crowd_is_judged_within_three_seconds_and_costs_a_look_a_frame_from_th
     assert sum(scene.looks[45:]) / len(scene.looks[45:]) <= 1.5
     assert {event.event_type for event in scene.events} == {"violation_start"}
     assert scene.right_starts()
+
+
+@pytest.mark.parametrize(("sway", "period"), [(3, 6), (20, 4), (15, 6)])
+def test_who_stands_at_the_edge_of_a_zone_is_one_violation(sway: float, period: float) -> None:
+    left = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
+    config = load_config(None, [f"cameras=[{{name: door, zones: {json.dumps([left])}}}]"])
+    pipeline = Pipeline(config, config.cameras[0], Models(config))
+    face = np.asarray(cv2.resize(astronaut(), (256, 256)), np.uint8)
+    events = []
+    for index in range(12 * 15):
+        # The middle of the face, 113 px from the left of its picture, stands a little outside or sways over the edge.
+        start = round(322 - 113 - sway * np.cos(2 * np.pi * index / 15 / period))
+        image = np.full((480, 640, 3), 128, np.uint8)
+        image[100 : 100 + 256, start : start + 256] = face
+        events += pipeline.process(Frame(image, index / 15, index))
+    assert [event.event_type for event in events] == ["violation_start"]
