@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from converter.duplicates import HASHES_SHAPE, Hashes, perceptual_hashes
-from converter.picture_files import files_in
+from converter.picture_files import files_in, read_picture
 from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
-from facemask_edge.values import Box, Image, Label
+from facemask_edge.values import Box, Label
 
 LABELS = [str(Label.MASK), str(Label.NO_MASK)]
 """The order of the network's outputs; manifests carry it to the device."""
@@ -89,11 +88,6 @@ class Split:
     def learnt(self) -> list[Picture]:
         """Those that decide what the network becomes."""
         return self.training + self.held_out
-
-
-def read_picture(path: Path) -> Image | None:
-    """Read a picture as BGR whatever its file holds (grey, transparent, 16 bit); None when it cannot be read."""
-    return cv2.imread(str(path), cv2.IMREAD_COLOR)  # type: ignore[return-value]
 
 
 def is_boxed(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from converter.duplicates import (
     near_duplicate_groups,
     perceptual_hashes,
 )
-from converter.picture_files import files_in
+from converter.picture_files import escaped, files_in, left_out, read_picture
 from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face, Image
@@ -121,17 +121,21 @@ def single_face_files(folder: Path) -> list[tuple[Path, str]]:
     ]
 
 
-def box_single_faces(files: Iterable[tuple[Path, str]], find: Callable[[Image], list[Face]]) -> list[BoxedPicture]:
+def box_single_faces(
+    files: Iterable[tuple[Path, str]], find: Callable[[Image], list[Face]], console: Console
+) -> list[BoxedPicture]:
     """Give pictures of single faces the box that a detector is sure of; the others are left out.
 
     Args:
-        files: Pictures and labels, as from ``single_face_files``; unreadable files are left out too.
+        files: Pictures and labels, as from ``single_face_files``.
         find: Finds the faces of a picture.
+        console: Told which files cannot be read; they are left out, too.
     """
     boxed = []
     for path, label in files:
-        image = cv2.imread(str(path))
+        image = read_picture(path)
         if image is None:
+            console.print(left_out(path), highlight=False, soft_wrap=True)
             continue
         scale = min(WIDEST_SEARCH / max(image.shape[:2]), 1.0)
         small: Any = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -211,10 +215,10 @@ def read_image(path: Path) -> Image:
     Raises:
         InputError: The file is missing or not a picture.
     """
-    image = cv2.imread(str(path))
+    image = read_picture(path)
     if image is None:
-        raise InputError(f"the picture {path} cannot be read; copy the data again")
-    return image  # type: ignore[return-value]
+        raise InputError(f"the picture {escaped(path)} cannot be read; copy the data again")
+    return image
 
 
 def on_canvas(image: Image, size: int) -> tuple[Image, float]:

@@ -12,10 +12,11 @@ import markupsafe
 import matplotlib as mpl
 
 from converter.augmentation import plain_crop
-from converter.classifier_data import LABELS, read_picture
+from converter.classifier_data import LABELS
 from converter.evaluate_pipeline import SIZES, JudgedPicture, missed_faces, strays
 from converter.metrics import Probabilities, Truth, reliability, roc
 from converter.pages import page_template
+from converter.picture_files import read_picture
 from facemask_edge.values import Box
 
 mpl.use("Agg")

@@ -10,10 +10,11 @@ import numpy as np
 from rich.console import Console
 
 from converter.augmentation import plain_crop
-from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed, read_picture
+from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed
 from converter.evaluate_pipeline import SIZES
 from converter.metrics import Probabilities
 from converter.outputs import shown
+from converter.picture_files import left_out, read_picture
 from converter.split_file import TFLITE, read_split_file
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.errors import InputError, ModelError
@@ -107,7 +108,7 @@ def readable_subjects(subjects: Sequence[Subject], console: Console, *, most: in
         if path not in readable:
             readable[path] = read_picture(path) is not None
             if not readable[path]:
-                console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
+                console.print(left_out(path), highlight=False, soft_wrap=True)
         if readable[path]:
             drawn.append(int(place))
         if len(drawn) == most:

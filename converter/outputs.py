@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from converter.edgetpu_compiler import SUFFIX
+from converter.picture_files import escaped, is_text
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import MANIFEST, read_manifest
 
@@ -108,8 +109,11 @@ def ensure_names_differ(data: Sequence[Path]) -> None:
     """Folders are known by their names, in the manifest and in what is written down of the test part.
 
     Raises:
-        InputError: Two have the same.
+        InputError: Two have the same, or one has a name that cannot be written down.
     """
+    for folder in data:
+        if not is_text(folder.resolve()):
+            raise InputError(f"the name of {escaped(folder)} is no UTF-8; rename it")
     names = [folder.resolve().name for folder in data]
     if len(set(names)) < len(names):
         raise InputError(f"every --data folder needs a name of its own, these are {', '.join(names)}; rename one")

@@ -1,6 +1,11 @@
-"""Finds the files of a folder of pictures."""
+"""Finds and reads the files of a folder of pictures."""
 
+import os
 from pathlib import Path
+
+from facemask_edge.cameras.recording import read_picture as device_picture
+from facemask_edge.errors import InputError
+from facemask_edge.values import Image
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -10,3 +15,38 @@ def files_in(folder: Path) -> list[Path]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
+
+
+def read_picture(path: Path) -> Image | None:
+    """Read a picture as the device does.
+
+    Returns:
+        uint8, height x width x 3, BGR, whatever its file holds (grey, transparent, 16 bit), turned as its EXIF data
+        say; None when it cannot be read, or has a name that no page, manifest or split file could hold.
+    """
+    if not is_text(path):
+        return None
+    try:
+        return device_picture(path)
+    except InputError:
+        return None
+
+
+def is_text(path: Path) -> bool:
+    """Whether a path is UTF-8, as all is that is written down."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def escaped(path: Path) -> str:
+    """A path for a terminal; bytes that are no UTF-8 are written in hexadecimal."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def left_out(path: Path) -> str:
+    """The line that says that a picture cannot be read."""
+    why = "" if is_text(path) else ": its name is no UTF-8; rename it"
+    return f"cannot read {escaped(path)}{why}; left out"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from converter.picture_files import is_text
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box
 
@@ -63,6 +64,8 @@ def _scene(folder: Path, line: str, where: str) -> Scene:
         _ensure_known(label, LABELS, where)
     if name.is_absolute() or ".." in name.parts or "\0" in str(name):
         raise InputError(f"{where}: {name} does not lie in the folder")
+    if not is_text(name):
+        raise InputError(f"{where}: {record['image']!r} is no UTF-8; rename the picture")
     return scene
 
 

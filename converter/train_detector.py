@@ -144,7 +144,7 @@ def gather(  # noqa: PLR0913, PLR0917 - what it is made of, and who is told
         raise InputError(f"there are {len(scenes)} boxed pictures of the split train, too few; name a folder of more")
     find, look = network_finder(model, max(SIZES), CANDIDATE_SCORE), network_finder(model, LOOK_SIZE, LOWEST_SCORE)
     files = [file for folder in data for file in single_face_files(folder)]
-    singles = box_single_faces(files, network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
+    singles = box_single_faces(files, network_finder(model, SEARCH_SIZE, UNSURE_SCORE), console)
     return Pictures(
         mark_unlabelled(scenes, find, look), without_copies(singles, [*development, *held_out], console), held_out
     )

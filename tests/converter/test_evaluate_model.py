@@ -1,6 +1,7 @@
 """``evaluate-model`` on generated pictures with the packaged models."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -101,6 +102,27 @@ def test_a_picture_that_is_none_is_left_out_and_named(
     figures = evaluate_model(model=model, data=[folder])
     assert figures["data"]["mine"]["int8"]["all"]["count"] == 4
     assert "notes.txt; left out" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_picture_whose_name_is_no_utf_8_is_left_out_and_named(model: Path, tmp_path: Path) -> None:
+    folder = single_faces(tmp_path / "mine", 2)
+    (folder / "with_mask" / "0.png").rename(folder / "with_mask" / os.fsdecode(b"M\xfcller.png"))
+    program = "from converter.cli import evaluate_model as run; run()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(model), "--data", str(folder), "--report", str(tmp_path / "report")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert r"M\xfcller.png: its name is no UTF-8; rename it; left out" in ended.stdout
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_refused(model: Path, tmp_path: Path) -> None:
+    folder = single_faces(tmp_path / "faces", 1).rename(tmp_path / os.fsdecode(b"M\xfcller"))
+    with pytest.raises(InputError, match=r"M\\xfcller is no UTF-8"):
+        evaluate_model(model=model, data=[folder])
 
 
 def test_folders_of_the_same_name_are_refused(model: Path, tmp_path: Path) -> None:

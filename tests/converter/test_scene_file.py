@@ -71,3 +71,8 @@ def test_what_is_no_text_is_said(tmp_path: Path) -> None:
     (tmp_path / "boxes.jsonl").write_bytes(b'{"image": "\xff"}')
     with pytest.raises(InputError, match="no UTF-8 text, byte 12"):
         read_scene_file(tmp_path)
+
+
+def test_a_name_that_is_no_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1: 'M\\udcfcller.jpg' is no UTF-8"):
+        read_scene_file(written(tmp_path, json.dumps(SCENE | {"image": "M\udcfcller.jpg"})))
