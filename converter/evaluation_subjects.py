@@ -12,13 +12,14 @@ from rich.console import Console
 from converter.augmentation import plain_crop
 from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed
 from converter.evaluate_pipeline import SIZES
+from converter.known_model import files_of
 from converter.metrics import Probabilities
 from converter.outputs import shown
 from converter.picture_files import left_out, read_picture
-from converter.split_file import TFLITE, read_split_file
+from converter.split_file import TFLITE, networks_of, read_split_file
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.errors import InputError, ModelError
-from facemask_edge.manifest import find_model
+from facemask_edge.manifest import find_model, sha256_of
 from facemask_edge.values import Box, Image, Label
 
 Judge = Callable[[Image, Box | None], float]
@@ -126,16 +127,32 @@ def versions_of(model: Path) -> tuple[Path | None, Path | None]:
     """The int8 file and the network of a model; the one not named may be missing.
 
     Raises:
-        ModelError: There is no such file.
+        ModelError: There is no such file, or the two are of different trainings.
     """
     if model.suffix == TFLITE:
         _, entry = find_model(str(model.absolute()))
         beside = model.with_name(f"{entry.name}.keras")
-        return model, beside if beside.is_file() else None
+        if not beside.is_file():
+            return model, None
+        _ensure_same_training(model, beside)
+        return model, beside
     if not model.exists():
         raise ModelError(f"model {model} does not exist; name what train-model or convert-model wrote")
     beside = model.with_name(f"{model.stem}_int8{TFLITE}")
-    return (beside if beside.is_file() else None), model
+    if not beside.is_file():
+        return None, model
+    _ensure_same_training(beside, model)
+    return beside, model
+
+
+def _ensure_same_training(int8: Path, network: Path) -> None:
+    made_of = networks_of(int8)
+    # An entry of an earlier version does not say what the model was made of.
+    if made_of and not made_of.issuperset(map(sha256_of, files_of(network))):
+        raise ModelError(
+            f"{int8.name} beside {network} was converted from another training: convert {network.name} again with "
+            "convert-model, or put one of them elsewhere"
+        )
 
 
 def device_judge(model: Path) -> Judge:

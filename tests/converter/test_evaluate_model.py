@@ -15,7 +15,7 @@ pytest.importorskip("jinja2", reason="the converter extra is not installed; run:
 
 from converter.classifier_data import LABELS
 from converter.evaluate_model import evaluate_model
-from converter.evaluation_subjects import chosen_from
+from converter.evaluation_subjects import chosen_from, versions_of
 from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.manifest import packaged_models
 from tests.converter.pictures import boxed_scenes, single_faces
@@ -178,6 +178,23 @@ def test_names_in_the_page_are_escaped(model: Path, tmp_path: Path) -> None:
     page = (tmp_path / "report" / "index.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("named", ["mask_classifier.keras", INT8])
+def test_an_int8_model_of_another_training_is_refused(tmp_path: Path, named: str) -> None:
+    for name in (INT8, "mask_classifier.keras", "manifest.json"):
+        shutil.copy(packaged_models() / name, tmp_path)
+    int8, network = tmp_path / INT8, tmp_path / "mask_classifier.keras"
+    assert versions_of(tmp_path / named) == (int8, network)
+    network.write_bytes(network.read_bytes() + b"trained again")
+    with pytest.raises(ModelError, match="was converted from another training"):
+        versions_of(tmp_path / named)
+    # Of an entry without a recipe nothing can be said.
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    for entry in manifest["models"]:
+        entry.pop("recipe", None)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert versions_of(tmp_path / named) == (int8, network)
 
 
 def test_mistakes_of_use_are_one_sentence(model: Path, data: list[Path], tmp_path: Path) -> None:
