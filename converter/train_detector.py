@@ -106,8 +106,8 @@ def train_detector(  # noqa: PLR0913 - one parameter an option of the command
         f"{len(pictures.held_out)} scenes held out, {len(development)} only to report"
     )
     plan = Plan(epochs, seed)
-    shown = (picture.described() for picture in (*pictures.scenes, *pictures.singles))
-    state = opened_state(output / "face_detector.training", identity_of(plan, shown))
+    identity = identity_of(plan, (*pictures.scenes, *pictures.singles, *pictures.held_out), [weights])
+    state = opened_state(output / "face_detector.training", identity)
     fit(model, pictures, plan, state, console)
     command = f"train-detector --data DIR --weights {weights.name} --output models --epochs {epochs} --seed {seed}"
     description = Description(command, [*(_described(folder) for folder in folders), INITIAL])

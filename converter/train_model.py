@@ -79,10 +79,9 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
     if recipe.name == "paper":
         ensure_papers(gathered.split)
     ensure_untaught(teachers, gathered.split)
-    lines = (picture.described() for picture in gathered.split.training)
     # The packaged detector decides the crops.
     files = (weights, find_model(DETECTOR)[0], *teachers)
-    identity = identity_of(recipe, (*lines, *(sha256_of(file) for file in files)))
+    identity = identity_of(recipe, (*gathered.split.learnt, *gathered.split.test), files)
     state = opened_state(output.with_suffix(".training"), identity)
     with strategy().scope():
         network = build_network(weights)
