@@ -20,7 +20,7 @@ from converter.duplicates import (
     near_duplicate_groups,
     perceptual_hashes,
 )
-from converter.picture_files import escaped, files_in, left_out, read_picture
+from converter.picture_files import ensure_size, escaped, files_in, left_out, read_picture
 from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face, Image
@@ -54,6 +54,8 @@ class BoxedPicture:
 
     is_scene: bool = True
     """Whether others than the labelled faces may be in it, and frames of one camera look alike."""
+    size: tuple[int, int] | None = None
+    """Width and height that the boxes belong to by the list of scenes; None where it has no line there."""
 
     def described(self) -> str:
         """Name, boxes and labels in one line: another line, another training."""
@@ -97,6 +99,7 @@ def read_list(folder: Path, split: SceneSplit) -> list[BoxedPicture]:
             scene.picture,
             np.array([(box.x, box.y, box.width, box.height) for box, _ in scene.faces], np.float32).reshape(-1, 4),
             tuple(label for _, label in scene.faces),
+            size=(scene.width, scene.height),
         )
         for scene in read_scene_file(folder)
         if scene.split == split
@@ -169,7 +172,11 @@ def without_copies(
 
 
 def _hashes(pictures: Sequence[BoxedPicture]) -> Hashes:
-    hashes = [perceptual_hashes(read_image(picture.path)) for picture in pictures]
+    hashes = []
+    for picture in pictures:
+        image = read_image(picture.path)
+        ensure_size(picture.path, image, picture.size)
+        hashes.append(perceptual_hashes(image))
     return np.array(hashes, np.uint8).reshape(-1, *HASHES_SHAPE)
 
 

@@ -29,6 +29,7 @@ from converter.figures import in_words, share
 from converter.known_model import entry_of, files_of, label_order
 from converter.metrics import Probabilities, classifier_figures, judged_labels
 from converter.outputs import ensure_folder, ensure_names_differ, shown
+from converter.picture_files import ensure_size, left_out, read_picture
 from converter.scene_file import BOXES
 from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
@@ -185,8 +186,15 @@ def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
 
 
 def _judged_frames(folder: Path, frames: _FrameJudge, console: Console) -> list[JudgedPicture]:
-    bar = shown(read_list(folder, "dev"), "detector and classifier", console)
-    return [judge_picture(scene, frames.finder, frames.classifier) for scene in bar]
+    judged = []
+    for scene in shown(read_list(folder, "dev"), "detector and classifier", console):
+        image = read_picture(scene.path)
+        if image is None:
+            console.print(left_out(scene.path), highlight=False, soft_wrap=True)
+            continue
+        ensure_size(scene.path, image, scene.size)
+        judged.append(judge_picture(scene, image, frames.finder, frames.classifier))
+    return judged
 
 
 def _pipeline(frames: _FrameJudge, pictures: Sequence[JudgedPicture]) -> dict[str, Any]:

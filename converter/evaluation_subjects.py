@@ -15,7 +15,7 @@ from converter.evaluate_pipeline import SIZES
 from converter.known_model import files_of
 from converter.metrics import Probabilities
 from converter.outputs import shown
-from converter.picture_files import left_out, read_picture
+from converter.picture_files import ensure_size, left_out, read_picture
 from converter.split_file import TFLITE, networks_of, read_split_file
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.errors import InputError, ModelError
@@ -37,6 +37,8 @@ class Subject:
     box: Box | None
     label: int
     """Its place in ``LABELS``."""
+    size: tuple[int, int] | None = None
+    """Width and height of the picture that the box belongs to; None without a box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def chosen_from(folder: Path, model: Path, *, all_pictures: bool) -> Chosen:
 def subjects_of(pictures: Iterable[Picture]) -> list[Subject]:
     """The faces of pictures, but for those that are too small to say anything."""
     return [
-        Subject(picture.path, face.box, face.label)
+        Subject(picture.path, face.box, face.label, picture.size)
         for picture in pictures
         for face in picture.faces
         if face.box is None or face.box.height >= SIZES[0]
@@ -101,15 +103,21 @@ def readable_subjects(subjects: Sequence[Subject], console: Console, *, most: in
         subjects: To choose from.
         console: Told.
         most: So many at the most, drawn at random; pictures that are not drawn are not read.
+
+    Raises:
+        InputError: A picture has another size than its boxes belong to.
     """
     readable: dict[Path, bool] = {}
     drawn: list[int] = []
     for place in np.random.default_rng(0).permutation(len(subjects)):
         path = subjects[place].path
         if path not in readable:
-            readable[path] = read_picture(path) is not None
-            if not readable[path]:
+            image = read_picture(path)
+            readable[path] = image is not None
+            if image is None:
                 console.print(left_out(path), highlight=False, soft_wrap=True)
+            else:
+                ensure_size(path, image, subjects[place].size)
         if readable[path]:
             drawn.append(int(place))
         if len(drawn) == most:

@@ -32,6 +32,27 @@ def read_picture(path: Path) -> Image | None:
         return None
 
 
+def ensure_size(path: Path, image: Image, size: tuple[int, int] | None) -> None:
+    """Boxes belong to a picture of one size: in any other they lie beside the faces.
+
+    Args:
+        path: For the error.
+        image: The picture, as it was read.
+        size: Width and height by its line in the list of scenes; None where no list speaks of it.
+
+    Raises:
+        InputError: The sizes differ.
+    """
+    height, width = image.shape[:2]
+    if size is None or size == (width, height):
+        return
+    turned = "; its EXIF data turn it: box it as it is shown" if size == (height, width) else ""
+    raise InputError(
+        f"{path} has {width} x {height} pixels, and {size[0]} x {size[1]} by the list of scenes, so its boxes are not "
+        f"where its faces are{turned}"
+    )
+
+
 def is_text(path: Path) -> bool:
     """Whether a path is UTF-8, as all is that is written down."""
     try:

@@ -9,11 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("jinja2", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter.classifier_data import LABELS
+from converter.classifier_data import LABELS, find_pictures, readable
+from converter.detector_data import cut_held_out, read_list
 from converter.evaluate_model import evaluate_model
 from converter.evaluation_subjects import chosen_from, versions_of
 from facemask_edge.errors import InputError, ModelError, OutputError
@@ -195,6 +198,33 @@ def test_an_int8_model_of_another_training_is_refused(tmp_path: Path, named: str
         entry.pop("recipe", None)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     assert versions_of(tmp_path / named) == (int8, network)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_picture_of_another_size_than_its_boxes_is_refused(model: Path, tmp_path: Path, turned: bool) -> None:  # noqa: FBT001 - pytest passes it
+    folder = boxed_scenes(tmp_path / "scenes", train=1, dev=2)
+    for index in range(3):
+        path = folder / "images" / f"{index}.png"
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        cv2.imwrite(str(path), np.ascontiguousarray(image.swapaxes(0, 1)) if turned else image[::2, ::2])
+    found, why = ("120 x 240", ".*its EXIF data") if turned else ("120 x 60", "")
+    said = rf"\d\.png has {found} pixels, and 240 x 120 by the list{why}"
+    with pytest.raises(InputError, match=said):
+        evaluate_model(model=model, data=[folder])
+    with pytest.raises(InputError, match=said):
+        readable(find_pictures(folder))
+    with pytest.raises(InputError, match=said):
+        cut_held_out(read_list(folder, "train"), 0.1, 0)
+
+
+def test_a_scene_that_cannot_be_read_is_left_out_of_both_parts(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = boxed_scenes(tmp_path / "scenes", train=0, dev=3)
+    (folder / "images" / "1.png").write_bytes(b"no picture")
+    figures = evaluate_model(model=model, data=[folder], detector="face_detector_320_int8.tflite")
+    assert figures["pipeline"]["scenes"]["pictures"] == 2
+    assert capsys.readouterr().out.count("images/1.png; left out") == 2
 
 
 def test_mistakes_of_use_are_one_sentence(model: Path, data: list[Path], tmp_path: Path) -> None:
