@@ -9,12 +9,30 @@ from facemask_edge.values import Image
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files of a folder and of those in it, in a fixed order; what is hidden is left out."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
+    """The files of a folder and of those in it, linked ones too, in a fixed order; what is hidden is left out.
+
+    Raises:
+        InputError: A folder cannot be read.
+    """
+    found: list[Path] = []
+    seen: set[Path] = set()
+    # Links come last: a folder that lies here and is linked to from here keeps its own name, and a loop ends.
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        here = (folders or links).pop(0)
+        if here.resolve() in seen:
+            continue
+        seen.add(here.resolve())
+        try:
+            inside = sorted(path for path in here.iterdir() if not path.name.startswith("."))
+        except OSError as error:
+            raise InputError(f"the folder {escaped(here)} cannot be read: {error.strerror}") from error
+        for path in inside:
+            if path.is_dir():
+                (links if path.is_symlink() else folders).append(path)
+            elif path.is_file():
+                found.append(path)
+    return sorted(found)
 
 
 def read_picture(path: Path) -> Image | None:

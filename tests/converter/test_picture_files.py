@@ -1,5 +1,6 @@
 import os
 import struct
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from converter.classifier_data import find_pictures, readable
 from converter.detector_data import box_single_faces, read_image, single_face_files
-from converter.picture_files import left_out, read_picture
+from converter.picture_files import files_in, left_out, read_picture
 from facemask_edge.errors import InputError
 from tests.converter.pictures import face, single_faces
 
@@ -57,6 +58,37 @@ def test_a_picture_is_turned_as_its_exif_data_say(tmp_path: Path) -> None:
     image = read_picture(exif_turned(tmp_path / "turned.jpg"))
     assert image is not None
     assert image.shape == (96, 48, 3)
+
+
+def test_links_to_folders_are_followed_once_and_loops_end(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "faces", tmp_path / "elsewhere"
+    for path in (folder / "b" / "1.png", elsewhere / "2.png"):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    for name, target in (
+        ("a", folder / "b"),
+        ("c", elsewhere),
+        ("d", folder),
+        ("e", folder / "e"),
+        ("f", tmp_path / "gone"),
+    ):
+        (folder / name).symlink_to(target)
+    assert [path.relative_to(folder).as_posix() for path in files_in(folder)] == ["b/1.png", "c/2.png"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody without rights")
+def test_a_folder_that_cannot_be_read_is_no_empty_one() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "monday").mkdir()
+        (folder / "monday").chmod(0)
+        os.seteuid(65_534)
+        try:
+            with pytest.raises(InputError, match="monday cannot be read: Permission denied"):
+                files_in(folder)
+        finally:
+            os.seteuid(0)
 
 
 def test_what_is_no_picture_is_none(tmp_path: Path) -> None:
