@@ -35,7 +35,7 @@ from converter.evaluate_detector import (
 )
 from converter.figures import in_words
 from converter.network_finder import network_finder
-from converter.outputs import ensure_absent, ensure_folder
+from converter.outputs import ensure_absent, ensure_folder, plain_console
 from converter.quantize import Batch, to_int8, write_model
 from converter.tensorflow_quietly import keras, quietly
 from converter.training_state import identity_of, opened_state
@@ -89,7 +89,7 @@ def train_detector(  # noqa: PLR0913 - one parameter an option of the command
         InputError: The data or the weights cannot be read.
         OutputError: The output folder cannot be written, or holds detectors already.
     """
-    console = Console()
+    console = plain_console()
     folders = scene_folders(data)
     development = read_scenes(data, "dev")
     train = [read_list(folder, "train") for folder in folders]

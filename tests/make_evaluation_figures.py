@@ -126,8 +126,8 @@ def _summary(figures: dict[str, Any]) -> Iterator[str]:
         f"masked and {_share(found['recall_no_mask'])} bare ones; {_share(found['precision'])} finds are faces |"
     )
     yield (
-        f"| both together, at one look | F1 {both['mask']['one_look']['f1']['value']:.3f} of mask, "
-        f"{both['no_mask']['one_look']['f1']['value']:.3f} of no_mask |"
+        f"| both together, at one look | F1 {_value(both['mask']['one_look']['f1'])} of mask, "
+        f"{_value(both['no_mask']['one_look']['f1'])} of no_mask |"
     )
 
 
@@ -136,7 +136,11 @@ def _right(figures: dict[str, Any]) -> str:
 
 
 def _share(figure: dict[str, Any]) -> str:
-    return "none" if figure["value"] is None else f"{figure['value']:.3f} of {figure['count']:,}"
+    return f"{_value(figure)} of {figure['count']:,}"
+
+
+def _value(figure: dict[str, Any]) -> str:
+    return "none" if figure["value"] is None else f"{figure['value']:.3f}"
 
 
 def _with_interval(figure: dict[str, Any]) -> str:

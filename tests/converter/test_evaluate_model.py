@@ -143,6 +143,7 @@ def test_what_is_wrong_with_an_option_is_said_before_the_work(
         ({"detector": "missing.tflite"}, ModelError),
         ({"report": tmp_path / "file"}, OutputError),
         ({"json_file": tmp_path / "file" / "all.json"}, OutputError),
+        ({"json_file": tmp_path}, OutputError),
     ):
         arguments: dict[str, Any] = {"model": model, "data": data} | wrong
         with pytest.raises(error):
@@ -225,6 +226,25 @@ def test_a_scene_that_cannot_be_read_is_left_out_of_both_parts(
     figures = evaluate_model(model=model, data=[folder], detector="face_detector_320_int8.tflite")
     assert figures["pipeline"]["scenes"]["pictures"] == 2
     assert capsys.readouterr().out.count("images/1.png; left out") == 2
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(model: Path, data: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "index.html").symlink_to("/dev/full")
+    for output in ({"json_file": tmp_path / "index.html"}, {"report": tmp_path}):
+        arguments: dict[str, Any] = {"model": model, "data": [data[0]]} | output
+        with pytest.raises(OutputError, match=r"index\.html cannot be written: No space left"):
+            evaluate_model(**arguments)
+
+
+def test_names_in_square_brackets_are_printed_whole(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = single_faces(tmp_path / "faces [old]", 2)
+    (folder / "with_mask" / "bad5 [copy] :smile:.jpg").write_text("no picture")
+    evaluate_model(model=model, data=[folder])
+    told = capsys.readouterr().out
+    assert "bad5 [copy] :smile:.jpg; left out" in told
+    assert told.count("faces [old]") == 3
 
 
 def test_mistakes_of_use_are_one_sentence(model: Path, data: list[Path], tmp_path: Path) -> None:
