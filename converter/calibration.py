@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from converter.augmentation import SIZE
-from converter.classifier_data import LABELS, BoxedFace, Picture, read_picture
+from converter.classifier_data import LABELS, BoxedFace, Picture
 from converter.classifier_network import network_input
 from converter.crops import plain_example, varied_example
+from converter.picture_files import read_picture
 from converter.quantize import Batch
 from facemask_edge.errors import InputError
 from facemask_edge.values import Image

@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from converter.duplicates import HASHES_SHAPE, Hashes, perceptual_hashes
-from converter.picture_files import files_in
+from converter.picture_files import ensure_size, files_in, read_picture
 from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
-from facemask_edge.values import Box, Image, Label
+from facemask_edge.values import Box, Label
 
 LABELS = [str(Label.MASK), str(Label.NO_MASK)]
 """The order of the network's outputs; manifests carry it to the device."""
@@ -61,6 +60,8 @@ class Picture:
     faces: tuple[BoxedFace, ...]
     others: tuple[Box, ...] = ()
     """Faces that teach nothing: too small, or neither masked nor bare."""
+    size: tuple[int, int] | None = None
+    """Width and height that the boxes belong to; None where there are none."""
 
     @property
     def is_single(self) -> bool:
@@ -89,11 +90,6 @@ class Split:
     def learnt(self) -> list[Picture]:
         """Those that decide what the network becomes."""
         return self.training + self.held_out
-
-
-def read_picture(path: Path) -> Image | None:
-    """Read a picture as BGR whatever its file holds (grey, transparent, 16 bit); None when it cannot be read."""
-    return cv2.imread(str(path), cv2.IMREAD_COLOR)  # type: ignore[return-value]
 
 
 def is_boxed(folder: Path) -> bool:
@@ -149,13 +145,14 @@ def _boxed_scenes(folder: Path, split: str) -> list[Picture]:
             continue
         faces, others = [], []
         for box, label in scene.faces:
-            is_large = box.height >= SMALLEST_FACE and box.clipped(scene.width, scene.height).width >= 1
+            seen = box.clipped(scene.width, scene.height)
+            is_large = box.height >= SMALLEST_FACE and min(seen.width, seen.height) >= 1
             if label in LABELS and is_large:
                 faces.append(BoxedFace(box, LABELS.index(label)))
             else:
                 others.append(box)
         if faces:
-            pictures.append(Picture(scene.picture, tuple(faces), tuple(others)))
+            pictures.append(Picture(scene.picture, tuple(faces), tuple(others), (scene.width, scene.height)))
     return pictures
 
 
@@ -164,6 +161,9 @@ def readable(pictures: Iterable[Picture]) -> tuple[list[Picture], Hashes, list[P
 
     Returns:
         The readable ones, their hashes and the paths of the unreadable ones.
+
+    Raises:
+        InputError: One has another size than its boxes belong to.
     """
     good, hashes, bad = [], [], []
     for picture in pictures:
@@ -171,6 +171,7 @@ def readable(pictures: Iterable[Picture]) -> tuple[list[Picture], Hashes, list[P
         if image is None:
             bad.append(picture.path)
         else:
+            ensure_size(picture.path, image, picture.size)
             good.append(picture)
             hashes.append(perceptual_hashes(image))
     return good, np.array(hashes, dtype=np.uint8).reshape(-1, *HASHES_SHAPE), bad

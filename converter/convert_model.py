@@ -25,7 +25,7 @@ from converter.gates import USUAL, Limits
 from converter.known_model import entry_of, files_of, label_order
 from converter.lower_half import INPUT_SCALE, INPUT_ZERO_POINT
 from converter.network_file import load_network
-from converter.outputs import Files, Steps, ensure_absent, ensure_names_differ, ensure_writable
+from converter.outputs import Files, Steps, ensure_absent, ensure_names_differ, ensure_writable, plain_console
 from converter.proof import held_out_faces, proven
 from converter.quantize import Batch, to_float, to_int8, write_model
 from converter.rounding import rounded
@@ -79,7 +79,7 @@ def convert_model(  # noqa: PLR0913 - one parameter an option of the command
             the converted model does not pass its gates.
         OutputError: The output cannot be written, or is there already.
     """
-    console = Console()
+    console = plain_console()
     model = model.resolve()
     ensure_names_differ(data)
     files = Files(output)

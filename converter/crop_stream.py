@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.augmentation import SIZE
-from converter.classifier_data import BoxedFace, Picture, read_picture
+from converter.classifier_data import BoxedFace, Picture
 from converter.classifier_network import network_input
 from converter.crops import Example, paper_example, paper_varied_example, plain_example, varied_example
 from converter.lower_half import WORKERS, QuantizedLowerHalf
+from converter.picture_files import read_picture
 from converter.recipes import Recipe
 from converter.tensorflow_quietly import tf
 from facemask_edge.errors import InputError

@@ -20,7 +20,7 @@ from converter.duplicates import (
     near_duplicate_groups,
     perceptual_hashes,
 )
-from converter.picture_files import files_in
+from converter.picture_files import ensure_size, escaped, files_in, left_out, read_picture
 from converter.scene_file import BOXES, SceneSplit, read_scene_file
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box, Face, Image
@@ -54,6 +54,8 @@ class BoxedPicture:
 
     is_scene: bool = True
     """Whether others than the labelled faces may be in it, and frames of one camera look alike."""
+    size: tuple[int, int] | None = None
+    """Width and height that the boxes belong to by the list of scenes; None where it has no line there."""
 
     def described(self) -> str:
         """Name, boxes and labels in one line: another line, another training."""
@@ -97,6 +99,7 @@ def read_list(folder: Path, split: SceneSplit) -> list[BoxedPicture]:
             scene.picture,
             np.array([(box.x, box.y, box.width, box.height) for box, _ in scene.faces], np.float32).reshape(-1, 4),
             tuple(label for _, label in scene.faces),
+            size=(scene.width, scene.height),
         )
         for scene in read_scene_file(folder)
         if scene.split == split
@@ -121,17 +124,21 @@ def single_face_files(folder: Path) -> list[tuple[Path, str]]:
     ]
 
 
-def box_single_faces(files: Iterable[tuple[Path, str]], find: Callable[[Image], list[Face]]) -> list[BoxedPicture]:
+def box_single_faces(
+    files: Iterable[tuple[Path, str]], find: Callable[[Image], list[Face]], console: Console
+) -> list[BoxedPicture]:
     """Give pictures of single faces the box that a detector is sure of; the others are left out.
 
     Args:
-        files: Pictures and labels, as from ``single_face_files``; unreadable files are left out too.
+        files: Pictures and labels, as from ``single_face_files``.
         find: Finds the faces of a picture.
+        console: Told which files cannot be read; they are left out, too.
     """
     boxed = []
     for path, label in files:
-        image = cv2.imread(str(path))
+        image = read_picture(path)
         if image is None:
+            console.print(left_out(path), highlight=False, soft_wrap=True)
             continue
         scale = min(WIDEST_SEARCH / max(image.shape[:2]), 1.0)
         small: Any = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -165,7 +172,11 @@ def without_copies(
 
 
 def _hashes(pictures: Sequence[BoxedPicture]) -> Hashes:
-    hashes = [perceptual_hashes(read_image(picture.path)) for picture in pictures]
+    hashes = []
+    for picture in pictures:
+        image = read_image(picture.path)
+        ensure_size(picture.path, image, picture.size)
+        hashes.append(perceptual_hashes(image))
     return np.array(hashes, np.uint8).reshape(-1, *HASHES_SHAPE)
 
 
@@ -211,10 +222,10 @@ def read_image(path: Path) -> Image:
     Raises:
         InputError: The file is missing or not a picture.
     """
-    image = cv2.imread(str(path))
+    image = read_picture(path)
     if image is None:
-        raise InputError(f"the picture {path} cannot be read; copy the data again")
-    return image  # type: ignore[return-value]
+        raise InputError(f"the picture {escaped(path)} cannot be read; copy the data again")
+    return image
 
 
 def on_canvas(image: Image, size: int) -> tuple[Image, float]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from converter.classifier_data import BoxedFace, Picture, read_picture
+from converter.classifier_data import BoxedFace, Picture
 from converter.detector_data import overlaps
+from converter.picture_files import read_picture
 from facemask_edge.errors import ModelError
 from facemask_edge.faces.yunet import YuNet
 from facemask_edge.values import Box, Face, Image

@@ -14,7 +14,7 @@ from rich.table import Table
 from converter.classifier_data import LABELS, is_boxed
 from converter.detector_data import read_list
 from converter.evaluate_pipeline import SIZES, JudgedPicture, Stray, judge_picture, pipeline_figures, strays
-from converter.evaluation_report import Evaluated, Mistake, write_report
+from converter.evaluation_report import PAGE, Evaluated, Mistake, write_report
 from converter.evaluation_subjects import (
     Chosen,
     Judge,
@@ -28,12 +28,13 @@ from converter.evaluation_subjects import (
 from converter.figures import in_words, share
 from converter.known_model import entry_of, files_of, label_order
 from converter.metrics import Probabilities, classifier_figures, judged_labels
-from converter.outputs import ensure_folder, ensure_names_differ, shown
+from converter.outputs import ensure_names_differ, ensure_replaceable, plain_console, shown, write_text
+from converter.picture_files import ensure_size, left_out, read_picture
 from converter.scene_file import BOXES
 from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.config import DetectorConfig
-from facemask_edge.errors import InputError, ModelError, OutputError
+from facemask_edge.errors import InputError, ModelError
 from facemask_edge.faces import FaceDetector, create_detector
 from facemask_edge.manifest import sha256_of
 from facemask_edge.values import Label
@@ -74,7 +75,7 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
         ModelError: A model cannot be used.
         OutputError: An output cannot be written.
     """
-    console = Console()
+    console = plain_console()
     int8, network = versions_of(model)
     known_name = int8 or network
     assert known_name is not None  # noqa: S101 - for mypy; versions_of gives at least one
@@ -82,8 +83,8 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     ensure_names_differ(folders)
     # What is wrong with an option is said before the work.
     frames = _frame_judge(detector, int8, model) if detector else None
-    for folder in filter(None, (report, json_file.parent if json_file else None)):
-        ensure_folder(folder)
+    for file in filter(None, (json_file, report / PAGE if report else None)):
+        ensure_replaceable(file)
     chosen = {folder: chosen_from(folder, known_name, all_pictures=all_pictures) for folder in folders}
     judges: dict[str, Judge] = {}
     if int8:
@@ -119,15 +120,12 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     _print(evaluated, pipeline, console)
     if audit:
         _print_audit(result, console)
-    try:
-        if json_file:
-            json_file.write_text(json.dumps(result, indent=2) + "\n")
-        if report:
-            doubtful = {one.name: _doubtful(one) for one in evaluated} if audit else {}
-            page = write_report(report, result, evaluated, doubtful, judged)
-            console.print(f"wrote {page}", highlight=False, soft_wrap=True)
-    except OSError as error:
-        raise OutputError(f"{error.filename or report} cannot be written: {error.strerror}") from error
+    if json_file:
+        write_text(json_file, json.dumps(result, indent=2) + "\n")
+    if report:
+        doubtful = {one.name: _doubtful(one) for one in evaluated} if audit else {}
+        page = write_report(report, result, evaluated, doubtful, judged)
+        console.print(f"wrote {page}", highlight=False, soft_wrap=True)
     return result
 
 
@@ -185,8 +183,15 @@ def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
 
 
 def _judged_frames(folder: Path, frames: _FrameJudge, console: Console) -> list[JudgedPicture]:
-    bar = shown(read_list(folder, "dev"), "detector and classifier", console)
-    return [judge_picture(scene, frames.finder, frames.classifier) for scene in bar]
+    judged = []
+    for scene in shown(read_list(folder, "dev"), "detector and classifier", console):
+        image = read_picture(scene.path)
+        if image is None:
+            console.print(left_out(scene.path), highlight=False, soft_wrap=True)
+            continue
+        ensure_size(scene.path, image, scene.size)
+        judged.append(judge_picture(scene, image, frames.finder, frames.classifier))
+    return judged
 
 
 def _pipeline(frames: _FrameJudge, pictures: Sequence[JudgedPicture]) -> dict[str, Any]:
@@ -210,6 +215,10 @@ def _told(mistake: Mistake) -> dict[str, Any]:
         "label": LABELS[mistake.label],
         "probability_of_no_mask": round(mistake.probability, 3),
     }
+
+
+def _where(box: dict[str, int] | None) -> str:
+    return f", {box['width']} x {box['height']} at {box['x']}, {box['y']}" if box else ""
 
 
 def _found(stray: Stray) -> dict[str, Any]:
@@ -256,7 +265,8 @@ def _print_audit(result: dict[str, Any], console: Console) -> None:
         )
         for doubt in doubts:
             console.print(
-                f"  {doubt['picture']}: {doubt['label']}, no_mask {doubt['probability_of_no_mask']:.3f}",
+                f"  {doubt['picture']}{_where(doubt['box'])}: {doubt['label']}, "
+                f"no_mask {doubt['probability_of_no_mask']:.3f}",
                 highlight=False,
                 soft_wrap=True,
             )

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converter.classifier_data import LABELS
-from converter.detector_data import BoxedPicture, read_image
+from converter.detector_data import BoxedPicture
 from converter.evaluate_detector import MIN_SCORE, Judged, match_faces
 from converter.figures import share
 from converter.metrics import Probabilities, bootstrapped_f1, judged_labels
 from facemask_edge.annotate import closer_label, single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.faces import FaceDetector
-from facemask_edge.values import Box, Face, Label
+from facemask_edge.values import Box, Face, Image, Label
 
 SIZES = (16, 32, 64, 128)
 """Smallest face heights, in pixels of the original picture, that figures are given for."""
@@ -59,9 +59,10 @@ class Missed:
     label: str
 
 
-def judge_picture(picture: BoxedPicture, detector: FaceDetector, classifier: MaskClassifier) -> JudgedPicture:
-    """Find and judge the faces of one scene, those of the device's score limit and more."""
-    image = read_image(picture.path)
+def judge_picture(
+    picture: BoxedPicture, image: Image, detector: FaceDetector, classifier: MaskClassifier
+) -> JudgedPicture:
+    """Find and judge the faces of one scene, read already, those of the device's score limit and more."""
     faces = [face for face in detector.detect(image) if face.score >= MIN_SCORE]
     probabilities = np.array([classifier.probability(image, face.box) for face in faces], np.float64)
     labels = [

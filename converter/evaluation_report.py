@@ -12,16 +12,19 @@ import markupsafe
 import matplotlib as mpl
 
 from converter.augmentation import plain_crop
-from converter.classifier_data import LABELS, read_picture
+from converter.classifier_data import LABELS
 from converter.evaluate_pipeline import SIZES, JudgedPicture, missed_faces, strays
 from converter.metrics import Probabilities, Truth, reliability, roc
+from converter.outputs import ensure_folder, write_text
 from converter.pages import page_template
+from converter.picture_files import read_picture
 from facemask_edge.values import Box
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+PAGE = "index.html"
 MOST_MISTAKES = 48
 THUMBNAIL = 128
 """Side in pixels of a mistake's picture."""
@@ -76,6 +79,9 @@ def write_report(
 
     Returns:
         The path of the page.
+
+    Raises:
+        OutputError: It cannot be written.
     """
     page = page_template("report.html.j2", figure=_in_html, faces=_in_words).render(
         models=result["models"],
@@ -97,9 +103,9 @@ def write_report(
         ],
         frames={name: _frame_mistakes(pictures) for name, pictures in judged.items()},
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "index.html"
-    file.write_text(page, encoding="utf-8")
+    file = folder / PAGE
+    ensure_folder(folder)
+    write_text(file, page)
     return file
 
 

@@ -10,14 +10,16 @@ import numpy as np
 from rich.console import Console
 
 from converter.augmentation import plain_crop
-from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed, read_picture
+from converter.classifier_data import LABELS, Picture, find_pictures, is_boxed
 from converter.evaluate_pipeline import SIZES
+from converter.known_model import files_of
 from converter.metrics import Probabilities
 from converter.outputs import shown
-from converter.split_file import TFLITE, read_split_file
+from converter.picture_files import ensure_size, left_out, read_picture
+from converter.split_file import TFLITE, networks_of, read_split_file
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.errors import InputError, ModelError
-from facemask_edge.manifest import find_model
+from facemask_edge.manifest import find_model, sha256_of
 from facemask_edge.values import Box, Image, Label
 
 Judge = Callable[[Image, Box | None], float]
@@ -35,6 +37,8 @@ class Subject:
     box: Box | None
     label: int
     """Its place in ``LABELS``."""
+    size: tuple[int, int] | None = None
+    """Width and height of the picture that the box belongs to; None without a box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def chosen_from(folder: Path, model: Path, *, all_pictures: bool) -> Chosen:
 def subjects_of(pictures: Iterable[Picture]) -> list[Subject]:
     """The faces of pictures, but for those that are too small to say anything."""
     return [
-        Subject(picture.path, face.box, face.label)
+        Subject(picture.path, face.box, face.label, picture.size)
         for picture in pictures
         for face in picture.faces
         if face.box is None or face.box.height >= SIZES[0]
@@ -99,15 +103,21 @@ def readable_subjects(subjects: Sequence[Subject], console: Console, *, most: in
         subjects: To choose from.
         console: Told.
         most: So many at the most, drawn at random; pictures that are not drawn are not read.
+
+    Raises:
+        InputError: A picture has another size than its boxes belong to.
     """
     readable: dict[Path, bool] = {}
     drawn: list[int] = []
     for place in np.random.default_rng(0).permutation(len(subjects)):
         path = subjects[place].path
         if path not in readable:
-            readable[path] = read_picture(path) is not None
-            if not readable[path]:
-                console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
+            image = read_picture(path)
+            readable[path] = image is not None
+            if image is None:
+                console.print(left_out(path), highlight=False, soft_wrap=True)
+            else:
+                ensure_size(path, image, subjects[place].size)
         if readable[path]:
             drawn.append(int(place))
         if len(drawn) == most:
@@ -125,16 +135,32 @@ def versions_of(model: Path) -> tuple[Path | None, Path | None]:
     """The int8 file and the network of a model; the one not named may be missing.
 
     Raises:
-        ModelError: There is no such file.
+        ModelError: There is no such file, or the two are of different trainings.
     """
     if model.suffix == TFLITE:
         _, entry = find_model(str(model.absolute()))
         beside = model.with_name(f"{entry.name}.keras")
-        return model, beside if beside.is_file() else None
+        if not beside.is_file():
+            return model, None
+        _ensure_same_training(model, beside)
+        return model, beside
     if not model.exists():
         raise ModelError(f"model {model} does not exist; name what train-model or convert-model wrote")
     beside = model.with_name(f"{model.stem}_int8{TFLITE}")
-    return (beside if beside.is_file() else None), model
+    if not beside.is_file():
+        return None, model
+    _ensure_same_training(beside, model)
+    return beside, model
+
+
+def _ensure_same_training(int8: Path, network: Path) -> None:
+    made_of = networks_of(int8)
+    # An entry of an earlier version does not say what the model was made of.
+    if made_of and not made_of.issuperset(map(sha256_of, files_of(network))):
+        raise ModelError(
+            f"{int8.name} beside {network} was converted from another training: convert {network.name} again with "
+            "convert-model, or put one of them elsewhere"
+        )
 
 
 def device_judge(model: Path) -> Judge:

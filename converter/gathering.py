@@ -27,6 +27,7 @@ from converter.duplicates import (
     near_duplicate_groups,
 )
 from converter.outputs import ensure_names_differ, shown
+from converter.picture_files import left_out
 from converter.recipes import Recipe
 from facemask_edge.errors import InputError
 
@@ -76,7 +77,7 @@ def _read(folder: Path, recipe: Recipe, reported: Hashes, console: Console) -> t
     there = find_pictures(folder, limit=recipe.limit)
     good, hashes, bad = readable(shown(there, f"reading {folder.resolve().name}", console))
     for path in bad:
-        console.print(f"cannot read {path}; left out", highlight=False, soft_wrap=True)
+        console.print(left_out(path), highlight=False, soft_wrap=True)
     if bad:
         console.print(f"{len(bad)} of {len(good) + len(bad)} pictures of {folder} left out", highlight=False)
     if not good:

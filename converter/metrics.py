@@ -47,7 +47,7 @@ def classifier_figures(truth: Truth, probabilities: Probabilities) -> dict[str, 
         figures[name] = {
             "precision": share(right, int(matrix[:, place].sum())),
             "recall": share(right, int(matrix[place].sum())),
-            "f1": bootstrapped(partial(_f1_at_half, place), truth, probabilities),
+            "f1": bootstrapped(partial(_f1_at_half, place), truth, probabilities) | {"count": int(matrix[place].sum())},
             "calibration_error": bootstrapped(
                 calibration_error, truth[judged == place], probabilities[judged == place]
             ),
@@ -89,13 +89,14 @@ def calibration_error(truth: Truth, probabilities: Probabilities) -> float:
     return sum(count * abs(confidence - right) for confidence, right, count in bins) / len(truth)
 
 
-def f1(truth: Truth, judged: Truth, place: int) -> float:
-    """The harmonic mean of precision and recall of one label; 0 where it neither occurs nor is judged."""
+def f1(truth: Truth, judged: Truth, place: int) -> float | None:
+    """The harmonic mean of precision and recall of one label; None where it neither occurs nor is judged."""
     right = int(((truth == place) & (judged == place)).sum())
-    return 2 * right / max(int((truth == place).sum() + (judged == place).sum()), 1)
+    every = int((truth == place).sum() + (judged == place).sum())
+    return 2 * right / every if every else None
 
 
-def _f1_at_half(place: int, truth: Truth, probabilities: Probabilities) -> float:
+def _f1_at_half(place: int, truth: Truth, probabilities: Probabilities) -> float | None:
     return f1(truth, judged_labels(probabilities), place)
 
 
@@ -117,9 +118,12 @@ def area_under_roc(truth: Truth, probabilities: Probabilities) -> float | None:
 
 
 def bootstrapped(
-    figure: Callable[[Truth, Probabilities], float], truth: Truth, probabilities: Probabilities
+    figure: Callable[[Truth, Probabilities], float | None], truth: Truth, probabilities: Probabilities
 ) -> dict[str, Any]:
-    """A figure with its count and the interval that holds 95 % of its values on resampled faces; of none, no value."""
+    """A figure with its count and the interval that holds 95 % of its values on resampled faces; of none, no value.
+
+    Where the figure says nothing (None), it has no value either, and such resamples do not count.
+    """
     if not len(truth):
         return share(0, 0)
     random = np.random.default_rng(0)
@@ -134,20 +138,24 @@ def bootstrapped_f1(counts: NDArray[np.int64]) -> dict[str, Any]:
     """F1 of detections, resampled by picture.
 
     Args:
-        counts: pictures x 3: right ones, wrong ones and missed ones.
+        counts: pictures x 3: right ones, wrong ones and missed ones; of none at all, there is no F1.
     """
 
-    def of(rows: NDArray[np.int64]) -> float:
+    def of(rows: NDArray[np.int64]) -> float | None:
         right, wrong, missed = rows.sum(axis=0)
-        return float(2 * right / max(2 * right + wrong + missed, 1))
+        return float(2 * right / (2 * right + wrong + missed)) if rows.any() else None
 
+    if not len(counts):
+        return share(0, 0)
     random = np.random.default_rng(0)
     values = [of(counts[random.integers(0, len(counts), len(counts))]) for _ in range(RESAMPLES)]
     return _with_interval(of(counts), values, int(counts[:, [0, 2]].sum()))
 
 
-def _with_interval(value: float, values: list[float], count: int) -> dict[str, Any]:
-    low, high = np.percentile(values, [2.5, 97.5])
+def _with_interval(value: float | None, values: list[float | None], count: int) -> dict[str, Any]:
+    if value is None:
+        return {"value": None, "count": count, "interval_95": None}
+    low, high = np.percentile([one for one in values if one is not None], [2.5, 97.5])
     return {"value": round(value, 4), "count": count, "interval_95": [round(float(low), 4), round(float(high), 4)]}
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from converter.edgetpu_compiler import SUFFIX
+from converter.picture_files import escaped, is_text
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import MANIFEST, read_manifest
 
@@ -38,9 +40,14 @@ class Files:
         return self.int8.with_name(f"{model.stem}{SUFFIX}.tflite")
 
 
+def plain_console() -> Console:
+    """A console that prints names as they are: what stands in square brackets or between colons is no markup."""
+    return Console(markup=False, emoji=False)
+
+
 def shown(items: Sequence[Item], what: str, console: Console) -> Iterable[Item]:
     """The items, one after the other; on a terminal with a bar that says how far that is."""
-    return track(items, what, len(items), console=console, transient=True, disable=not console.is_terminal)
+    return track(items, escape(what), len(items), console=console, transient=True, disable=not console.is_terminal)
 
 
 class Steps:
@@ -90,6 +97,32 @@ def ensure_folder(folder: Path) -> None:
         raise OutputError(f"{folder} cannot be written to: {error.strerror}") from error
 
 
+def ensure_replaceable(file: Path) -> None:
+    """Find out before the work, not after it, that a file cannot be written, or written anew.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    ensure_folder(file.parent)
+    if file.is_dir() or file.is_file():
+        try:
+            file.open("r+b").close()
+        except OSError as error:
+            raise OutputError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}") from error
+
+
 def ensure_writable(output: Path, suffix: str) -> None:
     """Find out before the work, not after it, that a file cannot be written.
 
@@ -108,8 +141,11 @@ def ensure_names_differ(data: Sequence[Path]) -> None:
     """Folders are known by their names, in the manifest and in what is written down of the test part.
 
     Raises:
-        InputError: Two have the same.
+        InputError: Two have the same, or one has a name that cannot be written down.
     """
+    for folder in data:
+        if not is_text(folder.resolve()):
+            raise InputError(f"the name of {escaped(folder)} is no UTF-8; rename it")
     names = [folder.resolve().name for folder in data]
     if len(set(names)) < len(names):
         raise InputError(f"every --data folder needs a name of its own, these are {', '.join(names)}; rename one")

@@ -73,7 +73,7 @@ def read_split_file(model: Path) -> SplitFile | None:
         return None
     except (OSError, ValidationError) as error:
         raise ModelError(f"{file} cannot be used; write it again with train-model") from error
-    made_of = _networks_of(model)
+    made_of = networks_of(model)
     if known.network and made_of and known.network not in made_of:
         raise ModelError(
             f"{file} is of another training than {model.name}: convert the newer network with convert-model, or copy "
@@ -82,7 +82,7 @@ def read_split_file(model: Path) -> SplitFile | None:
     return known
 
 
-def _networks_of(model: Path) -> set[str]:
+def networks_of(model: Path) -> set[str]:
     """SHA-256 of a network, or of all that a converted model was made of; nothing where that is not known."""
     if not model.is_file():
         return set()

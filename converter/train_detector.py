@@ -35,7 +35,7 @@ from converter.evaluate_detector import (
 )
 from converter.figures import in_words
 from converter.network_finder import network_finder
-from converter.outputs import ensure_absent, ensure_folder
+from converter.outputs import ensure_absent, ensure_folder, plain_console
 from converter.quantize import Batch, to_int8, write_model
 from converter.tensorflow_quietly import keras, quietly
 from converter.training_state import identity_of, opened_state
@@ -89,7 +89,7 @@ def train_detector(  # noqa: PLR0913 - one parameter an option of the command
         InputError: The data or the weights cannot be read.
         OutputError: The output folder cannot be written, or holds detectors already.
     """
-    console = Console()
+    console = plain_console()
     folders = scene_folders(data)
     development = read_scenes(data, "dev")
     train = [read_list(folder, "train") for folder in folders]
@@ -106,8 +106,8 @@ def train_detector(  # noqa: PLR0913 - one parameter an option of the command
         f"{len(pictures.held_out)} scenes held out, {len(development)} only to report"
     )
     plan = Plan(epochs, seed)
-    shown = (picture.described() for picture in (*pictures.scenes, *pictures.singles))
-    state = opened_state(output / "face_detector.training", identity_of(plan, shown))
+    identity = identity_of(plan, (*pictures.scenes, *pictures.singles, *pictures.held_out), [weights])
+    state = opened_state(output / "face_detector.training", identity)
     fit(model, pictures, plan, state, console)
     command = f"train-detector --data DIR --weights {weights.name} --output models --epochs {epochs} --seed {seed}"
     description = Description(command, [*(_described(folder) for folder in folders), INITIAL])
@@ -144,7 +144,7 @@ def gather(  # noqa: PLR0913, PLR0917 - what it is made of, and who is told
         raise InputError(f"there are {len(scenes)} boxed pictures of the split train, too few; name a folder of more")
     find, look = network_finder(model, max(SIZES), CANDIDATE_SCORE), network_finder(model, LOOK_SIZE, LOWEST_SCORE)
     files = [file for folder in data for file in single_face_files(folder)]
-    singles = box_single_faces(files, network_finder(model, SEARCH_SIZE, UNSURE_SCORE))
+    singles = box_single_faces(files, network_finder(model, SEARCH_SIZE, UNSURE_SCORE), console)
     return Pictures(
         mark_unlabelled(scenes, find, look), without_copies(singles, [*development, *held_out], console), held_out
     )

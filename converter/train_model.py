@@ -27,7 +27,7 @@ from converter.figures import in_words
 from converter.gathering import gather
 from converter.lower_half import QuantizedLowerHalf
 from converter.no_faces import with_no_faces
-from converter.outputs import ensure_absent, ensure_folder, ensure_writable, shown
+from converter.outputs import ensure_absent, ensure_folder, ensure_writable, plain_console, shown
 from converter.quantize import write_entry, write_model
 from converter.recipes import Recipe
 from converter.split_file import SplitFile
@@ -66,7 +66,7 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
         ModelError: The weights or a teacher are of another network, or the packaged detector cannot be used.
         OutputError: The output cannot be written, or is there already.
     """
-    console = Console()
+    console = plain_console()
     ensure_writable(output, ".keras")
     ensure_absent([output], force=force)
     if report:
@@ -79,10 +79,9 @@ def train_model(  # noqa: PLR0913 - one parameter an option of the command
     if recipe.name == "paper":
         ensure_papers(gathered.split)
     ensure_untaught(teachers, gathered.split)
-    lines = (picture.described() for picture in gathered.split.training)
     # The packaged detector decides the crops.
     files = (weights, find_model(DETECTOR)[0], *teachers)
-    identity = identity_of(recipe, (*lines, *(sha256_of(file) for file in files)))
+    identity = identity_of(recipe, (*gathered.split.learnt, *gathered.split.test), files)
     state = opened_state(output.with_suffix(".training"), identity)
     with strategy().scope():
         network = build_network(weights)

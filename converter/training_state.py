@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from converter.tensorflow_quietly import keras
-from facemask_edge.errors import OutputError
+from facemask_edge.errors import InputError, OutputError
+from facemask_edge.manifest import sha256_of
 
 Weights = list[NDArray[np.float32]]
 
@@ -136,16 +137,36 @@ def opened_state(folder: Path, identity: str) -> TrainingState:
         raise OutputError(f"{folder} cannot be made: {error.strerror}") from error
 
 
-def identity_of(plan: Any, pictures: Iterable[str]) -> str:  # noqa: ANN401 - any dataclass
-    """One text for the same plan on the same pictures.
+class Described(Protocol):
+    """A picture that is trained with, or that judges what was trained."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
+    def described(self) -> str:
+        """Name and faces in one line."""
+
+
+def identity_of(plan: Any, pictures: Iterable[Described], files: Iterable[Path] = ()) -> str:  # noqa: ANN401 - any dataclass
+    """One text for the same plan on the same pictures: what their files hold counts, too.
 
     Args:
         plan: A dataclass: what decides the training.
-        pictures: A line for each, which says its name and its faces.
+        pictures: What is learnt from, and what chooses what is kept.
+        files: What else decides the training: initial weights, other models.
+
+    Raises:
+        InputError: A file cannot be read.
     """
     digest = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode())
-    for picture in pictures:
-        digest.update(f"{picture}\n".encode())
+    try:
+        for picture in pictures:
+            digest.update(f"{sha256_of(picture.path)} {picture.described()}\n".encode())
+        for file in files:
+            digest.update(f"{sha256_of(file)}\n".encode())
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}") from error
     return digest.hexdigest()
 
 

@@ -6,7 +6,7 @@ mirrored, a face is found again; what only looks like one from afar mostly is no
 """
 
 from collections.abc import Iterable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 
@@ -47,7 +47,8 @@ def mark_unlabelled(pictures: Iterable[BoxedPicture], find: Finder, look: Finder
         beside = [face for face in find(image) if overlaps(face.box, picture.boxes).max(initial=0) < BESIDE]
         sides = np.array([astuple(face.box) for face in beside], np.float32).reshape(-1, 4)
         labels = [UNLABELLED if second_look(image, face.box, look) >= CONFIRMED_SCORE else NO_FACE for face in beside]
-        marked.append(BoxedPicture(picture.path, np.concatenate([picture.boxes, sides]), (*picture.labels, *labels)))
+        boxes = np.concatenate([picture.boxes, sides])
+        marked.append(replace(picture, boxes=boxes, labels=(*picture.labels, *labels)))
     return marked
 
 

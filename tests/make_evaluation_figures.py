@@ -33,13 +33,17 @@ class Row:
     @property
     def met(self) -> bool:
         """Whether the figure, rounded as it is shown, is what was asked for."""
+        if self.figure["value"] is None:
+            return False
         value = round(float(self.figure["value"]), 4)
         return value <= self.asked if self.at_most else value >= self.asked
 
     def cells(self) -> list[str]:
         """The table's cells."""
-        low, high = self.figure["interval_95"]
         asked = f"{'at most' if self.at_most else 'at least'} {self.asked:g}"
+        if self.figure["value"] is None:
+            return [self.name, asked, "**none**", "", "0"]
+        low, high = self.figure["interval_95"]
         measured = f"{self.figure['value']:.4f}" if self.met else f"**{self.figure['value']:.4f}**"
         return [self.name, asked, measured, f"{low:.3f} to {high:.3f}", f"{self.figure['count']:,}"]
 
@@ -122,8 +126,8 @@ def _summary(figures: dict[str, Any]) -> Iterator[str]:
         f"masked and {_share(found['recall_no_mask'])} bare ones; {_share(found['precision'])} finds are faces |"
     )
     yield (
-        f"| both together, at one look | F1 {both['mask']['one_look']['f1']['value']:.3f} of mask, "
-        f"{both['no_mask']['one_look']['f1']['value']:.3f} of no_mask |"
+        f"| both together, at one look | F1 {_value(both['mask']['one_look']['f1'])} of mask, "
+        f"{_value(both['no_mask']['one_look']['f1'])} of no_mask |"
     )
 
 
@@ -132,10 +136,16 @@ def _right(figures: dict[str, Any]) -> str:
 
 
 def _share(figure: dict[str, Any]) -> str:
-    return f"{figure['value']:.3f} of {figure['count']:,}"
+    return f"{_value(figure)} of {figure['count']:,}"
+
+
+def _value(figure: dict[str, Any]) -> str:
+    return "none" if figure["value"] is None else f"{figure['value']:.3f}"
 
 
 def _with_interval(figure: dict[str, Any]) -> str:
+    if figure["value"] is None:
+        return "none"
     low, high = figure["interval_95"]
     return f"{_share(figure)} ({low:.3f} to {high:.3f})"
 

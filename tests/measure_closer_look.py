@@ -50,7 +50,8 @@ def main() -> None:
         for split in ("train", "dev"):
             counted: dict[str, list[tuple[float, list[bool]]]] = {"no_mask": [], "": []}
             for scene in read_list(scenes, split):
-                judged, image = judge_picture(scene, detector, classifier), read_image(scene.path)
+                image = read_image(scene.path)
+                judged = judge_picture(scene, image, detector, classifier)
                 labels = (*scene.labels, "")
                 for face, probability, match in zip(
                     judged.detections, judged.probabilities, judged.match.faces, strict=True

@@ -14,7 +14,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from converter.classifier_data import LABELS, find_pictures, read_picture
+from converter.classifier_data import LABELS, find_pictures
+from converter.picture_files import read_picture
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.compliance import SHARP
 from facemask_edge.config import ClassifierConfig

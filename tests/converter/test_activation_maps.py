@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
 from converter.augmentation import SIZE
-from converter.classifier_data import find_pictures, read_picture
+from converter.classifier_data import find_pictures
 from converter.classifier_network import network_input, with_feature_map
 from converter.network_file import load_network
+from converter.picture_files import read_picture
 from converter.split_file import read_split_file
 from converter.tensorflow_quietly import keras, tf
 from facemask_edge.activation_maps import ActivationMaps

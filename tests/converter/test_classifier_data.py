@@ -14,10 +14,10 @@ from converter.classifier_data import (
     classes_of,
     describe_source,
     find_pictures,
-    read_picture,
     readable,
     split_pictures,
 )
+from converter.picture_files import read_picture
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box
 from tests.converter.pictures import boxed_scenes, single_faces

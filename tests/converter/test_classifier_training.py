@@ -52,7 +52,7 @@ def _fit(
 ) -> Any:
     model = model or _network()
     stream, held_out_stream = (CropStream(part, recipe, None) for part in (pictures, held_out or pictures))
-    state = TrainingState(folder, identity_of(recipe, (picture.described() for picture in pictures)))
+    state = TrainingState(folder, identity_of(recipe, pictures))
     quiet = Console(quiet=True)
     return fit(model, training=stream, held_out=held_out_stream, recipe=recipe, state=state, console=quiet), model
 

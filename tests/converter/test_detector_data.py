@@ -94,7 +94,9 @@ def test_single_faces_get_the_box_of_a_sure_detection(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "faces" / kind / "one.png"), np.zeros((320, 320, 3), np.uint8))
     (tmp_path / "faces" / "with_mask" / "readme.txt").write_text("no picture")
     files = single_face_files(tmp_path)
-    boxed = box_single_faces(files, lambda _: [Face(Box(40, 40, 80, 100), 0.9), Face(Box(0, 0, 9, 9), 0.1)])
+    boxed = box_single_faces(
+        files, lambda _: [Face(Box(40, 40, 80, 100), 0.9), Face(Box(0, 0, 9, 9), 0.1)], Console(quiet=True)
+    )
     assert [picture.labels for picture in boxed] == [("mask",), ("no_mask",)]
     np.testing.assert_allclose(boxed[0].boxes, [[80, 80, 160, 200]])
 
@@ -111,4 +113,4 @@ def test_single_faces_get_the_box_of_a_sure_detection(tmp_path: Path) -> None:
 )
 def test_single_faces_without_one_sure_large_detection_are_left_out(tmp_path: Path, faces: list[Face]) -> None:
     cv2.imwrite(str(tmp_path / "one.png"), np.zeros((160, 160, 3), np.uint8))
-    assert box_single_faces([(tmp_path / "one.png", "mask")], lambda _: faces) == []
+    assert box_single_faces([(tmp_path / "one.png", "mask")], lambda _: faces, Console(quiet=True)) == []

@@ -1,6 +1,7 @@
 """``evaluate-model`` on generated pictures with the packaged models."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -8,13 +9,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip("jinja2", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter.classifier_data import LABELS
+from converter.classifier_data import LABELS, find_pictures, readable
+from converter.detector_data import cut_held_out, read_list
 from converter.evaluate_model import evaluate_model
-from converter.evaluation_subjects import chosen_from
+from converter.evaluation_subjects import chosen_from, versions_of
 from facemask_edge.errors import InputError, ModelError, OutputError
 from facemask_edge.manifest import packaged_models
 from tests.converter.pictures import boxed_scenes, single_faces
@@ -103,6 +107,27 @@ def test_a_picture_that_is_none_is_left_out_and_named(
     assert "notes.txt; left out" in capsys.readouterr().out.replace("\n", "")
 
 
+def test_a_picture_whose_name_is_no_utf_8_is_left_out_and_named(model: Path, tmp_path: Path) -> None:
+    folder = single_faces(tmp_path / "mine", 2)
+    (folder / "with_mask" / "0.png").rename(folder / "with_mask" / os.fsdecode(b"M\xfcller.png"))
+    program = "from converter.cli import evaluate_model as run; run()"
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(model), "--data", str(folder), "--report", str(tmp_path / "report")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert r"M\xfcller.png: its name is no UTF-8; rename it; left out" in ended.stdout
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_refused(model: Path, tmp_path: Path) -> None:
+    folder = single_faces(tmp_path / "faces", 1).rename(tmp_path / os.fsdecode(b"M\xfcller"))
+    with pytest.raises(InputError, match=r"M\\xfcller is no UTF-8"):
+        evaluate_model(model=model, data=[folder])
+
+
 def test_folders_of_the_same_name_are_refused(model: Path, tmp_path: Path) -> None:
     data = [single_faces(tmp_path / side / "faces", 1) for side in ("left", "right")]
     with pytest.raises(InputError, match="a name of its own"):
@@ -118,6 +143,7 @@ def test_what_is_wrong_with_an_option_is_said_before_the_work(
         ({"detector": "missing.tflite"}, ModelError),
         ({"report": tmp_path / "file"}, OutputError),
         ({"json_file": tmp_path / "file" / "all.json"}, OutputError),
+        ({"json_file": tmp_path}, OutputError),
     ):
         arguments: dict[str, Any] = {"model": model, "data": data} | wrong
         with pytest.raises(error):
@@ -156,6 +182,69 @@ def test_names_in_the_page_are_escaped(model: Path, tmp_path: Path) -> None:
     page = (tmp_path / "report" / "index.html").read_text()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("named", ["mask_classifier.keras", INT8])
+def test_an_int8_model_of_another_training_is_refused(tmp_path: Path, named: str) -> None:
+    for name in (INT8, "mask_classifier.keras", "manifest.json"):
+        shutil.copy(packaged_models() / name, tmp_path)
+    int8, network = tmp_path / INT8, tmp_path / "mask_classifier.keras"
+    assert versions_of(tmp_path / named) == (int8, network)
+    network.write_bytes(network.read_bytes() + b"trained again")
+    with pytest.raises(ModelError, match="was converted from another training"):
+        versions_of(tmp_path / named)
+    # Of an entry without a recipe nothing can be said.
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    for entry in manifest["models"]:
+        entry.pop("recipe", None)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    assert versions_of(tmp_path / named) == (int8, network)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_picture_of_another_size_than_its_boxes_is_refused(model: Path, tmp_path: Path, turned: bool) -> None:  # noqa: FBT001 - pytest passes it
+    folder = boxed_scenes(tmp_path / "scenes", train=1, dev=2)
+    for index in range(3):
+        path = folder / "images" / f"{index}.png"
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        cv2.imwrite(str(path), np.ascontiguousarray(image.swapaxes(0, 1)) if turned else image[::2, ::2])
+    found, why = ("120 x 240", ".*its EXIF data") if turned else ("120 x 60", "")
+    said = rf"\d\.png has {found} pixels, and 240 x 120 by the list{why}"
+    with pytest.raises(InputError, match=said):
+        evaluate_model(model=model, data=[folder])
+    with pytest.raises(InputError, match=said):
+        readable(find_pictures(folder))
+    with pytest.raises(InputError, match=said):
+        cut_held_out(read_list(folder, "train"), 0.1, 0)
+
+
+def test_a_scene_that_cannot_be_read_is_left_out_of_both_parts(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = boxed_scenes(tmp_path / "scenes", train=0, dev=3)
+    (folder / "images" / "1.png").write_bytes(b"no picture")
+    figures = evaluate_model(model=model, data=[folder], detector="face_detector_320_int8.tflite")
+    assert figures["pipeline"]["scenes"]["pictures"] == 2
+    assert capsys.readouterr().out.count("images/1.png; left out") == 2
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(model: Path, data: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "index.html").symlink_to("/dev/full")
+    for output in ({"json_file": tmp_path / "index.html"}, {"report": tmp_path}):
+        arguments: dict[str, Any] = {"model": model, "data": [data[0]]} | output
+        with pytest.raises(OutputError, match=r"index\.html cannot be written: No space left"):
+            evaluate_model(**arguments)
+
+
+def test_names_in_square_brackets_are_printed_whole(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = single_faces(tmp_path / "faces [old]", 2)
+    (folder / "with_mask" / "bad5 [copy] :smile:.jpg").write_text("no picture")
+    evaluate_model(model=model, data=[folder])
+    told = capsys.readouterr().out
+    assert "bad5 [copy] :smile:.jpg; left out" in told
+    assert told.count("faces [old]") == 3
 
 
 def test_mistakes_of_use_are_one_sentence(model: Path, data: list[Path], tmp_path: Path) -> None:

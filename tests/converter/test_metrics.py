@@ -87,6 +87,27 @@ def test_each_label_has_its_own_calibration_error() -> None:
     assert figures["no_mask"]["calibration_error"]["count"] == 2
 
 
+def test_an_f1_of_nothing_has_no_value() -> None:
+    nothing, truth = {"value": None, "count": 0, "interval_95": None}, np.zeros(4, np.int64)
+    assert classifier_figures(truth, np.full(4, 0.1))["no_mask"]["f1"] == nothing
+    # Judged so without being so is an F1 of nothing right.
+    assert classifier_figures(truth, np.full(4, 0.9))["no_mask"]["f1"] == nothing | {
+        "value": 0.0,
+        "interval_95": [0.0, 0.0],
+    }
+    assert bootstrapped_f1(np.zeros((3, 3), np.int64)) == bootstrapped_f1(np.zeros((0, 3), np.int64)) == nothing
+    assert bootstrapped_f1(np.array([[0, 1, 0]]))["value"] == 0
+
+
+def test_resamples_without_such_a_face_do_not_count() -> None:
+    # One bare face, found and right: a third of the resamples lacks it.
+    truth, given = np.array([1, 0, 0, 0]), np.array([0.9, 0.1, 0.1, 0.1])
+    figures = classifier_figures(truth, given)
+    assert figures["no_mask"]["f1"] == {"value": 1.0, "count": 1, "interval_95": [1.0, 1.0]}
+    assert figures["mask"]["f1"]["count"] == 3
+    assert bootstrapped_f1(np.array([[1, 0, 0], [0, 0, 0], [0, 0, 0]]))["interval_95"] == [1.0, 1.0]
+
+
 def test_f1_of_detections_by_picture() -> None:
     figure = bootstrapped_f1(np.array([[3, 1, 0], [1, 0, 1]]))
     assert figure["value"] == pytest.approx(2 * 4 / (2 * 4 + 1 + 1))

@@ -8,7 +8,7 @@ from rich.console import Console
 
 pytest.importorskip("tensorflow", reason="the converter extra is not installed; run: pip install -e '.[converter]'")
 
-from converter import classifier_data, evaluation_subjects, proof
+from converter import evaluation_subjects, picture_files, proof
 from converter.check_model import checked
 from converter.gates import USUAL, Gate, Limits
 from converter.proof import Proof, held_out_faces
@@ -28,7 +28,7 @@ def test_faces_are_drawn_from_all_and_only_those_are_read(tmp_path: Path, monkey
 
     def counted(path: Path) -> Image | None:
         read.append(path)
-        return classifier_data.read_picture(path)
+        return picture_files.read_picture(path)
 
     monkeypatch.setattr(evaluation_subjects, "read_picture", counted)
     monkeypatch.setattr(proof, "MOST_HELD_OUT", 5)

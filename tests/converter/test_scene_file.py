@@ -61,6 +61,22 @@ def test_a_slip_of_the_pen_is_no_other_label(wrong: dict[str, Any], said: str, t
         read_scene_file(written(tmp_path, json.dumps(SCENE | wrong)))
 
 
+@pytest.mark.parametrize("box", [[64, 2, 9, 9], [1, -20, 9, 12], [1, 47.5, 9, 9], [1, 2, 0, 9], [100, 100, 9, 9]])
+def test_a_box_outside_of_the_picture_is_no_face(box: list[float], tmp_path: Path) -> None:
+    wrong = SCENE | {"faces": [{"box": box, "label": "mask"}]}
+    with pytest.raises(InputError, match=r"line 2: the box .* lies outside of the 64 x 48 pixels"):
+        read_scene_file(written(tmp_path, json.dumps(SCENE), json.dumps(wrong)))
+
+
+def test_a_face_at_the_edge_is_one(tmp_path: Path) -> None:
+    read_scene_file(written(tmp_path, json.dumps(SCENE | {"faces": [{"box": [-4, 40, 9, 12], "label": "mask"}]})))
+
+
+def test_a_byte_order_mark_and_empty_lines_at_the_end_are_no_scenes(tmp_path: Path) -> None:
+    (tmp_path / "boxes.jsonl").write_text(f"\ufeff{json.dumps(SCENE)}\r\n\n  \n", encoding="utf-8")
+    assert len(read_scene_file(tmp_path)) == 1
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../../a.jpg", "a\0b"])
 def test_a_picture_outside_of_the_folder_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not lie in the folder"):
@@ -71,3 +87,8 @@ def test_what_is_no_text_is_said(tmp_path: Path) -> None:
     (tmp_path / "boxes.jsonl").write_bytes(b'{"image": "\xff"}')
     with pytest.raises(InputError, match="no UTF-8 text, byte 12"):
         read_scene_file(tmp_path)
+
+
+def test_a_name_that_is_no_utf_8_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"line 1: 'M\\udcfcller.jpg' is no UTF-8"):
+        read_scene_file(written(tmp_path, json.dumps(SCENE | {"image": "M\udcfcller.jpg"})))
