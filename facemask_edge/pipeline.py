@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from facemask_edge.activation_maps import ActivationMaps, Heat
+from facemask_edge.buffers import Buffers
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.closer_look import is_face
 from facemask_edge.compliance import Compliance
@@ -150,7 +151,7 @@ class Pipeline:
         self._tracker = self._new_tracker()
         self._thumbnails, self._cuts = Thumbnails(), SceneCuts()
         self._size: tuple[int, int] | None = None
-        self._scaled: Image | None = None
+        self._buffers = Buffers()
         self._min_score = config.detector.min_score
         self.times = StageTimes()
         self.faces = self.tracks = 0
@@ -218,10 +219,7 @@ class Pipeline:
         """What the face detector looks at: scaled once, here only where no other thread has done it."""
         if frame.lores is not None:
             return frame.lores
-        # A buffer that is used again, if it has the right size.
-        small = fitted(frame.image, self._models.detector_input(frame.width, frame.height), self._scaled)
-        self._scaled = None if small is frame.image else small
-        return small
+        return fitted(frame.image, self._models.detector_input(frame.width, frame.height), self._buffers)
 
     def _faces(self, small: Image, frame_width: int, frame_height: int) -> list[Face]:
         """In pixels of the full frame."""

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from facemask_edge.buffers import Buffers
 from facemask_edge.cameras import open_camera
 from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.cameras.prepared import prepared
@@ -37,9 +38,7 @@ def test_a_picture_is_scaled_as_a_whole_and_never_up() -> None:
     assert fitted(picture, (320, 320)) is picture
     assert fitted(picture, (80, 80)).shape == (60, 80, 3)
     assert fitted(np.zeros((3, 4000, 3), np.uint8), (320, 320)).shape == (1, 320, 3)
-    into = np.zeros((60, 80, 3), np.uint8)
-    fitted(picture, (80, 80), into)
-    assert np.all(into == 128)
+    assert np.all(fitted(picture, (80, 80), Buffers()) == 128)
 
 
 def test_frames_of_every_source_bring_the_smaller_picture(

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from facemask_edge.buffers import Buffers
 from facemask_edge.cameras.capture import OPEN_TIMEOUT, READ_TIMEOUT, WAIT_FOR_FRAME, CameraLostError, Capture, Picture
 from facemask_edge.cameras.picture_watch import SUSPECT, PictureWatch
 from facemask_edge.cameras.status import CameraState, CameraStatus
@@ -71,7 +72,7 @@ class LiveCamera:
         self._busy = self._stale = 0
         self._losses = 0
         self._last_frame = 0.0
-        self._thumbnails = Thumbnails()
+        self._thumbnails, self._buffers = Thumbnails(), Buffers()
         self._watch = PictureWatch()
         """Outlives what is opened: a camera that is still black when it was opened again was never well."""
         self._throttle, self._next_size_log = LogThrottle(), 0.0
@@ -191,7 +192,9 @@ class LiveCamera:
 
     def _hand_over(self, picture: Picture) -> None:
         now = time.monotonic()
-        lores = lores_of(picture.image, self._detector_input) if picture.lores is None else picture.lores
+        lores = picture.lores
+        if lores is None:
+            lores = lores_of(picture.image, self._detector_input, self._buffers)
         thumbnail = None if lores is None else self._thumbnails.of(lores)
         frame = Frame(picture.image, now, self._frames, lores=lores, thumbnail=thumbnail)
         size = frame.width, frame.height

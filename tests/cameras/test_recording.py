@@ -34,6 +34,20 @@ def test_a_recording_gives_every_frame_in_order_on_media_time(video: Path) -> No
     assert (recording.frames, round(recording.fps)) == (30, 10)
 
 
+def test_two_recordings_one_behind_the_other_take_as_long_as_both(tmp_path: Path) -> None:
+    part, both = tmp_path / "part.ts", tmp_path / "both.ts"
+    writer = cv2.VideoWriter(str(part), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 15, (64, 48))
+    for shade in range(60):
+        writer.write(np.full((48, 64, 3), 4 * shade, np.uint8))
+    writer.release()
+    # A transport stream may be joined so; its times begin anew.
+    both.write_bytes(2 * part.read_bytes())
+    recording = Recording(both)
+    times = [frame.timestamp for frame in recording]
+    recording.close()
+    assert times == pytest.approx(np.arange(120) / 15, abs=0.01)
+
+
 def test_a_truncated_recording_gives_what_is_there_and_says_so(
     video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
