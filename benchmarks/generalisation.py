@@ -3,7 +3,8 @@
     python -m benchmarks.generalisation --data DATA --weights mobilenet_v2_imagenet_notop.weights.h5 --output FOLDER
 
 DATA holds ``masks4095`` and ``scenes``. Three trainings: an hour and a half on two cores. Interrupted, the same
-command goes on: a training after its last whole round, and no file in FOLDER is made twice. After a change name a new folder.
+command goes on: a training after its last whole round, and no file in FOLDER is made twice. After a change name a new
+folder.
 
 All crops are cut by the packaged face detector, which was trained on both sources (it knows faces, not masks).
 """

@@ -81,6 +81,6 @@ def ensure_untaught(files: Sequence[Path], split: Split) -> None:
         left_out = {path for folder in folders for path in known.test_pictures(folder)} if known else set()
         if tested - left_out:
             raise InputError(
-                f"{file} was trained with pictures that this training is tested with; train it with the same data "
+                f"{file} does not say that it left out what this training is tested with; train it with the same data "
                 "and --split-seed"
             )

@@ -30,7 +30,7 @@ from converter.known_model import entry_of, files_of, label_order
 from converter.metrics import Probabilities, classifier_figures, judged_labels
 from converter.outputs import ensure_names_differ, ensure_replaceable, plain_console, shown, write_text
 from converter.picture_files import ensure_size, left_out, read_picture
-from converter.scene_file import BOXES
+from converter.scene_file import BOXES, SceneSplit
 from facemask_edge.annotate import single_look
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.config import DetectorConfig
@@ -82,6 +82,8 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
     folders = [path.parent if path.name == BOXES else path for path in data]
     ensure_names_differ(folders)
     # What is wrong with an option is said before the work.
+    if detector and not any(is_boxed(folder) for folder in folders):
+        raise InputError("--detector judges boxed scenes: give a --data folder with boxes.jsonl, or leave it away")
     frames = _frame_judge(detector, int8, model) if detector else None
     for file in filter(None, (json_file, report / PAGE if report else None)):
         ensure_replaceable(file)
@@ -96,8 +98,9 @@ def evaluate_model(  # noqa: PLR0913 - one parameter an option
         order = label_order(network, next(filter(None, entries), None), labels)
         judges["float"] = network_judge(load_network(network), order)
     evaluated = [_evaluated(folder.resolve().name, faces, judges, console) for folder, faces in chosen.items()]
+    splits: tuple[SceneSplit, ...] = ("dev", "train") if all_pictures else ("dev",)
     judged = {
-        folder.resolve().name: _judged_frames(folder, frames, console)
+        folder.resolve().name: _judged_frames(folder, splits, frames, console)
         for folder in folders
         if frames and is_boxed(folder)
     }
@@ -135,6 +138,11 @@ def _evaluated(name: str, chosen: Chosen, judges: Mapping[str, Judge], console: 
     if not subjects:
         raise InputError(f"{name} holds no picture that can be read")
     truth = np.array([subject.label for subject in subjects], np.int64)
+    if len(set(truth.tolist())) == 1:
+        only = LABELS[truth[0]]
+        console.print(
+            f"{name}: all faces are labelled {only}; what tells the labels apart has no meaning", highlight=False
+        )
     heights = np.array([subject.box.height if subject.box else np.inf for subject in subjects])
     probabilities = {kind: judge_all(judge, subjects, f"{name}, {kind}", console) for kind, judge in judges.items()}
     figures: dict[str, Any] = {}
@@ -182,9 +190,12 @@ def _frame_judge(detector: str, int8: Path | None, model: Path) -> _FrameJudge:
     return _FrameJudge(create_detector(DetectorConfig(), detector), MaskClassifier(str(int8.absolute())))
 
 
-def _judged_frames(folder: Path, frames: _FrameJudge, console: Console) -> list[JudgedPicture]:
+def _judged_frames(
+    folder: Path, splits: Sequence[SceneSplit], frames: _FrameJudge, console: Console
+) -> list[JudgedPicture]:
     judged = []
-    for scene in shown(read_list(folder, "dev"), "detector and classifier", console):
+    scenes = [scene for split in splits for scene in read_list(folder, split)]
+    for scene in shown(scenes, "detector and classifier", console):
         image = read_picture(scene.path)
         if image is None:
             console.print(left_out(scene.path), highlight=False, soft_wrap=True)
@@ -247,7 +258,8 @@ def _print(evaluated: Sequence[Evaluated], pipeline: dict[str, Any], console: Co
             console.print(f"int8 and float judge alike: {in_words(one.figures['agreement'])}", highlight=False)
     for name, figures in pipeline.items():
         columns = ("recall mask", "recall no_mask", "precision", "F1 mask", "at one look", "F1 no_mask", "at one look")
-        table = Table("faces", *columns, title=name, box=box.SIMPLE)
+        title = f"{name}, {figures['pictures']} frames"
+        table = Table("faces", *columns, title=title, box=box.SIMPLE)
         for size in SIZES:
             part = figures[f"height_{size}"]
             found = [part["detector"][key] for key in ("recall_mask", "recall_no_mask", "precision")]

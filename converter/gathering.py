@@ -1,5 +1,6 @@
 """What a classifier is trained with: all folders' pictures, without what must not be learnt from, in their parts."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ from converter.picture_files import left_out
 from converter.recipes import Recipe
 from facemask_edge.errors import InputError
 
+NAMED = 5
+"""Pairs with different labels that are named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
@@ -51,6 +55,7 @@ def gather(data: Sequence[Path], recipe: Recipe, console: Console) -> Gathered:
     read = [_read(folder, recipe, reported, console) for folder in data]
     pictures = [picture for of_folder, _ in read for picture in of_folder]
     groups = _groups_of(pictures, np.concatenate([hashes for _, hashes in read]), data, console)
+    _tell_contradictions(pictures, groups, console)
     split = split_pictures(
         pictures,
         groups,
@@ -89,6 +94,23 @@ def _read(folder: Path, recipe: Recipe, reported: Hashes, console: Console) -> t
     if copies.any():
         console.print(f"{copies.sum()} pictures of {folder} are copies of split dev; left out", highlight=False)
     return [picture for picture, copy in zip(good, copies, strict=True) if not copy], hashes[~copies]
+
+
+def _tell_contradictions(pictures: Sequence[Picture], groups: Sequence[int], console: Console) -> None:
+    """Name pictures of one face each that are near-duplicates and labelled differently: one of the labels is wrong."""
+    alike: defaultdict[int, dict[int, Path]] = defaultdict(dict)
+    for picture, group in zip(pictures, groups, strict=True):
+        if picture.is_single:
+            alike[group].setdefault(picture.faces[0].label, picture.path)
+    pairs = [paths for paths in alike.values() if len(paths) > 1]
+    for paths in pairs[:NAMED]:
+        console.print(
+            f"{' and '.join(map(str, paths.values()))} look alike and have different labels",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if len(pairs) > NAMED:
+        console.print(f"and {len(pairs) - NAMED} more such pairs", highlight=False)
 
 
 def _groups_of(pictures: Sequence[Picture], hashes: Hashes, data: Sequence[Path], console: Console) -> list[int]:

@@ -34,7 +34,7 @@ from converter.split_file import SplitFile
 from converter.tensorflow_quietly import keras, quietly
 from converter.training_report import write_report
 from converter.training_state import Progress, TrainingState, identity_of, opened_state
-from facemask_edge.errors import InputError
+from facemask_edge.errors import InputError, OutputError
 from facemask_edge.manifest import ModelEntry, ModelInput, find_model, sha256_of
 
 
@@ -172,8 +172,11 @@ def write_network(
     """
     with tempfile.TemporaryDirectory(prefix="train-model-") as folder:
         file = Path(folder) / output.name
-        with quietly():
-            network.save(file)
+        try:
+            with quietly():
+                network.save(file)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written: {error.strerror}; the last epoch is kept") from error
         width, height = network.input_shape[2], network.input_shape[1]
         entry = ModelEntry(
             name=output.stem,

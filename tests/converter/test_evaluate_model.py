@@ -87,6 +87,28 @@ def test_all_pictures_may_be_of_split_dev(model: Path, tmp_path: Path) -> None:
     assert len(chosen_from(folder, model, all_pictures=True).subjects) == 4
 
 
+def test_all_pictures_are_judged_as_frames_too(model: Path, tmp_path: Path) -> None:
+    folder = boxed_scenes(tmp_path / "scenes", train=2, dev=1)
+    for every, count in ((False, 1), (True, 3)):
+        figures = evaluate_model(
+            model=model, data=[folder], detector="face_detector_320_int8.tflite", all_pictures=every
+        )
+        assert figures["pipeline"]["scenes"]["pictures"] == count
+
+
+def test_a_detector_without_scenes_is_refused_before_the_work(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"give a --data folder with boxes\.jsonl"):
+        evaluate_model(model=model, data=[single_faces(tmp_path / "mine", 1)], detector="face_detector_320_int8.tflite")
+
+
+def test_one_class_alone_is_said(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = single_faces(tmp_path / "mine", 2)
+    for picture in (folder / "without_mask").iterdir():
+        picture.unlink()
+    evaluate_model(model=model, data=[folder], all_pictures=True)
+    assert "all faces are labelled mask" in " ".join(capsys.readouterr().out.split())
+
+
 def test_it_says_what_was_judged(result: tuple[dict[str, Any], Path]) -> None:
     figures, output = result
     assert figures["judged"] == {
