@@ -47,6 +47,8 @@ RECHECKS = 1
 hardly more than a few people."""
 REFUSALS = 3
 """What was no face at so many closer looks is looked at as rarely as decided faces."""
+CLOSER_LOOKS = 3
+"""Closer looks a frame at the most: each costs as much as finding all faces, and a frame later will do."""
 OVERDUE = 2.0
 """Seconds after which a decided face is looked at again even when there is more urgent work."""
 
@@ -99,7 +101,7 @@ class Compliance:
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
         self._people: dict[str, _Person] = {}
         self._in_view: list[_Person] = []
-        self._turn = 0
+        self._turn = self._closer_looks = 0
 
     def worth_classifying(self, tracks: Sequence[Track], timestamp: float, budget: int) -> list[Track]:
         """The tracks to classify in this frame, most urgent first.
@@ -166,6 +168,7 @@ class Compliance:
         # First of all: after a long time without frames, nobody is still there.
         events = self._forget_the_gone(timestamp)
         self._in_view = [self._seen(track, timestamp) for track in tracks]
+        self._closer_looks = 0
         for person in self._in_view:
             if person.track.id in looks:
                 self._observe(person, looks[person.track.id], timestamp)
@@ -222,9 +225,13 @@ class Compliance:
         person.told_nothing = 0 if abs(told) >= TELLING else person.told_nothing + 1
 
     def _decide(self, person: _Person, is_face: Callable[[Track], bool]) -> None:
-        if person.evidence >= self._decision and person.label is not Label.NO_MASK and not is_face(person.track):
-            person.evidence = 0.0
-            person.refusals += 1
+        if person.evidence >= self._decision and person.label is not Label.NO_MASK:
+            if self._closer_looks == CLOSER_LOOKS:
+                return
+            self._closer_looks += 1
+            if not is_face(person.track):
+                person.evidence = 0.0
+                person.refusals += 1
         if abs(person.evidence) >= self._decision:
             person.label = Label.NO_MASK if person.evidence > 0 else Label.MASK
             person.refusals = 0

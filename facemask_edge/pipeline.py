@@ -166,7 +166,10 @@ class Pipeline:
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
             thumbnail = self._thumbnails.of(small) if frame.thumbnail is None else frame.thumbnail
-            is_new = self._cuts.is_cut(thumbnail, frame.timestamp) or size != (self._size or size)
+            is_other_size = size != (self._size or size)
+            if is_other_size:
+                self._cuts.forget()
+            is_new = self._cuts.is_cut(thumbnail, frame.timestamp) or is_other_size
         # Only now: what goes wrong before loses no end of a violation.
         ended = self._new_scene() if is_new else []
         self._size = size

@@ -62,7 +62,8 @@ class _Known:
 
         Likeliest is where it is expected; but people stop, and turn their heads then: it may be anywhere on the way.
         """
-        if not 1 / SIMILAR_SIZE <= box.height / max(self.height, 1e-9) <= SIMILAR_SIZE:
+        # Who comes nearer was smaller on average; of whom hardly anything was seen last, larger.
+        if not any(_is_similar(box.height, height) for height in (self.height, self.box.height)):
             return math.inf
         (x, y), there, at = self.box.centre, self.expected(timestamp), box.centre
         way = there[0] - x, there[1] - y
@@ -148,6 +149,10 @@ class Reappearance:
         if seen == self._last:
             return min(distance, 1.0)
         return distance if self._may_be_there(face, timestamp, size) else math.inf
+
+
+def _is_similar(one: float, other: float) -> bool:
+    return 1 / SIMILAR_SIZE <= one / max(other, 1e-9) <= SIMILAR_SIZE
 
 
 def _moved(start: float, length: float, new_start: float, new_length: float) -> float:

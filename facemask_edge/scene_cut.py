@@ -43,8 +43,8 @@ class SceneCuts:
         self._other: Thumbnail | None = None
         """What stands there now, if it is not the scene, as it was first seen."""
         self._earlier: deque[Thumbnail] = deque(maxlen=EARLIER_VIEWS)
-        self._since = self._doubted = -math.inf
-        """When the other was first seen, and when anything but the scene was."""
+        self._since = self._doubted = self._unlike = -math.inf
+        """When the other was first seen, when anything but the scene was first seen, and last."""
         self._kept = self._last = -math.inf
         """When the newest of the earlier views was kept, and when the last frame was."""
 
@@ -65,8 +65,9 @@ class SceneCuts:
                 self._earlier.append(thumbnail)
                 self._kept = timestamp
             return False
-        if self._other is None:
+        if timestamp - self._unlike > LASTS:
             self._doubted = timestamp
+        self._unlike = timestamp
         if self._other is None or not is_like(thumbnail, self._other):
             self._other, self._since = thumbnail, timestamp
         is_short = timestamp - self._since < LASTS and timestamp - self._doubted < LASTS_UNSTEADY
@@ -85,7 +86,7 @@ class SceneCuts:
         """Take the next frame for the scene, whatever it shows."""
         self._scene = self._other = None
         self._earlier.clear()
-        self._kept = -math.inf
+        self._kept = self._unlike = -math.inf
 
     def _is_the_scene(self, thumbnail: Thumbnail) -> bool:
         if self._scene is None or is_like(thumbnail, self._scene):
@@ -94,8 +95,9 @@ class SceneCuts:
 
 
 def shows_nothing(thumbnail: Thumbnail) -> bool:
-    """Whether a thumbnail has hardly any contrast."""
-    return float(thumbnail.std()) < LEAST_CONTRAST
+    """Whether a thumbnail is black but for a little, or has hardly any contrast elsewhere."""
+    shown = thumbnail[thumbnail > BLACK]
+    return shown.size < LEAST_SHOWN * thumbnail.size or float(shown.std()) < LEAST_CONTRAST
 
 
 def is_like(one: Thumbnail, other: Thumbnail) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 """A picture: uint8, height x width x 3, BGR."""
 Thumbnail = NDArray[np.float32]
-"""Gray values, less their mean: 24 x 32, whatever the picture's shape."""
+"""Gray values: 24 x 32, whatever the picture's shape."""
 
 
 class Label(StrEnum):

@@ -11,7 +11,8 @@ from facemask_edge.values import Box, Face, Track
 
 EDGE = 0.5
 """How far beyond the edge of its zone who counted before still does, in heights of the face: nobody stands quite still,
-and one who stands at the edge is one violation."""
+and one who stands at the edge is one violation. An ignored zone has a sharp edge: what hangs there must never count,
+also when somebody stood before it."""
 
 
 class Zones:
@@ -62,4 +63,4 @@ class Zones:
 
         is_inside = not self._zones or max(map(depth, self._zones)) >= -margin
         # On the edge is inside.
-        return is_inside and max(map(depth, self._ignored), default=-math.inf) < margin
+        return is_inside and max(map(depth, self._ignored), default=-math.inf) < 0

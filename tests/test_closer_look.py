@@ -38,7 +38,8 @@ def test_a_face_beside_what_was_found_confirms_nothing(detector: FaceDetector) -
 
 def test_a_find_at_the_edge_of_the_frame_may_be_none(detector: FaceDetector) -> None:
     grey = np.full((480, 640, 3), GREY, np.uint8)
-    for box in (Box(-20, -10, 60, 70), Box(600, 440, 60, 70), Box(300, 200, 600, 700), Box(300, 200, 3, 4)):
+    boxes = [Box(-20, -10, 60, 70), Box(600, 440, 60, 70), Box(300, 200, 600, 700), Box(300, 200, 3, 4)]
+    for box in [*boxes, Box(0, 0, 0, 0), Box(-900, -900, 50, 60), Box(2000, 10, 50, 60), Box(0, 0, 50_000, 50_000)]:
         assert not is_face(detector, grey, box)
 
 

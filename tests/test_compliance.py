@@ -92,6 +92,22 @@ def test_a_closer_look_is_taken_at_nobody_but_who_becomes_bare() -> None:
     play(compliance, [{"c": 0.99}] * 20 + [{"c": 0.5}] * 5, start=1.1, is_face=never)
 
 
+def test_few_closer_looks_are_taken_in_one_frame() -> None:
+    compliance, asked = new_compliance(), []
+
+    def is_face(face: Track) -> bool:
+        asked.append(face.id)
+        return True
+
+    everybody: dict[str, float | None] = {str(number): 0.99 for number in range(8)}
+    counts = []
+    for frame in range(6):
+        play(compliance, [everybody], start=0.1 * frame, is_face=is_face)
+        counts.append(len(asked))
+    assert counts == [0, 0, 3, 6, 8, 8]
+    assert compliance.open_violations == 8
+
+
 def test_what_was_no_face_keeps_the_label_it_had() -> None:
     compliance = new_compliance()
     play(compliance, [{"a": 0.01}] * 5)

@@ -50,6 +50,23 @@ def test_another_scene_is_noticed_behind_darkness(lobby: list[Image]) -> None:
         assert cut == 3 + dark + 8
 
 
+def test_a_black_frame_with_a_clock_or_a_covered_lens_hides_no_cut(lobby: list[Image]) -> None:
+    clock = np.zeros_like(lobby[0])
+    cv2.putText(clock, "NO SIGNAL 12:34:56", (10, 40), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2)
+    for dark in (1, 4):
+        assert cuts_in([*lobby[:3], *[clock] * dark, *[other_scene()] * 12]) == [3 + dark + 8]
+        for part in (0.1, 0.5):
+            one, grey, other = (
+                masked(image, 0, 0, part, 1) for image in (lobby[0], np.full_like(clock, 128), other_scene())
+            )
+            assert cuts_in([*[one] * 3, *[grey] * dark, *[other] * 12]) == [3 + dark + 8]
+
+
+def test_a_scene_that_comes_back_now_and_then_is_left_at_last(lobby: list[Image]) -> None:
+    images = [lobby[0] if index % 8 == 7 else other_scene() for index in range(60)]
+    assert cuts_in([*[lobby[0]] * 3, *images], fps=15)
+
+
 @pytest.mark.parametrize("fps", [8, 15, 30])
 @pytest.mark.parametrize("width", [0.35, 0.7, 0.9])
 @pytest.mark.parametrize("seconds", [0.6, 1.5])
@@ -144,4 +161,6 @@ def test_frames_of_another_size_are_another_scene() -> None:
         event for index, image in enumerate(images) for event in pipeline.process(Frame(image, index / 15, index))
     ]
     assert [event.reason for event in events] == [None, "scene_cut", None]
+    # The third look at the new pictures decides.
+    assert events[2].timestamp == pytest.approx(10 / 15)
     assert events[0].track.id != events[2].track.id

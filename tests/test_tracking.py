@@ -156,6 +156,20 @@ def test_a_face_of_which_hardly_anything_was_seen_before_it_was_hidden_keeps_its
     assert len(ids) == 1
 
 
+@pytest.mark.parametrize("missed", [1, 2])
+@pytest.mark.parametrize("speed", [1.0, 1.4])
+def test_who_comes_quickly_towards_the_camera_keeps_the_id(speed: float, missed: int) -> None:
+    # A face of a quarter of a metre, 640 px a metre in a metre's distance, at 15 frames a second.
+    distances = [4 - speed * index / 15 for index in range(round((4 - 0.9) / speed * 15))]
+    boxes = [Box(320 - 64 / away, 240 - 80 / away, 128 / away, 160 / away) for away in distances]
+    for gap in range(20, len(boxes) - 5):
+        tracker, ids = FaceTracker(min_score=0.6, lifespan=1.5), set()
+        for index, box in enumerate(boxes):
+            found = [] if gap <= index < gap + missed else [Face(box, 0.9)]
+            ids |= {track.id for track in tracker.update(found, index / 15, SIZE)}
+        assert len(ids) == 1, distances[gap]
+
+
 def start_ids(walked: list[tuple[float, Box | None]], *, lifespan: float = 1.5) -> list[str]:
     """The ids of a face at uneven times; None hides it."""
     tracker = FaceTracker(min_score=0.6, lifespan=lifespan)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from facemask_edge.buffers import Buffers
+from facemask_edge.cameras.media_time import MediaTime
 from facemask_edge.errors import InputError
 from facemask_edge.native import native_stderr_hidden
 from facemask_edge.redaction import without_password
@@ -18,8 +19,6 @@ from facemask_edge.values import Frame, Image
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_PICTURE_BYTES = 100_000_000
-JUMP = 1.0
-"""Seconds by which a container's time falls when it begins anew."""
 logger = logging.getLogger(__name__)
 
 
@@ -41,15 +40,14 @@ class Recording:
             raise InputError(f"{shown}: no such file; name a video, a folder of pictures or a camera")
         self._path, self._detector_input = path, detector_input
         self._thumbnails, self._buffers = Thumbnails(), Buffers()
-        self._read_frames, self._newest = 0, 0.0
-        self._reported = self._offset = 0.0
-        """The container's newest time, and what is added to it."""
+        self._read_frames = 0
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
             # One thread decodes while another one judges; more would only keep more pictures in memory.
             self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
             self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
             """Frames a second."""
+            self._time = MediaTime(self.fps)
             # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
             self._first = self._read()
         if self._first is None:
@@ -99,21 +97,11 @@ class Recording:
         image: Image = read  # type: ignore[assignment] # always uint8
         index = self._read_frames
         if index:
-            self._newest = self._next_time(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            self._time.advance(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         self._read_frames += 1
         lores = lores_of(image, self._detector_input, self._buffers)
         thumbnail = None if lores is None else self._thumbnails.of(lores)
-        return Frame(image, self._newest, index, lores=lores, thumbnail=thumbnail)
-
-    def _next_time(self, reported: float) -> float:
-        """The media time of the next frame: some containers report 0 or jump back, and time never may."""
-        if reported < self._reported - JUMP:
-            # Two recordings, one behind the other: the second one goes on where the first one ended.
-            self._offset = self._newest + 1 / self.fps - reported
-        # Where time stands still a frame has passed; where it hardly moves, the next one makes up for it.
-        least = 1.0 if reported == self._reported else 0.5
-        self._reported = reported
-        return max(reported + self._offset, self._newest + least / self.fps)
+        return Frame(image, self._time.newest, index, lores=lores, thumbnail=thumbnail)
 
 
 class PictureFolder:
