@@ -3,6 +3,7 @@
 import math
 from collections import deque
 
+import cv2
 import numpy as np
 
 from facemask_edge.values import Thumbnail
@@ -96,19 +97,22 @@ class SceneCuts:
 
 def shows_nothing(thumbnail: Thumbnail) -> bool:
     """Whether a thumbnail is black but for a little, or has hardly any contrast elsewhere."""
-    shown = thumbnail[thumbnail > BLACK]
-    return shown.size < LEAST_SHOWN * thumbnail.size or float(shown.std()) < LEAST_CONTRAST
+    shown = thumbnail if thumbnail.min() > BLACK else thumbnail[thumbnail > BLACK]
+    if shown.size < max(LEAST_SHOWN * thumbnail.size, 1):
+        return True
+    _, contrast = cv2.meanStdDev(shown)
+    return float(contrast[0, 0]) < LEAST_CONTRAST
 
 
 def is_like(one: Thumbnail, other: Thumbnail) -> bool:
     """Whether two thumbnails may show the same scene, by what shows something in both."""
-    shown = (one > BLACK) & (other > BLACK)
-    if not shown.all():
+    if min(one.min(), other.min()) <= BLACK:
+        shown = (one > BLACK) & (other > BLACK)
         if shown.mean() < LEAST_SHOWN:
             return True
         one, other = one[shown], other[shown]
     # Without its mean and its contrast, a lamp that is switched on is no other scene.
-    one, other = one - one.mean(), other - other.mean()
+    one, other = one - np.float32(cv2.mean(one)[0]), other - np.float32(cv2.mean(other)[0])
     contrasts = math.sqrt(np.vdot(one, one) / one.size), math.sqrt(np.vdot(other, other) / other.size)
     if min(contrasts) < LEAST_CONTRAST:
         return True
