@@ -160,9 +160,12 @@ def main() -> None:
     console.print(table)
     if options.json:
         rounds = [{**asdict(run), "bare_seconds": alone} for run, alone in pairs]
-        counts = {"detector_invocations": sum(invocations.of_detector)}
-        counts |= {"classifier_invocations": sum(invocations.of_classifier)}
-        told = {"frames": frames, **counts, "rounds": rounds}
+        told = {
+            "frames": frames,
+            "detector_invocations": sum(invocations.of_detector),
+            "classifier_invocations": sum(invocations.of_classifier),
+            "rounds": rounds,
+        }
         options.json.write_text(json.dumps(told, indent=2) + "\n")
     console.print(
         f"Invocations a frame: {sum(invocations.of_detector) / frames:.2f} of {invocations.detector}, "

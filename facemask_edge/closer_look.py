@@ -49,13 +49,13 @@ def closer_view(image: Image, box: Box, *, side: float, size: tuple[int, int]) -
     factor = max(scale, 1.0)
     if scale < 1 and part.size:
         used = max(round(part.shape[1] * scale), 1), max(round(part.shape[0] * scale), 1)
-        part = cv2.resize(part, used, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        part = cv2.resize(part, used, interpolation=cv2.INTER_AREA)  # type: ignore[assignment] # always uint8
     if not part.size:
         return np.zeros((size[1], size[0], 3), np.uint8), seen
     move = np.array(
         [[factor, 0, middle[0] - scale * (x - left)], [0, factor, middle[1] - scale * (y - top)]], np.float32
     )
-    view: Image = cv2.warpAffine(part, move, size, flags=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    view: Image = cv2.warpAffine(part, move, size, flags=cv2.INTER_LINEAR)  # type: ignore[assignment] # always uint8
     return view, seen
 
 
