@@ -25,7 +25,7 @@ QUICK = 0.5
 LASTS = 0.5
 """Seconds for which another scene has to stand there."""
 LASTS_UNSTEADY = 2.0
-"""Seconds after which it is another scene, too, when it never stood: a camera that is carried away."""
+"""Seconds it must be seen longer than the scene when it never stands: a camera that is carried away."""
 EARLIER_SECONDS = 2.0
 """How far apart are the earlier views of the scene that are kept."""
 EARLIER_VIEWS = 2
@@ -44,8 +44,10 @@ class SceneCuts:
         self._other: Thumbnail | None = None
         """What stands there now, if it is not the scene, as it was first seen."""
         self._earlier: deque[Thumbnail] = deque(maxlen=EARLIER_VIEWS)
-        self._since = self._doubted = self._unlike = -math.inf
-        """When the other was first seen, when anything but the scene was first seen, and last."""
+        self._since = -math.inf
+        """When the other was first seen."""
+        self._doubt = 0.0
+        """Seconds for which anything but the scene was seen, less those for which the scene was seen since."""
         self._kept = self._last = -math.inf
         """When the newest of the earlier views was kept, and when the last frame was."""
 
@@ -56,7 +58,8 @@ class SceneCuts:
             thumbnail: Of the frame.
             timestamp: Time of the frame in seconds.
         """
-        is_slow, self._last = timestamp - self._last > QUICK, timestamp
+        elapsed, self._last = timestamp - self._last, timestamp
+        self._doubt = max(self._doubt + (elapsed if self.is_doubtful else -elapsed), 0.0)
         if shows_nothing(thumbnail):
             # Behind it may be the same scene or another one: the next frame that shows something tells.
             return False
@@ -66,13 +69,9 @@ class SceneCuts:
                 self._earlier.append(thumbnail)
                 self._kept = timestamp
             return False
-        if timestamp - self._unlike > LASTS:
-            self._doubted = timestamp
-        self._unlike = timestamp
         if self._other is None or not is_like(thumbnail, self._other):
             self._other, self._since = thumbnail, timestamp
-        is_short = timestamp - self._since < LASTS and timestamp - self._doubted < LASTS_UNSTEADY
-        if is_short and not is_slow:
+        if elapsed <= QUICK and timestamp - self._since < LASTS and self._doubt < LASTS_UNSTEADY:
             return False
         self.forget()
         self._scene = thumbnail
@@ -87,7 +86,7 @@ class SceneCuts:
         """Take the next frame for the scene, whatever it shows."""
         self._scene = self._other = None
         self._earlier.clear()
-        self._kept = self._unlike = -math.inf
+        self._kept, self._doubt = -math.inf, 0.0
 
     def _is_the_scene(self, thumbnail: Thumbnail) -> bool:
         if self._scene is None or is_like(thumbnail, self._scene):

@@ -114,6 +114,13 @@ def test_a_broken_frame_is_no_cut(lobby: list[Image]) -> None:
     assert cuts_in([lobby[0], broken, lobby[2], other_scene(), *lobby[3:20]]) == []
 
 
+@pytest.mark.parametrize("every", [3, 4, 7])
+def test_frames_that_are_broken_again_and_again_are_no_cut(every: int, lobby: list[Image]) -> None:
+    broken = np.ascontiguousarray(np.roll(other_scene(), 200, axis=1))
+    images = [broken if index % every == every - 1 else lobby[index % 2] for index in range(150)]
+    assert cuts_in(images) == []
+
+
 @pytest.mark.parametrize(("gain", "offset"), [(0.3, 0.0), (1.5, 20.0), (1.0, -60.0)])
 def test_other_light_is_no_cut(gain: float, offset: float) -> None:
     lit = np.clip(other_scene() * gain + offset, 0, 255).astype(np.uint8)
