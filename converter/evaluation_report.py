@@ -110,12 +110,13 @@ def write_report(
 
 
 def _in_html(figure: dict[str, Any] | None) -> markupsafe.Markup:
-    """One cell's content: ``0.9975``, and below it the interval and the count."""
+    """One cell's content: ``0.9975``, and below it the interval, the count, and what chance alone would give."""
     if not figure or figure["value"] is None:
         return markupsafe.Markup("none")
     low, high = figure["interval_95"]
-    return markupsafe.Markup("{:.4f}<small>{:.3f} to {:.3f}, of {}</small>").format(
-        figure["value"], low, high, figure["count"]
+    chance = f"; by chance {figure['by_chance']:.4f}" if "by_chance" in figure else ""
+    return markupsafe.Markup("{:.4f}<small>{:.3f} to {:.3f}, of {}{}</small>").format(
+        figure["value"], low, high, figure["count"], chance
     )
 
 

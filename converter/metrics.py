@@ -38,7 +38,7 @@ def classifier_figures(truth: Truth, probabilities: Probabilities) -> dict[str, 
         "count": len(truth),
         "accuracy": share(int((judged == truth).sum()), len(truth)),
         "loss": bootstrapped(loss, truth, probabilities),
-        "calibration_error": bootstrapped(calibration_error, truth, probabilities),
+        "calibration_error": _calibration_figure(truth, probabilities),
         "auc": area_under_roc(truth, probabilities),
         "confusion": matrix.tolist(),
     }
@@ -48,9 +48,7 @@ def classifier_figures(truth: Truth, probabilities: Probabilities) -> dict[str, 
             "precision": share(right, int(matrix[:, place].sum())),
             "recall": share(right, int(matrix[place].sum())),
             "f1": bootstrapped(partial(_f1_at_half, place), truth, probabilities) | {"count": int(matrix[place].sum())},
-            "calibration_error": bootstrapped(
-                calibration_error, truth[judged == place], probabilities[judged == place]
-            ),
+            "calibration_error": _calibration_figure(truth[judged == place], probabilities[judged == place]),
         }
     return figures
 
@@ -87,6 +85,24 @@ def calibration_error(truth: Truth, probabilities: Probabilities) -> float:
     """The expected calibration error (Guo and others, "On calibration of modern neural networks", 2017)."""
     bins = reliability(truth, probabilities)
     return sum(count * abs(confidence - right) for confidence, right, count in bins) / len(truth)
+
+
+def calibration_error_by_chance(probabilities: Probabilities) -> float:
+    """The median calibration error that these probabilities would have if they were perfectly calibrated.
+
+    Among few faces the share that is right is never quite what is expected, and an error only adds up. What is measured
+    says something where it is more than this (consistency resampling: Bröcker and Smith, "Increasing the reliability of
+    reliability diagrams", 2007).
+    """
+    random = np.random.default_rng(0)
+    drawn = random.random((RESAMPLES, len(probabilities))) < probabilities
+    return float(np.median([calibration_error(truth, probabilities) for truth in np.where(drawn, _NO_MASK, _MASK)]))
+
+
+def _calibration_figure(truth: Truth, probabilities: Probabilities) -> dict[str, Any]:
+    figure = bootstrapped(calibration_error, truth, probabilities)
+    by_chance = round(calibration_error_by_chance(probabilities), 4) if len(truth) else None
+    return figure | {"by_chance": by_chance}
 
 
 def f1(truth: Truth, judged: Truth, place: int) -> float | None:

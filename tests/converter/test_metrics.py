@@ -5,6 +5,7 @@ from converter.metrics import (
     area_under_roc,
     bootstrapped_f1,
     calibration_error,
+    calibration_error_by_chance,
     classifier_figures,
     confusion_matrix,
     f1,
@@ -47,6 +48,20 @@ def test_calibrated_probabilities_have_no_error() -> None:
     truth = (random.random(50_000) < given).astype(np.int64)
     assert calibration_error(truth, given) < 0.01
     assert calibration_error(truth, np.where(given >= 0.5, 0.99, 0.01)) > 0.2
+
+
+def test_few_faces_have_a_calibration_error_by_chance() -> None:
+    # Of four faces with a confidence of 0.75, k are right with the chances 1, 12, 54, 108 and 81 of 256: in the median
+    # the share is a quarter away (k of 2 or 4: 135 of 256).
+    assert calibration_error_by_chance(np.full(4, 0.75)) == pytest.approx(0.25)
+    many = np.random.default_rng(0).random(20_000)
+    assert calibration_error_by_chance(many) < 0.02
+    assert calibration_error_by_chance(np.array([0.0, 1.0, 1.0])) == 0
+    # It knows nothing of who is right.
+    figures = classifier_figures(np.array([0, 0, 0, 0]), np.full(4, 0.75))
+    assert figures["no_mask"]["calibration_error"]["value"] == pytest.approx(0.75)
+    assert figures["no_mask"]["calibration_error"]["by_chance"] == pytest.approx(0.25)
+    assert figures["mask"]["calibration_error"]["by_chance"] is None
 
 
 def test_the_roc_starts_at_the_origin_and_ends_at_one() -> None:
