@@ -64,6 +64,9 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     Returns:
         One entry an epoch (epoch, training_loss, training_accuracy, loss, accuracy; where weights were averaged also
         mean, with averaged, loss and accuracy), and which one was kept.
+
+    Raises:
+        InputError: A picture cannot be read any more; what was trained until the last whole epoch is kept.
     """
     steps = -(-len(training.labels) * recipe.copies // recipe.batch)
     rate: Any = recipe.learning_rate
@@ -87,7 +90,10 @@ def fit(  # noqa: PLR0913 - what it works on, and what it tells
     for epoch in range(len(progress.history), recipe.epochs):
         if epoch - progress.best > patience and progress.best >= 0:
             break
-        with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        with (
+            ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar,
+            training.own_errors(),
+        ):
             told = model.fit(
                 training.epoch(epoch).map(taught),
                 shuffle=False,
@@ -171,6 +177,9 @@ def held_out_figures(
         stream: What is judged.
         weights: float32, one a class.
         copies: Varied crops of each face beside the plain one.
+
+    Raises:
+        InputError: A picture cannot be read any more.
     """
     # Keras' own predict_on_batch repeats the batch for each accelerator.
     predict = tf.function(lambda values: model(values, training=False), reduce_retracing=True)
@@ -178,14 +187,15 @@ def held_out_figures(
     parts = [stream.plain()]
     if copies:
         parts.append(stream.varied(copies, epoch=0))
-    for place, part in enumerate(parts):
-        for values, labels in part.as_numpy_iterator():
-            probabilities = np.asarray(predict(values))
-            of_truth = probabilities[np.arange(len(labels)), labels]
-            losses.append(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))
-            weighted.append(weights[labels])
-            if place == 0:
-                right.append(probabilities.argmax(axis=1) == labels)
+    with stream.own_errors():
+        for place, part in enumerate(parts):
+            for values, labels in part.as_numpy_iterator():
+                probabilities = np.asarray(predict(values))
+                of_truth = probabilities[np.arange(len(labels)), labels]
+                losses.append(-np.log(np.clip(of_truth, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)))
+                weighted.append(weights[labels])
+                if place == 0:
+                    right.append(probabilities.argmax(axis=1) == labels)
     plain = np.concatenate(right)
     return {
         "loss": round(float(np.average(np.concatenate(losses), weights=np.concatenate(weighted))), 5),

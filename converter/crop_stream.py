@@ -4,7 +4,8 @@ Nothing is kept: a data set may be larger than memory, and every epoch sees its 
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,8 @@ class CropStream:
         self._pictures = pictures
         self._recipe = recipe
         self._lower = lower
+        self._lost: InputError | None = None
+        """Why the newest picture that could not be read is missing."""
         paper = recipe.name == "paper"
         self._plain: Plain = paper_example if paper else plain_example
         self._varied: Varied = paper_varied_example if paper else varied_example
@@ -61,6 +64,20 @@ class CropStream:
     def labels(self) -> NDArray[np.int64]:
         """The label of each face, as its place in ``LABELS``."""
         return self._faces[:, 2]
+
+    @contextmanager
+    def own_errors(self) -> Iterator[None]:
+        """Raise this stream's errors as they are: TensorFlow wraps what goes wrong in its threads in one of its own.
+
+        Raises:
+            InputError: A picture cannot be read any more.
+        """
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if self._lost:
+                raise self._lost from error
+            raise
 
     def plain(self) -> "tf.data.Dataset":
         """Each face once, in order, as the device cuts it (for the paper's recipe: the whole picture)."""
@@ -102,7 +119,11 @@ class CropStream:
         picture = self._pictures[number]
         image = read_picture(picture.path)
         if image is None:
-            raise InputError(f"{picture.path} was readable a moment ago and is not any more")
+            self._lost = InputError(
+                f"{picture.path} was readable a moment ago and is not any more; put it back, and the same command goes "
+                "on after the last whole epoch"
+            )
+            raise self._lost
         face = picture.faces[place]
         if copy == 0:
             example = self._plain(image, face)

@@ -1,6 +1,7 @@
 """The training loop on a tiny network and generated pictures: it learns, repeats, goes on, and stops early."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,7 +21,7 @@ from converter.classifier_training import NO_FACE_WEIGHT, LearningRates, class_w
 from converter.crop_stream import CropStream
 from converter.lower_half import QuantizedLowerHalf
 from converter.recipes import DEFAULT, PAPER, Recipe
-from converter.tensorflow_quietly import keras
+from converter.tensorflow_quietly import keras, tf
 from converter.training_state import Progress, TrainingState, identity_of
 from facemask_edge.errors import InputError
 from facemask_edge.values import Box
@@ -28,6 +29,7 @@ from tests.converter.pictures import single_faces
 
 pytestmark = pytest.mark.converter
 QUICK = replace(DEFAULT, epochs=3, batch=8, copies=1, learning_rate=1e-2)
+BOTH = ("training", "held_out")
 RESTLESS = 0.1
 """A learning rate at which no two cycles end alike."""
 
@@ -158,10 +160,29 @@ def test_a_stream_gives_every_face_in_each_epoch_differently(pictures: list[Pict
     assert [label for _, label in seen(stream.plain())] == stream.labels.tolist()
 
 
-def test_a_picture_that_vanishes_is_named(pictures: list[Picture], tmp_path: Path) -> None:
-    gone = replace(pictures[0], path=tmp_path / "gone.png")
-    with pytest.raises(Exception, match=r"gone\.png was readable a moment ago"):
-        list(CropStream([gone], QUICK, None).plain().as_numpy_iterator())
+@pytest.mark.parametrize("part", BOTH)
+def test_a_picture_that_vanishes_is_named(pictures: list[Picture], tmp_path: Path, part: str) -> None:
+    kept = tmp_path / "kept.png"
+    shutil.copy(pictures[0].path, kept)
+    other = replace(pictures[0], path=kept)
+    training, held_out = (CropStream([other if name == part else pictures[0]], QUICK, None) for name in BOTH)
+    state, quiet = TrainingState(tmp_path / "state", "same"), Console(quiet=True)
+
+    def go_on(epochs: int) -> Progress:
+        recipe = replace(QUICK, epochs=epochs)
+        return fit(_network(), training=training, held_out=held_out, recipe=recipe, state=state, console=quiet)
+
+    go_on(1)
+    kept.rename(tmp_path / "gone.png")
+    with pytest.raises(InputError, match=r"kept\.png was readable a moment ago .* put it back"):
+        go_on(2)
+    (tmp_path / "gone.png").rename(kept)
+    assert len(go_on(2).history) == 2
+
+
+def test_what_tensorflow_itself_cannot_do_stays_its_own_error(pictures: list[Picture]) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError), CropStream(pictures, QUICK, None).own_errors():
+        tf.debugging.assert_equal(1, 2)
 
 
 def test_one_more_picture_leaves_the_variation_of_the_others(pictures: list[Picture]) -> None:
