@@ -39,6 +39,8 @@ SURE = 0.8
 """Detector score from which on a face loses no weight: of less, it is often half hidden or turned away."""
 TELLING = 1.0
 """Evidence of a look from which on it tells something: a third of what a certain one adds."""
+LEAST_TOLD = 0.1
+"""Evidence of a look, however certain it is, of less than which it tells nothing: hardly anything is to be seen."""
 PATIENCE = 3
 """An undecided face is looked at in every frame until this many times the observations that a decision needs told
 nothing one after the other (a helmet, a poster, the back of a head); then as rarely as decided ones."""
@@ -50,7 +52,7 @@ REFUSALS = 3
 CLOSER_LOOKS = 3
 """Closer looks a frame at the most: each costs as much as finding all faces, and a frame later will do."""
 OVERDUE = 2.0
-"""Seconds after which a decided face is looked at again even when there is more urgent work."""
+"""Seconds after which a face is looked at again even when there is more urgent work."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class _Person:
     """What is known of one track."""
 
     track: Track
+    first_seen: float
     last_seen: float
     evidence: float = 0.0
     label: Label = Label.UNDETERMINED
@@ -98,7 +101,11 @@ class Compliance:
         """As in the configuration; may be changed, and holds for the looks from then on."""
         self.min_face_height: float = config.min_face_height
         """Likewise."""
+        self.doubtful_since: float | None = None
+        """Since when nobody knows whether those in view are the same as before, if that is so. Who was there before is
+        not looked at, and no violation starts; it does when the doubt is over, if the person is in view then."""
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
+        self._patience = PATIENCE * config.min_observations
         self._people: dict[str, _Person] = {}
         self._in_view: list[_Person] = []
         self._turn = self._closer_looks = 0
@@ -106,10 +113,12 @@ class Compliance:
     def worth_classifying(self, tracks: Sequence[Track], timestamp: float, budget: int) -> list[Track]:
         """The tracks to classify in this frame, most urgent first.
 
-        Urgent are new and undecided ones, and those whose last look spoke against the decision; those with the fewest
-        looks come first. Then come one of those that many looks told nothing about and one of the decided ones, each
-        the one not looked at for longest, the one of both first for which that is longer ago; where it is long ago, it
-        comes before the urgent ones.
+        Urgent are those whose last look spoke against the decision, then undecided ones: who was begun with comes
+        first, because a few looks at everybody decide about nobody, then who is new, the newest first, because who was
+        in view for long will be gone before it is decided, then whom many looks did not decide about. Then come one of
+        those that many looks told nothing about and one of the decided ones, each the one not looked at for longest,
+        the one of both first for which that is longer ago. Who was not looked at for long comes before the urgent ones,
+        one a frame.
 
         Args:
             tracks: All that may be classified.
@@ -117,34 +126,46 @@ class Compliance:
             budget: How many at the most.
         """
         self._turn += budget > 0
-        urgent: list[tuple[int, float, Track]] = []
+        since = -math.inf if self.doubtful_since is None else self.doubtful_since
+        urgent: list[tuple[float, float, Track]] = []
         unclear: list[tuple[float, Track]] = []
         settled: list[tuple[float, Track]] = []
+        overdue: list[tuple[float, Track]] = []
         for track in tracks:
             person = self._people.get(track.id)
-            if track.box.height < self.min_face_height:
+            if track.box.height < self.min_face_height or (person and person.first_seen < since):
                 continue
-            if person is None:
-                urgent.append((0, -math.inf, track))
-            elif self._is_urgent(person):
-                urgent.append((person.observations, person.last_looked, track))
+            if person is None or not person.observations:
+                first_seen = timestamp if person is None else person.first_seen
+                urgent.append((0.0, -first_seen, track))
+                if timestamp - first_seen >= OVERDUE:
+                    overdue.append((first_seen, track))
+                continue
+            if timestamp - person.last_looked >= OVERDUE:
+                overdue.append((person.last_looked, track))
+            if self._is_urgent(person):
+                urgent.append((self._rank(person), person.last_looked, track))
             elif timestamp - person.last_looked >= self._config.recheck_interval:
                 waiting = unclear if person.label is Label.UNDETERMINED else settled
                 waiting.append((person.last_looked, track))
-        first = [track for *_, track in sorted(urgent, key=lambda item: item[:2])]
         longest = itemgetter(0)
-        again = sorted(
-            (one for group in (settled, unclear) for one in heapq.nsmallest(RECHECKS, group, longest)), key=longest
-        )
-        # With a budget of one, every other time: neither may starve.
-        is_overdue = again and timestamp - again[0][0] >= OVERDUE and (budget > 1 or self._turn % 2)
-        before = [again.pop(0)[1]] if is_overdue else []
-        return [*before, *first, *(track for _, track in again)][:budget]
+        # With a budget of one, every third time: neither may starve.
+        before = heapq.nsmallest(1, overdue, longest) if budget > 1 or not self._turn % 3 else []
+        again = (one for group in (settled, unclear) for one in heapq.nsmallest(RECHECKS, group, longest))
+        first = [track for *_, track in sorted(urgent, key=itemgetter(0, 1))]
+        in_turn = [*(track for _, track in before), *first, *(track for _, track in sorted(again, key=longest))]
+        return list({track.id: track for track in in_turn}.values())[:budget]
 
     def _is_urgent(self, person: _Person) -> bool:
         is_open = person.label is Label.UNDETERMINED or person.is_contradicted
-        is_hopeless = person.told_nothing >= PATIENCE * self._config.min_observations or person.refusals >= REFUSALS
+        is_hopeless = person.told_nothing >= self._patience or person.refusals >= REFUSALS
         return is_open and not is_hopeless
+
+    def _rank(self, person: _Person) -> float:
+        """The smaller, the more urgent; that of a new face is 0."""
+        if person.label is not Label.UNDETERMINED:
+            return -math.inf
+        return -person.observations if person.observations < self._patience else 1.0
 
     def update(
         self,
@@ -152,6 +173,8 @@ class Compliance:
         looks: Mapping[str, Look],
         timestamp: float,
         is_face: Callable[[Track], bool] = lambda _: True,
+        *,
+        closer_looks: int = CLOSER_LOOKS,
     ) -> list[Violation]:
         """Take in one frame.
 
@@ -161,6 +184,7 @@ class Compliance:
             timestamp: Time of the frame in seconds.
             is_face: A closer look at a track that was classified in this frame: whether it is a face. Asked before it
                 becomes ``no_mask``; what is none has to gather its evidence anew.
+            closer_looks: How many may be taken; who gets none is decided about later.
 
         Returns:
             The violations that start or end with this frame.
@@ -168,16 +192,23 @@ class Compliance:
         # First of all: after a long time without frames, nobody is still there.
         events = self._forget_the_gone(timestamp)
         self._in_view = [self._seen(track, timestamp) for track in tracks]
-        self._closer_looks = 0
+        self._closer_looks = closer_looks
         for person in self._in_view:
             if person.track.id in looks:
                 self._observe(person, looks[person.track.id], timestamp)
                 self._decide(person, is_face)
-            if person.label is Label.NO_MASK and person.violation is None and timestamp >= person.quiet_until:
-                events.append(self._start(person, timestamp))
+            if person.label is Label.NO_MASK and person.violation is None:
+                if self.doubtful_since is None and timestamp >= person.quiet_until:
+                    events.append(self._start(person, timestamp))
             elif person.label is Label.MASK and person.violation is not None:
                 events.append(self._end(person, timestamp, "mask_on"))
         return events
+
+    @property
+    def may_look_closer(self) -> bool:
+        """Whether one look more may take somebody to where a closer look is taken."""
+        near = self._decision - CERTAIN_LOG_ODDS
+        return any(person.evidence >= near and person.label is not Label.NO_MASK for person in self._in_view)
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each track that is in view in the newest frame."""
@@ -204,7 +235,7 @@ class Compliance:
         return events
 
     def _seen(self, track: Track, timestamp: float) -> _Person:
-        person = self._people.setdefault(track.id, _Person(track, timestamp))
+        person = self._people.setdefault(track.id, _Person(track, timestamp, timestamp))
         person.track = track
         person.last_seen = timestamp
         return person
@@ -220,15 +251,16 @@ class Compliance:
         certainty = max(-CERTAIN_LOG_ODDS, min(CERTAIN_LOG_ODDS, log_odds))
         cap = EVIDENCE_CAP * self._decision
         told = self._weight(person.track, look) * certainty
+        is_telling = abs(certainty) >= TELLING and abs(told) >= LEAST_TOLD
         person.evidence = max(-cap, min(cap, person.evidence + told))
         person.told = told
-        person.told_nothing = 0 if abs(told) >= TELLING else person.told_nothing + 1
+        person.told_nothing = 0 if is_telling else person.told_nothing + 1
 
     def _decide(self, person: _Person, is_face: Callable[[Track], bool]) -> None:
         if person.evidence >= self._decision and person.label is not Label.NO_MASK:
-            if self._closer_looks == CLOSER_LOOKS:
+            if not self._closer_looks:
                 return
-            self._closer_looks += 1
+            self._closer_looks -= 1
             if not is_face(person.track):
                 person.evidence = 0.0
                 person.refusals += 1

@@ -4,6 +4,8 @@ A camera drops the frames that come while one is judged, so latency never grows 
 that one frame itself takes, of which the classifications are the part that depends on how many people are in view.
 """
 
+LEAST_SECONDS = 1e-6
+"""What takes no time at all by the clock takes this long."""
 NEWEST = 0.2
 """Weight of the newest frame in the time of one look."""
 
@@ -27,10 +29,14 @@ class Pace:
         Args:
             age: Seconds since the frame was captured.
         """
-        if not self._seconds_a_look:
+        if self._seconds_a_look is None:
             # How long one takes is not known yet.
             return 1
-        return max(1, min(self._most, int((self._target - age) / self._seconds_a_look)))
+        return self.fitting(age, self._seconds_a_look, self._most)
+
+    def fitting(self, age: float, seconds: float, most: int) -> int:
+        """How much of what takes so many seconds each the time left allows: always one, and no more than ``most``."""
+        return max(1, min(most, int((self._target - age) / max(seconds, LEAST_SECONDS))))
 
     def looked(self, count: int, seconds: float) -> None:
         """Told how long the classifications of a frame took, all together."""

@@ -11,7 +11,7 @@ from facemask_edge.activation_maps import ActivationMaps, Heat
 from facemask_edge.buffers import Buffers
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.closer_look import is_face
-from facemask_edge.compliance import Compliance
+from facemask_edge.compliance import CLOSER_LOOKS, Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import ModelError
@@ -162,7 +162,7 @@ class Pipeline:
         size = frame.width, frame.height
         with self.times.measured("detection"):
             small = self._small(frame)
-            faces = self._zones.near(self._faces(small, *size), *size)
+            faces = self._zones.not_ignored(self._faces(small, *size), *size)
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
             thumbnail = self._thumbnails.of(small) if frame.thumbnail is None else frame.thumbnail
@@ -179,17 +179,22 @@ class Pipeline:
         sure = [face for face in faces if face.score >= self._min_score]
         self.faces, self.tracks = len(self._zones.counting(sure, *size)), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
-        # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind. Nor is one of
-        # which nobody knows yet whether it still shows the same people.
-        budget = 0 if frame.is_repeat or self._cuts.is_doubtful else self._budget(frame)
+        # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind.
+        budget = 0 if frame.is_repeat else self._budget(frame)
+        self._compliance.doubtful_since = self._cuts.doubtful_since
         chosen = self._compliance.worth_classifying(whole, frame.timestamp, budget)
         with self.times.measured("classification"):
             looks = {track.id: self._look(frame.image, track) for track in chosen}
         if self._pace:
             self._pace.looked(len(looks), self.times.newest("classification"))
         with self.times.measured("judgement"):
-            confirmed = partial(self._is_face, frame.image)
-            return ended + self._compliance.update(tracks, looks, frame.timestamp, confirmed)
+            return ended + self._compliance.update(
+                tracks,
+                looks,
+                frame.timestamp,
+                partial(self._is_face, frame.image),
+                closer_looks=self._closer_looks(frame),
+            )
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""
@@ -236,7 +241,17 @@ class Pipeline:
         return self._compliance.finish("scene_cut")
 
     def _budget(self, frame: Frame) -> int:
-        return self._pace.budget(time.monotonic() - frame.timestamp) if self._pace else self._most_looks
+        if self._pace is None:
+            return self._most_looks
+        # A closer look takes as long as finding all faces.
+        closer = self.times.newest("detection") if self._compliance.may_look_closer else 0.0
+        return self._pace.budget(time.monotonic() - frame.timestamp + closer)
+
+    def _closer_looks(self, frame: Frame) -> int:
+        if self._pace is None:
+            return CLOSER_LOOKS
+        age = time.monotonic() - frame.timestamp
+        return self._pace.fitting(age, self.times.newest("detection"), CLOSER_LOOKS)
 
     def _is_face(self, image: Image, track: Track) -> bool:
         height, width = image.shape[:2]

@@ -1,10 +1,10 @@
 """Which faces count by where they are: inside a zone, and in no ignored one."""
 
-import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facemask_edge.config import Polygon
 from facemask_edge.values import Box, Face, Track
@@ -33,16 +33,15 @@ class Zones:
 
     def counting(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
         """The faces whose middle counts in a frame of ``width`` x ``height`` pixels."""
-        return [face for face in faces if self._counts(face.box, width, height)]
+        faces = self.not_ignored(faces, width, height)
+        return [face for face in faces if self._is_inside(face.box, width, height)]
 
-    def near(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
-        """Also those that only count where they did before."""
-        if not self._zones and not self._ignored:
-            return list(faces)
-        return [face for face in faces if self._counts(face.box, width, height, EDGE * face.box.height)]
+    def not_ignored(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
+        """The faces to follow; beyond a zone, too, or who comes in would be taken for who just went out there."""
+        return [face for face in faces if not self._is_ignored(face.box, width, height)]
 
     def staying(self, tracks: Sequence[Track], timestamp: float, width: int, height: int) -> list[Track]:
-        """The tracks that count, of faces that are ``near``: those in a zone now, and those that were.
+        """The tracks that count, of faces that are not ignored: those in a zone, and those that were and are near it.
 
         Args:
             tracks: All in view in this frame.
@@ -50,19 +49,24 @@ class Zones:
             width: Of the frame in pixels.
             height: Likewise.
         """
-        if not self._zones and not self._ignored:
+        if not self._zones:
             return list(tracks)
         self._counted = {name: seen for name, seen in self._counted.items() if timestamp - seen <= self._memory}
-        staying = [track for track in tracks if track.id in self._counted or self._counts(track.box, width, height)]
+        margins = [EDGE * track.box.height if track.id in self._counted else 0.0 for track in tracks]
+        pairs = zip(tracks, margins, strict=True)
+        staying = [track for track, margin in pairs if self._is_inside(track.box, width, height, margin)]
         self._counted |= {track.id: timestamp for track in staying}
         return staying
 
-    def _counts(self, box: Box, width: int, height: int, margin: float = 0.0) -> bool:
-        """Whether the middle of a face counts that may be ``margin`` pixels beyond the edge."""
+    def _is_inside(self, box: Box, width: int, height: int, margin: float = 0.0) -> bool:
+        """Whether the middle of a face is in a zone, or up to ``margin`` pixels beyond its edge."""
+        return not self._zones or any(_depth(zone, box, width, height) >= -margin for zone in self._zones)
 
-        def depth(polygon: np.ndarray) -> float:
-            return cv2.pointPolygonTest(polygon * np.array([width, height], np.float32), box.centre, measureDist=True)
-
-        is_inside = not self._zones or max(map(depth, self._zones)) >= -margin
+    def _is_ignored(self, box: Box, width: int, height: int) -> bool:
         # On the edge is inside.
-        return is_inside and max(map(depth, self._ignored), default=-math.inf) < 0
+        return any(_depth(zone, box, width, height) >= 0 for zone in self._ignored)
+
+
+def _depth(zone: NDArray[np.float32], box: Box, width: int, height: int) -> float:
+    """How many pixels the middle of a face is inside of the edge; less than 0 outside."""
+    return cv2.pointPolygonTest(zone * np.array([width, height], np.float32), box.centre, measureDist=True)

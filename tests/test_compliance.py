@@ -257,7 +257,7 @@ def test_new_faces_come_first_then_the_one_not_looked_at_for_longest_within_the_
     assert compliance.worth_classifying(everybody, 2.0, 2) == [new, newer]
     assert compliance.worth_classifying(everybody, 2.0, 9) == [new, newer, oldest]
     compliance.update(everybody, {"new": clear(0.01), "oldest": clear(0.01)}, 2.0)
-    assert compliance.worth_classifying(everybody, 2.1, 9) == [newer, new, older]
+    assert compliance.worth_classifying(everybody, 2.1, 9) == [new, newer, older]
     assert compliance.worth_classifying(decided, 2.1, 0) == []
 
 
@@ -409,6 +409,78 @@ def test_who_turns_round_is_judged_though_somebody_decided_is_always_due(
     events, _ = play_looks(compliance, [track(name) for name in names], look_of, seconds=30, fps=fps, budget=budget)
     assert [event.track.id for event in events] == ["late"]
     assert events[0].timestamp <= 22
+
+
+@pytest.mark.parametrize(("fps", "size"), [(4, 5), (5, 6), (8, 10)])
+def test_with_few_looks_some_of_a_group_are_judged_instead_of_nobody(fps: int, size: int) -> None:
+    # In view for four seconds, with one look a frame.
+    names = [str(number) for number in range(size)]
+    events, _ = play_looks(
+        new_compliance(), [track(name) for name in names], lambda *_: clear(0.99), seconds=4, fps=fps, budget=1
+    )
+    assert len({event.track.id for event in events}) >= size / 2
+
+
+def test_who_takes_the_mask_off_amid_new_people_is_reported() -> None:
+    compliance, events = new_compliance(), []
+    stays = track("stays")
+    for index in range(4 * 40):
+        now = index / 4
+        # Two new people a second, each in view for four seconds: more than four looks a second can decide about.
+        people = [track(str(number)) for number in range(80) if number / 2 <= now < number / 2 + 4]
+        chosen = compliance.worth_classifying([*people, stays], now, 1)
+        looks = {one.id: clear(0.01 if one.id == "stays" and now < 20 else 0.99) for one in chosen}
+        events += compliance.update([*people, stays], looks, now)
+    started = {event.track.id: event.timestamp for event in events if event.event_type == "violation_start"}
+    assert 20 < started["stays"] < 24
+    assert len(started) > 30
+
+
+def test_the_newest_is_begun_with_first_but_nobody_waits_for_ever() -> None:
+    compliance = new_compliance()
+    first, second = track("first"), track("second")
+    compliance.update([first], {}, 0.0)
+    assert compliance.worth_classifying([first, second], 0.1, 1) == [second]
+    turns = [compliance.worth_classifying([first, second], now, 1) for now in (2.0, 2.1, 2.2)]
+    assert sorted(face.id for (face,) in turns) == ["first", "second", "second"]
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 0.04, 0.02])
+def test_weak_looks_that_agree_decide_soon(sharpness: float) -> None:
+    events, _ = play_looks(new_compliance(), [track("a")], lambda *_: Look(0.99, sharpness=sharpness), seconds=3)
+    assert [event.event_type for event in events] == ["violation_start"]
+    assert events[0].timestamp <= 3 * SHARP / sharpness / 15 + 0.01
+
+
+def test_what_can_hardly_be_seen_is_looked_at_rarely() -> None:
+    _, looked = play_looks(new_compliance(), [track("a")], lambda *_: Look(0.99, sharpness=0.001), seconds=10)
+    assert sum(looked[30:]) < 20
+
+
+def test_while_it_is_doubtful_who_is_in_view_only_new_people_are_looked_at_and_nobody_starts() -> None:
+    compliance = new_compliance()
+    old, new = track("old"), track("new")
+    look = {"new": clear(0.99)}
+    compliance.update([old], {}, 0.0)
+    compliance.doubtful_since = 0.1
+    for now, chosen in ((0.1, [new]), (0.2, [new]), (0.3, [new]), (0.4, [])):
+        assert compliance.worth_classifying([old, new], now, 9) == chosen
+        assert compliance.update([old, new], look, now) == []
+    compliance.doubtful_since = None
+    (start,) = compliance.update([old, new], {}, 0.5)
+    assert (start.event_type, start.track.id, start.timestamp) == ("violation_start", "new", 0.5)
+
+
+def test_a_closer_look_is_announced_by_who_is_nearly_decided() -> None:
+    compliance = new_compliance()
+    face = track("a")
+    announced = []
+    for index in range(4):
+        compliance.update([face], {"a": clear(0.99)}, index / 10)
+        announced.append(compliance.may_look_closer)
+    assert announced == [False, True, False, False]
+    assert compliance.update([], {}, 0.5) == []
+    assert not compliance.may_look_closer
 
 
 @pytest.mark.parametrize("repeated", [0, 1])

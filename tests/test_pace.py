@@ -27,6 +27,14 @@ def test_the_budget_is_what_the_time_left_allows() -> None:
     assert pace.budget(0.05) == 8
 
 
+def test_one_of_what_takes_long_is_always_allowed() -> None:
+    pace = Pace(most=8, target=0.2)
+    assert pace.fitting(0.05, 0.05, 3) == 3
+    assert pace.fitting(0.09, 0.05, 3) == 2
+    assert pace.fitting(0.3, 0.05, 3) == 1
+    assert pace.fitting(0.05, 0.0, 3) == 3
+
+
 def crowd(columns: int = 5, rows: int = 3) -> Image:
     """A frame full of the same face, 1280 x 720."""
     side = int(ASTRONAUT_FACE.height * 1.6)
@@ -56,9 +64,15 @@ def test_on_a_slow_device_a_crowd_is_judged_in_time_and_one_after_the_other() ->
     # Four looks of 0.12 s and more fit into half a second at the most; twelve would be the budget.
     assert looks[0] == 1
     assert max(looks) <= 4
-    observed = [verdict.observations for verdict in pipeline.verdicts()]
-    assert len(observed) > 10
-    assert max(observed) - min(observed) <= 1
+    verdicts = pipeline.verdicts()
+    assert len(verdicts) > 10
+    # A look at each of them would have decided about nobody.
+    decided, begun = (
+        [verdict for verdict in verdicts if verdict.observations and (verdict.label is Label.UNDETERMINED) == is_open]
+        for is_open in (False, True)
+    )
+    assert len(decided) >= len(verdicts) / 2
+    assert len(begun) <= 4
 
 
 def test_a_frame_that_is_late_already_still_gets_one_look() -> None:

@@ -1,5 +1,6 @@
 """Another scene is noticed; what moves or changes within one is none."""
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -112,6 +113,34 @@ def test_a_broken_frame_is_no_cut(lobby: list[Image]) -> None:
     broken = lobby[1].copy()
     broken[60:] = 128
     assert cuts_in([lobby[0], broken, lobby[2], other_scene(), *lobby[3:20]]) == []
+
+
+@pytest.mark.parametrize("stall", [0.8, 3, 60])
+def test_what_was_broken_before_a_stall_makes_no_cut_after_it(stall: float, lobby: list[Image]) -> None:
+    cuts, thumbnails = SceneCuts(), Thumbnails()
+    times = [index / 15 for index in range(10)]
+    times += [times[-1] + stall + index / 15 for index in range(60)]
+    broken = (9, 30, 50)
+    images = [other_scene() if index in broken else lobby[0] for index in range(70)]
+    assert not any(cuts.is_cut(thumbnails.of(image), now) for image, now in zip(images, times, strict=True))
+
+
+@pytest.mark.parametrize("fps", [1.5, 2, 5])
+def test_who_hides_the_scene_in_one_slow_frame_is_no_cut(fps: float, lobby: list[Image]) -> None:
+    assert cuts_in([*lobby[:3], other_scene(), *lobby[3:9]], fps=fps) == []
+    # Another scene lasts.
+    assert cuts_in([*lobby[:3], *[other_scene()] * 9], fps=fps) == [3 + math.ceil(LASTS * fps)]
+
+
+def test_since_when_a_scene_is_doubtful_is_known(lobby: list[Image]) -> None:
+    cuts, thumbnails = SceneCuts(), Thumbnails()
+    seen = []
+    for index, image in enumerate(
+        [lobby[0], other_scene(), lobby[3], lobby[4], other_scene(), np.rot90(other_scene(), 2)]
+    ):
+        cuts.is_cut(thumbnails.of(np.ascontiguousarray(image)), index / 10)
+        seen.append(cuts.doubtful_since)
+    assert seen == [None, 0.1, None, None, 0.4, 0.4]
 
 
 @pytest.mark.parametrize("every", [3, 4, 7])
