@@ -2,7 +2,7 @@
 
 Hands, hoods, backs of heads and shop windows look like faces from afar, and what has no mask on is bare. Seen larger
 and by itself a face is found again; what only looks like one is not, in part. It costs one invocation of the detector
-for each person who is decided to be bare, and one now and then for what was found to be none.
+for each person who is decided to be bare, and one every few seconds for what was found to be none.
 
 Of 291 labelled faces of 16 px and more that are judged bare in the scenes' split train the 320 px detector confirms
 288, and of 31 finds without a label, unlabelled faces among them, 20. On split dev, which nothing of it was chosen by,

@@ -101,9 +101,9 @@ class Compliance:
         """As in the configuration; may be changed, and holds for the looks from then on."""
         self.min_face_height: float = config.min_face_height
         """Likewise."""
-        self.doubtful_since: float | None = None
-        """Since when nobody knows whether those in view are the same as before, if that is so. Who was there before is
-        not looked at, and no violation starts; it does when the doubt is over, if the person is in view then."""
+        self.is_doubtful = False
+        """Whether nobody knows if those in view are the same as before: then no violation starts or ends for what is
+        seen. It does when the doubt is over, if the person is in view then."""
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
         self._patience = PATIENCE * config.min_observations
         self._people: dict[str, _Person] = {}
@@ -126,14 +126,13 @@ class Compliance:
             budget: How many at the most.
         """
         self._turn += budget > 0
-        since = -math.inf if self.doubtful_since is None else self.doubtful_since
         urgent: list[tuple[float, float, Track]] = []
         unclear: list[tuple[float, Track]] = []
         settled: list[tuple[float, Track]] = []
         overdue: list[tuple[float, Track]] = []
         for track in tracks:
             person = self._people.get(track.id)
-            if track.box.height < self.min_face_height or (person and person.first_seen < since):
+            if track.box.height < self.min_face_height:
                 continue
             if person is None or not person.observations:
                 first_seen = timestamp if person is None else person.first_seen
@@ -197,9 +196,10 @@ class Compliance:
             if person.track.id in looks:
                 self._observe(person, looks[person.track.id], timestamp)
                 self._decide(person, is_face)
-            if person.label is Label.NO_MASK and person.violation is None:
-                if self.doubtful_since is None and timestamp >= person.quiet_until:
-                    events.append(self._start(person, timestamp))
+            if self.is_doubtful:
+                continue
+            if person.label is Label.NO_MASK and person.violation is None and timestamp >= person.quiet_until:
+                events.append(self._start(person, timestamp))
             elif person.label is Label.MASK and person.violation is not None:
                 events.append(self._end(person, timestamp, "mask_on"))
         return events

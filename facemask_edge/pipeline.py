@@ -181,7 +181,7 @@ class Pipeline:
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
         # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind.
         budget = 0 if frame.is_repeat else self._budget(frame)
-        self._compliance.doubtful_since = self._cuts.doubtful_since
+        self._compliance.is_doubtful = self._cuts.is_doubtful
         chosen = self._compliance.worth_classifying(whole, frame.timestamp, budget)
         with self.times.measured("classification"):
             looks = {track.id: self._look(frame.image, track) for track in chosen}

@@ -45,8 +45,8 @@ class SceneCuts:
         self._other: Thumbnail | None = None
         """What stands there now, if it is not the scene, as it was first seen."""
         self._earlier: deque[Thumbnail] = deque(maxlen=EARLIER_VIEWS)
-        self._since = self._doubted = -math.inf
-        """When the other was first seen, and since when it is anything but the scene."""
+        self._since = -math.inf
+        """When the other was first seen."""
         self._doubt = 0.0
         """Seconds for which anything but the scene was seen, less those for which the scene was seen since."""
         self._kept = self._last = -math.inf
@@ -62,7 +62,7 @@ class SceneCuts:
         elapsed, self._last = timestamp - self._last, timestamp
         # What was to be seen while no frame came, nobody knows.
         known = min(elapsed, QUICK)
-        self._doubt = max(self._doubt + (known if self._other is not None else -known), 0.0)
+        self._doubt = max(self._doubt + (known if self.is_doubtful else -known), 0.0)
         if shows_nothing(thumbnail):
             # Behind it may be the same scene or another one: the next frame that shows something tells.
             return False
@@ -72,8 +72,6 @@ class SceneCuts:
                 self._earlier.append(thumbnail)
                 self._kept = timestamp
             return False
-        if self._other is None:
-            self._doubted = timestamp
         if self._other is None or not is_like(thumbnail, self._other):
             self._other, self._since = thumbnail, timestamp
         if elapsed <= QUICK and timestamp - self._since < LASTS and self._doubt < LASTS_UNSTEADY:
@@ -83,9 +81,9 @@ class SceneCuts:
         return True
 
     @property
-    def doubtful_since(self) -> float | None:
-        """Since when frames may show another scene, if the newest may: who is in them may be somebody else."""
-        return None if self._other is None else self._doubted
+    def is_doubtful(self) -> bool:
+        """Whether the newest frame may show another scene: who is in it may be somebody else."""
+        return self._other is not None
 
     def forget(self) -> None:
         """Take the next frame for the scene, whatever it shows."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Self
 import cv2
 import numpy as np
 
-from facemask_edge.classifier import MaskClassifier
+from facemask_edge.inference import Model
 from facemask_edge.values import Image
 
 _COMPILER = '''#!{python}
@@ -93,15 +93,18 @@ def edgetpu_compiler(folder: Path, how: Literal["maps", "maps nothing", "fails",
     return program
 
 
-def slow_classifier(classifier: MaskClassifier, seconds: float) -> None:
-    """Let each look take as long as it does on a slow computer: a Raspberry Pi 4 needs 0.03 s, without NEON 0.1 s."""
-    invoke = classifier.model.invoke
+def slow_model(model: Model, seconds: float) -> None:
+    """Let each invocation take as long as on a slow computer.
+
+    Of the classifier, a Raspberry Pi 4 needs 0.03 s for one, without NEON 0.1 s.
+    """
+    invoke = model.invoke
 
     def slowly(image: Image) -> None:
         time.sleep(seconds)
         invoke(image)
 
-    classifier.model.invoke = slowly  # type: ignore[method-assign]
+    model.invoke = slowly  # type: ignore[method-assign]
 
 
 class Transform:

@@ -457,18 +457,22 @@ def test_what_can_hardly_be_seen_is_looked_at_rarely() -> None:
     assert sum(looked[30:]) < 20
 
 
-def test_while_it_is_doubtful_who_is_in_view_only_new_people_are_looked_at_and_nobody_starts() -> None:
+def test_while_it_is_doubtful_who_is_in_view_nothing_starts_and_no_mask_is_put_on() -> None:
     compliance = new_compliance()
-    old, new = track("old"), track("new")
-    look = {"new": clear(0.99)}
-    compliance.update([old], {}, 0.0)
-    compliance.doubtful_since = 0.1
-    for now, chosen in ((0.1, [new]), (0.2, [new]), (0.3, [new]), (0.4, [])):
-        assert compliance.worth_classifying([old, new], now, 9) == chosen
-        assert compliance.update([old, new], look, now) == []
-    compliance.doubtful_since = None
-    (start,) = compliance.update([old, new], {}, 0.5)
-    assert (start.event_type, start.track.id, start.timestamp) == ("violation_start", "new", 0.5)
+    play(compliance, [{"bare": 0.99}] * 3)
+    compliance.is_doubtful = True
+    looks = [{"bare": 0.01, "new": 0.99, "gone": 0.99}] * 9
+    assert play(compliance, looks, start=0.3) == []
+    compliance.is_doubtful = False
+    events = play(compliance, [{"bare": None, "new": None}], start=1.2)
+    assert [(event.event_type, event.reason, event.track.id) for event in events] == [
+        ("violation_end", "mask_on", "bare"),
+        ("violation_start", None, "new"),
+    ]
+    # Whoever is not seen again is gone, doubtful or not.
+    compliance.is_doubtful = True
+    (end,) = play(compliance, [{}] * 20, start=1.3)
+    assert (end.reason, end.track.id) == ("left", "new")
 
 
 def test_a_closer_look_is_announced_by_who_is_nearly_decided() -> None:

@@ -4,14 +4,16 @@ import time
 
 import cv2
 import numpy as np
+import pytest
 
+from facemask_edge.compliance import CLOSER_LOOKS
 from facemask_edge.config import Config
 from facemask_edge.config_file import load_config
 from facemask_edge.pace import Pace
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.values import Frame, Image, Label
 from tests.converter.portraits import ASTRONAUT_FACE, astronaut
-from tests.fakes import slow_classifier
+from tests.fakes import slow_model
 
 
 def test_the_budget_is_what_the_time_left_allows() -> None:
@@ -46,7 +48,7 @@ def crowd(columns: int = 5, rows: int = 3) -> Image:
 def judged(config: Config, *, seconds_a_look: float, frames: int, is_live: bool) -> tuple[Pipeline, list[int]]:
     """The pipeline after frames of a crowd, and how many faces were classified in each."""
     models = Models(config)
-    slow_classifier(models.classifier, seconds_a_look)
+    slow_model(models.classifier.model, seconds_a_look)
     pipeline = Pipeline(config, config.cameras[0], models, is_live=is_live)
     image = crowd()
     looks = []
@@ -73,6 +75,22 @@ def test_on_a_slow_device_a_crowd_is_judged_in_time_and_one_after_the_other() ->
     )
     assert len(decided) >= len(verdicts) / 2
     assert len(begun) <= 4
+
+
+@pytest.mark.parametrize(("target", "most"), [(0.3, 1), (1.0, CLOSER_LOOKS)])
+def test_closer_looks_are_taken_in_the_time_there_is(target: float, most: int) -> None:
+    config = load_config(None, [f"compliance.latency_target={target}"])
+    models, image = Models(config), crowd()
+    detector = models.detector(1280, 720).model
+    slow_model(detector, 0.12)
+    pipeline = Pipeline(config, config.cameras[0], models, is_live=True)
+    closer = []
+    for index in range(14):
+        before = detector.invocations
+        pipeline.process(Frame(image, time.monotonic(), index))
+        closer.append(detector.invocations - before - 1)
+    assert max(closer) == most
+    assert pipeline.open_violations == sum(closer) > 5
 
 
 def test_a_frame_that_is_late_already_still_gets_one_look() -> None:

@@ -132,17 +132,6 @@ def test_who_hides_the_scene_in_one_slow_frame_is_no_cut(fps: float, lobby: list
     assert cuts_in([*lobby[:3], *[other_scene()] * 9], fps=fps) == [3 + math.ceil(LASTS * fps)]
 
 
-def test_since_when_a_scene_is_doubtful_is_known(lobby: list[Image]) -> None:
-    cuts, thumbnails = SceneCuts(), Thumbnails()
-    seen = []
-    for index, image in enumerate(
-        [lobby[0], other_scene(), lobby[3], lobby[4], other_scene(), np.rot90(other_scene(), 2)]
-    ):
-        cuts.is_cut(thumbnails.of(np.ascontiguousarray(image)), index / 10)
-        seen.append(cuts.doubtful_since)
-    assert seen == [None, 0.1, None, None, 0.4, 0.4]
-
-
 @pytest.mark.parametrize("every", [3, 4, 7])
 def test_frames_that_are_broken_again_and_again_are_no_cut(every: int, lobby: list[Image]) -> None:
     broken = np.ascontiguousarray(np.roll(other_scene(), 200, axis=1))
