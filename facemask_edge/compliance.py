@@ -80,7 +80,7 @@ class _Person:
     def is_contradicted(self) -> bool:
         """Whether the newest look spoke against the label."""
         against = {Label.MASK: self.told, Label.NO_MASK: -self.told}
-        return against.get(self.label, 0.0) >= TELLING
+        return self.told_nothing == 0 and against.get(self.label, 0.0) > 0
 
     def verdict(self) -> Verdict:
         return Verdict(self.track, self.label, self.probability, self.observations)
@@ -105,7 +105,6 @@ class Compliance:
         """Whether nobody knows if those in view are the same as before: then no violation starts or ends for what is
         seen. It does when the doubt is over, if the person is in view then."""
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
-        self._patience = PATIENCE * config.min_observations
         self._people: dict[str, _Person] = {}
         self._in_view: list[_Person] = []
         self._turn = self._closer_looks = 0
@@ -114,11 +113,11 @@ class Compliance:
         """The tracks to classify in this frame, most urgent first.
 
         Urgent are those whose last look spoke against the decision, then undecided ones: who was begun with comes
-        first, because a few looks at everybody decide about nobody, then who is new, the newest first, because who was
-        in view for long will be gone before it is decided, then whom many looks did not decide about. Then come one of
-        those that many looks told nothing about and one of the decided ones, each the one not looked at for longest,
-        the one of both first for which that is longer ago. Who was not looked at for long comes before the urgent ones,
-        one a frame.
+        first, the nearest to a decision, because a few looks at everybody decide about nobody, then who is new, the
+        newest first, because who was in view for long will be gone before it is decided, then who is as undecided as
+        before. Then come one of those that many looks told nothing about and one of the decided ones, each the one
+        not looked at for longest, the one of both first for which that is longer ago. One that was not looked at for
+        long comes before the urgent ones; with a budget of one, every third time.
 
         Args:
             tracks: All that may be classified.
@@ -132,7 +131,9 @@ class Compliance:
         overdue: list[tuple[float, Track]] = []
         for track in tracks:
             person = self._people.get(track.id)
-            if track.box.height < self.min_face_height:
+            is_settled = person is not None and person.label is not Label.UNDETERMINED
+            # Who was decided about must not change for what somebody else looks like.
+            if track.box.height < self.min_face_height or (self.is_doubtful and is_settled):
                 continue
             if person is None or not person.observations:
                 first_seen = timestamp if person is None else person.first_seen
@@ -157,14 +158,14 @@ class Compliance:
 
     def _is_urgent(self, person: _Person) -> bool:
         is_open = person.label is Label.UNDETERMINED or person.is_contradicted
-        is_hopeless = person.told_nothing >= self._patience or person.refusals >= REFUSALS
+        is_hopeless = person.told_nothing >= PATIENCE * self._config.min_observations or person.refusals >= REFUSALS
         return is_open and not is_hopeless
 
     def _rank(self, person: _Person) -> float:
         """The smaller, the more urgent; that of a new face is 0."""
         if person.label is not Label.UNDETERMINED:
             return -math.inf
-        return -person.observations if person.observations < self._patience else 1.0
+        return -abs(person.evidence) if abs(person.evidence) >= LEAST_TOLD else 1.0
 
     def update(
         self,
@@ -172,8 +173,6 @@ class Compliance:
         looks: Mapping[str, Look],
         timestamp: float,
         is_face: Callable[[Track], bool] = lambda _: True,
-        *,
-        closer_looks: int = CLOSER_LOOKS,
     ) -> list[Violation]:
         """Take in one frame.
 
@@ -183,7 +182,6 @@ class Compliance:
             timestamp: Time of the frame in seconds.
             is_face: A closer look at a track that was classified in this frame: whether it is a face. Asked before it
                 becomes ``no_mask``; what is none has to gather its evidence anew.
-            closer_looks: How many may be taken; who gets none is decided about later.
 
         Returns:
             The violations that start or end with this frame.
@@ -191,7 +189,7 @@ class Compliance:
         # First of all: after a long time without frames, nobody is still there.
         events = self._forget_the_gone(timestamp)
         self._in_view = [self._seen(track, timestamp) for track in tracks]
-        self._closer_looks = closer_looks
+        self._closer_looks = CLOSER_LOOKS
         for person in self._in_view:
             if person.track.id in looks:
                 self._observe(person, looks[person.track.id], timestamp)
@@ -205,10 +203,11 @@ class Compliance:
         return events
 
     @property
-    def may_look_closer(self) -> bool:
-        """Whether one look more may take somebody to where a closer look is taken."""
+    def closer_looks_ahead(self) -> int:
+        """How many closer looks the next frame may take: at those whom one look more may take there."""
         near = self._decision - CERTAIN_LOG_ODDS
-        return any(person.evidence >= near and person.label is not Label.NO_MASK for person in self._in_view)
+        people = (person.evidence >= near and person.label is not Label.NO_MASK for person in self._in_view)
+        return min(sum(people), CLOSER_LOOKS)
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each track that is in view in the newest frame."""

@@ -4,8 +4,6 @@ A camera drops the frames that come while one is judged, so latency never grows 
 that one frame itself takes, of which the classifications are the part that depends on how many people are in view.
 """
 
-LEAST_SECONDS = 1e-6
-"""What takes no time at all by the clock takes this long."""
 NEWEST = 0.2
 """Weight of the newest frame in the time of one look."""
 
@@ -27,16 +25,12 @@ class Pace:
         """How many faces of a frame may be classified; always one, or a slow device would judge nobody.
 
         Args:
-            age: Seconds since the frame was captured.
+            age: Seconds since the frame was captured, and those that other work will take.
         """
-        if self._seconds_a_look is None:
+        if not self._seconds_a_look:
             # How long one takes is not known yet.
             return 1
-        return self.fitting(age, self._seconds_a_look, self._most)
-
-    def fitting(self, age: float, seconds: float, most: int) -> int:
-        """How much of what takes so many seconds each the time left allows: always one, and no more than ``most``."""
-        return max(1, min(most, int((self._target - age) / max(seconds, LEAST_SECONDS))))
+        return max(1, min(self._most, int((self._target - age) / self._seconds_a_look)))
 
     def looked(self, count: int, seconds: float) -> None:
         """Told how long the classifications of a frame took, all together."""

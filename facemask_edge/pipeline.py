@@ -11,7 +11,7 @@ from facemask_edge.activation_maps import ActivationMaps, Heat
 from facemask_edge.buffers import Buffers
 from facemask_edge.classifier import MaskClassifier
 from facemask_edge.closer_look import is_face
-from facemask_edge.compliance import CLOSER_LOOKS, Compliance
+from facemask_edge.compliance import Compliance
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import ModelError
@@ -193,7 +193,6 @@ class Pipeline:
                 looks,
                 frame.timestamp,
                 partial(self._is_face, frame.image),
-                closer_looks=self._closer_looks(frame),
             )
 
     def verdicts(self) -> list[Verdict]:
@@ -244,14 +243,8 @@ class Pipeline:
         if self._pace is None:
             return self._most_looks
         # A closer look takes as long as finding all faces.
-        closer = self.times.newest("detection") if self._compliance.may_look_closer else 0.0
+        closer = self._compliance.closer_looks_ahead * self.times.newest("detection")
         return self._pace.budget(time.monotonic() - frame.timestamp + closer)
-
-    def _closer_looks(self, frame: Frame) -> int:
-        if self._pace is None:
-            return CLOSER_LOOKS
-        age = time.monotonic() - frame.timestamp
-        return self._pace.fitting(age, self.times.newest("detection"), CLOSER_LOOKS)
 
     def _is_face(self, image: Image, track: Track) -> bool:
         height, width = image.shape[:2]

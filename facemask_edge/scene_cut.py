@@ -51,6 +51,8 @@ class SceneCuts:
         """Seconds for which anything but the scene was seen, less those for which the scene was seen since."""
         self._kept = self._last = -math.inf
         """When the newest of the earlier views was kept, and when the last frame was."""
+        self._elapsed = math.inf
+        """Seconds from the frame before the last one to that."""
 
     def is_cut(self, thumbnail: Thumbnail, timestamp: float) -> bool:
         """Whether a camera shows another scene now.
@@ -59,7 +61,8 @@ class SceneCuts:
             thumbnail: Of the frame.
             timestamp: Time of the frame in seconds.
         """
-        elapsed, self._last = timestamp - self._last, timestamp
+        elapsed, before, self._last = timestamp - self._last, self._elapsed, timestamp
+        self._elapsed = elapsed
         # What was to be seen while no frame came, nobody knows.
         known = min(elapsed, QUICK)
         self._doubt = max(self._doubt + (known if self.is_doubtful else -known), 0.0)
@@ -74,7 +77,9 @@ class SceneCuts:
             return False
         if self._other is None or not is_like(thumbnail, self._other):
             self._other, self._since = thumbnail, timestamp
-        if elapsed <= QUICK and timestamp - self._since < LASTS and self._doubt < LASTS_UNSTEADY:
+        # One long interval is a stall, and the first picture after it is often broken.
+        is_quick = min(elapsed, before) <= QUICK
+        if is_quick and timestamp - self._since < LASTS and self._doubt < LASTS_UNSTEADY:
             return False
         self.forget()
         self._scene = thumbnail

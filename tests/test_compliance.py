@@ -5,7 +5,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from facemask_edge.compliance import RECHECKS, REFUSALS, SHARP, Compliance
+from facemask_edge.compliance import CLOSER_LOOKS, RECHECKS, REFUSALS, SHARP, Compliance
 from facemask_edge.config import ComplianceConfig
 from facemask_edge.values import Box, Label, Look, Track, Violation
 
@@ -475,16 +475,49 @@ def test_while_it_is_doubtful_who_is_in_view_nothing_starts_and_no_mask_is_put_o
     assert (end.reason, end.track.id) == ("left", "new")
 
 
-def test_a_closer_look_is_announced_by_who_is_nearly_decided() -> None:
+@pytest.mark.parametrize(("people", "most"), [(1, 1), (2, 2), (9, CLOSER_LOOKS)])
+def test_closer_looks_are_announced_by_who_is_nearly_decided(people: int, most: int) -> None:
     compliance = new_compliance()
-    face = track("a")
+    faces, masked = [track(str(number)) for number in range(people)], track("masked")
+    looks = {face.id: clear(0.99) for face in faces} | {"masked": clear(0.01)}
     announced = []
-    for index in range(4):
-        compliance.update([face], {"a": clear(0.99)}, index / 10)
-        announced.append(compliance.may_look_closer)
-    assert announced == [False, True, False, False]
-    assert compliance.update([], {}, 0.5) == []
-    assert not compliance.may_look_closer
+    for index in range(6):
+        compliance.update([*faces, masked], looks, index / 10)
+        announced.append(compliance.closer_looks_ahead)
+    assert announced[:3] == [0, most, most if people > CLOSER_LOOKS else 0]
+    assert announced[-1] == 0
+    compliance.update([], {}, 0.7)
+    assert compliance.closer_looks_ahead == 0
+
+
+def test_who_is_nearest_to_a_decision_comes_first_and_who_made_no_progress_after_new_people() -> None:
+    compliance = new_compliance()
+    wavering, begun, nearer, new = (track(name) for name in ("wavering", "begun", "nearer", "new"))
+    for index in range(10):
+        # As often bare as masked.
+        compliance.update([wavering], {"wavering": clear(0.99 if index % 2 else 0.01)}, index / 10)
+    compliance.update([begun, nearer], {"begun": clear(0.01), "nearer": clear(0.99)}, 1.0)
+    compliance.update([begun, nearer], {"nearer": clear(0.99)}, 1.1)
+    assert compliance.worth_classifying([new, wavering, begun, nearer], 1.2, 9) == [nearer, begun, new, wavering]
+
+
+@pytest.mark.parametrize("sharpness", [0.05, 0.03])
+def test_weak_looks_that_contradict_a_decision_change_it_soon(sharpness: float) -> None:
+    events, _ = play_looks(
+        new_compliance(), [track("a")], lambda _, now: Look(0.99 if now >= 5 else 0.01, sharpness=sharpness), seconds=9
+    )
+    (start,) = events
+    assert 5 < start.timestamp < 8.2
+
+
+def test_what_is_seen_while_it_is_doubtful_changes_no_decision() -> None:
+    compliance = new_compliance()
+    decided, new = track("decided"), track("new")
+    play(compliance, [{"decided": 0.99}] * 4)
+    compliance.is_doubtful = True
+    assert compliance.worth_classifying([decided, new], 5.0, 9) == [new]
+    compliance.is_doubtful = False
+    assert compliance.worth_classifying([decided, new], 5.0, 9) == [decided, new]
 
 
 @pytest.mark.parametrize("repeated", [0, 1])

@@ -115,6 +115,16 @@ def test_a_broken_frame_is_no_cut(lobby: list[Image]) -> None:
     assert cuts_in([lobby[0], broken, lobby[2], other_scene(), *lobby[3:20]]) == []
 
 
+@pytest.mark.parametrize("first", [0, 3])
+@pytest.mark.parametrize("stall", [1.2, 60])
+def test_the_first_picture_after_a_stall_may_be_broken(stall: float, first: int, lobby: list[Image]) -> None:
+    cuts, thumbnails = SceneCuts(), Thumbnails()
+    times = [index / 15 for index in range(10)]
+    times += [times[-1] + stall + index / 15 for index in range(30)]
+    images = [*[lobby[0]] * 10, *[other_scene()] * (first + 1), *[lobby[0]] * (29 - first)]
+    assert not any(cuts.is_cut(thumbnails.of(image), now) for image, now in zip(images, times, strict=True))
+
+
 @pytest.mark.parametrize("stall", [0.8, 3, 60])
 def test_what_was_broken_before_a_stall_makes_no_cut_after_it(stall: float, lobby: list[Image]) -> None:
     cuts, thumbnails = SceneCuts(), Thumbnails()
@@ -125,7 +135,7 @@ def test_what_was_broken_before_a_stall_makes_no_cut_after_it(stall: float, lobb
     assert not any(cuts.is_cut(thumbnails.of(image), now) for image, now in zip(images, times, strict=True))
 
 
-@pytest.mark.parametrize("fps", [1.5, 2, 5])
+@pytest.mark.parametrize("fps", [1.2, 1.5, 2, 5])
 def test_who_hides_the_scene_in_one_slow_frame_is_no_cut(fps: float, lobby: list[Image]) -> None:
     assert cuts_in([*lobby[:3], other_scene(), *lobby[3:9]], fps=fps) == []
     # Another scene lasts.
