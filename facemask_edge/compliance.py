@@ -38,9 +38,9 @@ those at bare faces 14 % (``python -m tests.measure_sharpness DATA/scenes``).
 SURE = 0.8
 """Detector score from which on a face loses no weight: of less, it is often half hidden or turned away."""
 TELLING = 1.0
-"""Evidence of a look from which on it tells something: a third of what a certain one adds."""
+"""Log-odds of a look from which on it tells something: a third of what counts at the most."""
 LEAST_TOLD = 0.1
-"""Evidence of a look, however certain it is, of less than which it tells nothing: hardly anything is to be seen."""
+"""Weighted log-odds of less than which a look tells nothing, however certain it is: hardly anything is to be seen."""
 PATIENCE = 3
 """An undecided face is looked at in every frame until this many times the observations that a decision needs told
 nothing one after the other (a helmet, a poster, the back of a head); then as rarely as decided ones."""

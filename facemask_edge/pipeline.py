@@ -188,12 +188,8 @@ class Pipeline:
         if self._pace:
             self._pace.looked(len(looks), self.times.newest("classification"))
         with self.times.measured("judgement"):
-            return ended + self._compliance.update(
-                tracks,
-                looks,
-                frame.timestamp,
-                partial(self._is_face, frame.image),
-            )
+            confirmed = partial(self._is_face, frame.image)
+            return ended + self._compliance.update(tracks, looks, frame.timestamp, confirmed)
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""
