@@ -4,6 +4,7 @@ TensorFlow prints thousands of lines from C++ straight to file descriptors 1 and
 not reach them.
 """
 
+import logging
 import os
 import sys
 import tempfile
@@ -50,5 +51,8 @@ with quietly():
         raise FacemaskError(
             "TensorFlow is not installed here; on an x86-64 workstation run: pip install 'facemask-edge[converter]'"
         ) from error
+
+# Its hints are for who writes a program, such as that a function is traced often: here each epoch's is another one.
+tf.get_logger().setLevel(logging.ERROR)
 
 __all__ = ["keras", "quietly", "tf"]
