@@ -41,6 +41,8 @@ TELLING = 1.0
 """Log-odds of a look from which on it tells something: a third of what counts at the most."""
 LEAST_TOLD = 0.1
 """Weighted log-odds of less than which a look tells nothing, however certain it is: hardly anything is to be seen."""
+WAVERING = 1 / 3
+"""The part of all that looks told which is left as evidence, of less than which they contradicted each other."""
 PATIENCE = 3
 """An undecided face is looked at in every frame until this many times the observations that a decision needs told
 nothing one after the other (a helmet, a poster, the back of a head); then as rarely as decided ones."""
@@ -69,6 +71,8 @@ class _Person:
     last_looked: float = -math.inf
     told: float = 0.0
     """What the newest look added to the evidence."""
+    told_in_all: float = 0.0
+    """What all looks told, whichever way."""
     told_nothing: int = 0
     """Looks one after the other that told nothing."""
     refusals: int = 0
@@ -115,9 +119,10 @@ class Compliance:
         Urgent are those whose last look spoke against the decision, then undecided ones: who was begun with comes
         first, the nearest to a decision, because a few looks at everybody decide about nobody, then who is new, the
         newest first, because who was in view for long will be gone before it is decided, then who is as undecided as
-        before. Then come one of those that many looks told nothing about and one of the decided ones, each the one
-        not looked at for longest, the one of both first for which that is longer ago. One that was not looked at for
-        long comes before the urgent ones; with a budget of one, every third time.
+        before, and whose looks contradict a decision but weakly. Then come one of those that many looks told nothing
+        about and one of the decided ones, each the one not looked at for longest, the one of both first for which that
+        is longer ago. One that was not looked at for long comes before the urgent ones; with a budget of one, every
+        third time.
 
         Args:
             tracks: All that may be classified.
@@ -164,8 +169,12 @@ class Compliance:
     def _rank(self, person: _Person) -> float:
         """The smaller, the more urgent; that of a new face is 0."""
         if person.label is not Label.UNDETERMINED:
-            return -math.inf
-        return -abs(person.evidence) if abs(person.evidence) >= LEAST_TOLD else 1.0
+            # Weak looks need many to change a mind.
+            return -math.inf if abs(person.told) >= TELLING else 1.0
+        evidence = abs(person.evidence)
+        is_wavering = evidence < min(WAVERING * person.told_in_all, self._decision)
+        may_waver = person.observations >= PATIENCE * self._config.min_observations
+        return 1.0 if evidence < LEAST_TOLD or (may_waver and is_wavering) else -evidence
 
     def update(
         self,
@@ -202,12 +211,22 @@ class Compliance:
                 events.append(self._end(person, timestamp, "mask_on"))
         return events
 
-    @property
-    def closer_looks_ahead(self) -> int:
-        """How many closer looks the next frame may take: at those whom one look more may take there."""
+    def closer_looks_ahead(self, tracks: Sequence[Track]) -> int:
+        """How many closer looks this frame may take: at those whom one look more may take there.
+
+        Args:
+            tracks: All that may be classified.
+        """
         near = self._decision - CERTAIN_LOG_ODDS
-        people = (person.evidence >= near and person.label is not Label.NO_MASK for person in self._in_view)
-        return min(sum(people), CLOSER_LOOKS)
+        people = [self._people[track.id] for track in tracks if track.id in self._people]
+        ahead = (
+            person.evidence >= max(near, LEAST_TOLD)
+            and person.label is not Label.NO_MASK
+            and person.track.box.height >= self.min_face_height
+            and self._is_urgent(person)
+            for person in people
+        )
+        return min(sum(ahead), CLOSER_LOOKS)
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each track that is in view in the newest frame."""
@@ -253,6 +272,7 @@ class Compliance:
         is_telling = abs(certainty) >= TELLING and abs(told) >= LEAST_TOLD
         person.evidence = max(-cap, min(cap, person.evidence + told))
         person.told = told
+        person.told_in_all += abs(told)
         person.told_nothing = 0 if is_telling else person.told_nothing + 1
 
     def _decide(self, person: _Person, is_face: Callable[[Track], bool]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from functools import cached_property, partial
 
 import cv2
@@ -180,7 +181,7 @@ class Pipeline:
         self.faces, self.tracks = len(self._zones.counting(sure, *size)), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
         # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind.
-        budget = 0 if frame.is_repeat else self._budget(frame)
+        budget = 0 if frame.is_repeat else self._budget(frame, whole)
         self._compliance.is_doubtful = self._cuts.is_doubtful
         chosen = self._compliance.worth_classifying(whole, frame.timestamp, budget)
         with self.times.measured("classification"):
@@ -235,11 +236,11 @@ class Pipeline:
         self._tracker = self._new_tracker()
         return self._compliance.finish("scene_cut")
 
-    def _budget(self, frame: Frame) -> int:
+    def _budget(self, frame: Frame, tracks: Sequence[Track]) -> int:
         if self._pace is None:
             return self._most_looks
         # A closer look takes as long as finding all faces.
-        closer = self._compliance.closer_looks_ahead * self.times.newest("detection")
+        closer = self._compliance.closer_looks_ahead(tracks) * self.times.newest("detection")
         return self._pace.budget(time.monotonic() - frame.timestamp + closer)
 
     def _is_face(self, image: Image, track: Track) -> bool:

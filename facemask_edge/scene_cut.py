@@ -19,7 +19,8 @@ LEAST_CONTRAST = 4.0
 BLACK = 8
 """Gray value up to which a place shows nothing: a privacy mask, the bars beside a recording."""
 LEAST_BLACK = 0.02
-"""The part of a thumbnail that must be black to be left out: less, such as dark hair, makes no scene like another."""
+"""The part of a thumbnail from which on black places are left out of both. Fewer, such as dark hair, count as the
+mean."""
 LEAST_SHOWN = 0.1
 """The part of two thumbnails that has to show something in both."""
 QUICK = 0.9
@@ -66,11 +67,13 @@ class SceneCuts:
         elapsed, before, self._last = timestamp - self._last, self._elapsed, timestamp
         self._elapsed = elapsed
         # What was to be seen while no frame came, nobody knows.
-        known = min(elapsed, QUICK)
+        known = max(min(elapsed, QUICK), 0.0)
         self._doubt = max(self._doubt + (known if self.is_doubtful else -known), 0.0)
         view = _View(thumbnail)
         if view.shows_nothing:
             # Behind it may be the same scene or another one: the next frame that shows something tells.
+            if self._doubt >= LASTS_UNSTEADY:
+                self._other, self._doubt = None, 0.0
             return False
         if self._is_the_scene(view):
             self._scene, self._other = view, None
@@ -112,13 +115,15 @@ class _View:
 
     def __init__(self, thumbnail: Thumbnail) -> None:
         self.gray = thumbnail
-        # Mostly the first question is enough.
-        self.is_whole = (
-            cv2.minMaxLoc(thumbnail)[0] > BLACK or np.count_nonzero(thumbnail <= BLACK) < LEAST_BLACK * thumbnail.size
-        )
-        """Whether hardly anything of it is black."""
-        shown = thumbnail if self.is_whole else thumbnail[thumbnail > BLACK]
+        shows = None if cv2.minMaxLoc(thumbnail)[0] > BLACK else thumbnail > BLACK
+        shown = thumbnail if shows is None else thumbnail[shows]
         self.deviations, self.contrast = _deviations(shown)
+        self.is_whole = shown.size > (1 - LEAST_BLACK) * thumbnail.size
+        """Whether hardly anything of it is black."""
+        if shows is not None and self.is_whole:
+            everywhere = np.zeros_like(thumbnail)
+            everywhere[shows] = self.deviations
+            self.deviations = everywhere
         is_black = shown.size < LEAST_SHOWN * thumbnail.size
         self.shows_nothing = is_black or self.contrast < LEAST_CONTRAST
         """Whether it is black but for a little, or has hardly any contrast elsewhere."""

@@ -483,11 +483,46 @@ def test_closer_looks_are_announced_by_who_is_nearly_decided(people: int, most: 
     announced = []
     for index in range(6):
         compliance.update([*faces, masked], looks, index / 10)
-        announced.append(compliance.closer_looks_ahead)
+        announced.append(compliance.closer_looks_ahead([*faces, masked]))
     assert announced[:3] == [0, most, most if people > CLOSER_LOOKS else 0]
     assert announced[-1] == 0
-    compliance.update([], {}, 0.7)
-    assert compliance.closer_looks_ahead == 0
+
+
+def test_no_time_is_kept_for_whom_no_closer_look_is_taken_at() -> None:
+    compliance = new_compliance()
+    face, new = track("a"), track("new")
+    compliance.update([face], {"a": clear(0.99)}, 0.0)
+    compliance.update([face], {"a": clear(0.99)}, 0.1)
+    assert compliance.closer_looks_ahead([face, new]) == 1
+    # Half out of the frame, or not in view.
+    assert compliance.closer_looks_ahead([new]) == 0
+    for index in range(9):
+        compliance.update([face], {"a": clear(0.5)}, 0.2 + index / 10)
+    assert compliance.closer_looks_ahead([face, new]) == 0
+
+
+def test_who_wavers_for_ever_costs_newcomers_nothing() -> None:
+    compliance, random = new_compliance(), np.random.default_rng(0)
+    stands, reported = track("stands"), set[str]()
+    for index in range(600):
+        now = index / 5
+        newcomer = track(f"{index // 25}")
+        tracks = [stands, newcomer] if index % 25 < 10 else [stands]
+        weak = Look(0.99 if random.random() < 0.5 else 0.01, sharpness=0.02)
+        chosen = compliance.worth_classifying(tracks, now, 1)
+        looks = {one.id: weak if one is stands else clear(0.99) for one in chosen}
+        reported |= {event.track.id for event in compliance.update(tracks, looks, now)}
+    assert len(reported - {"stands"}) == 24
+
+
+def test_weak_contradictions_come_after_new_people() -> None:
+    compliance = new_compliance()
+    decided, new = track("decided"), track("new")
+    play(compliance, [{"decided": 0.01}] * 4)
+    compliance.update([decided], {"decided": Look(0.99, sharpness=0.03)}, 0.5)
+    assert compliance.worth_classifying([decided, new], 0.6, 9) == [new, decided]
+    compliance.update([decided], {"decided": clear(0.99)}, 0.7)
+    assert compliance.worth_classifying([decided, new], 0.8, 9) == [decided, new]
 
 
 def test_who_is_nearest_to_a_decision_comes_first_and_who_made_no_progress_after_new_people() -> None:

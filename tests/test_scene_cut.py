@@ -105,6 +105,42 @@ def test_a_privacy_mask_hides_no_cut_and_is_none(mask: tuple[float, float, float
     assert cuts_in([*[other_scene()] * 3, *[other] * 12, *[other_scene()] * 12]) == []
 
 
+SMALL = [(1 / 32, 1 / 24, 4 / 32, 4 / 24), (0, 0, 4 / 32, 3 / 24)]
+"""Black boxes of less than two hundredths of the picture; beside a place of a thumbnail, none is half black."""
+
+
+@pytest.mark.parametrize("mask", SMALL)
+@pytest.mark.parametrize("grey", [60, 230])
+def test_a_covered_lens_behind_a_small_mask_is_no_cut(
+    mask: tuple[float, float, float, float], grey: int, lobby: list[Image]
+) -> None:
+    scene, covered = masked(other_scene(), *mask), masked(np.full_like(other_scene(), grey), *mask)
+    assert cuts_in([*[scene] * 9, *[covered] * 30, *[scene] * 9]) == []
+    assert len(cuts_in([*[scene] * 9, *[covered] * 30, *[lobby[0]] * 12])) == 1
+
+
+@pytest.mark.parametrize("mask", SMALL)
+def test_a_small_mask_makes_no_pale_scene_like_another(
+    mask: tuple[float, float, float, float], lobby: list[Image]
+) -> None:
+    one, other = (
+        masked(np.asarray(180 + 0.25 * image.astype(np.float32), np.uint8), *mask)
+        for image in (lobby[0], other_scene())
+    )
+    assert cuts_in([*[one] * 3, *[other] * 12]) == [11]
+
+
+def test_what_shows_nothing_for_long_leaves_no_doubt(lobby: list[Image]) -> None:
+    cuts, thumbnails = SceneCuts(), Thumbnails()
+    images = [*[lobby[0]] * 5, *[other_scene()] * 3, *[np.full_like(lobby[0], 128)] * 60]
+    doubts = []
+    for index, image in enumerate(images):
+        assert not cuts.is_cut(thumbnails.of(image), index / 15)
+        doubts.append(cuts.is_doubtful)
+    assert doubts[7]
+    assert not doubts[-1]
+
+
 def test_slow_frames_are_cuts_at_once(lobby: list[Image]) -> None:
     assert cuts_in([lobby[0], other_scene(), lobby[0], other_scene()], fps=1) == [1, 2, 3]
 
