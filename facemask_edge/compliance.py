@@ -109,6 +109,7 @@ class Compliance:
         """Whether nobody knows if those in view are the same as before: then no violation starts or ends for what is
         seen. It does when the doubt is over, if the person is in view then."""
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
+        self._patience = PATIENCE * config.min_observations
         self._people: dict[str, _Person] = {}
         self._in_view: list[_Person] = []
         self._turn = self._closer_looks = 0
@@ -163,7 +164,7 @@ class Compliance:
 
     def _is_urgent(self, person: _Person) -> bool:
         is_open = person.label is Label.UNDETERMINED or person.is_contradicted
-        is_hopeless = person.told_nothing >= PATIENCE * self._config.min_observations or person.refusals >= REFUSALS
+        is_hopeless = person.told_nothing >= self._patience or person.refusals >= REFUSALS
         return is_open and not is_hopeless
 
     def _rank(self, person: _Person) -> float:
@@ -172,9 +173,9 @@ class Compliance:
             # Weak looks need many to change a mind.
             return -math.inf if abs(person.told) >= TELLING else 1.0
         evidence = abs(person.evidence)
-        is_wavering = evidence < min(WAVERING * person.told_in_all, self._decision)
-        may_waver = person.observations >= PATIENCE * self._config.min_observations
-        return 1.0 if evidence < LEAST_TOLD or (may_waver and is_wavering) else -evidence
+        left = min(WAVERING * person.told_in_all, self._decision)
+        is_wavering = person.observations >= self._patience and evidence < left
+        return 1.0 if evidence < LEAST_TOLD or is_wavering else -evidence
 
     def update(
         self,

@@ -104,7 +104,7 @@ def slow_model(model: Model, seconds: float) -> None:
         time.sleep(seconds)
         invoke(image)
 
-    model.invoke = slowly  # type: ignore[method-assign]
+    model.invoke = slowly  # type: ignore[method-assign] # of this model only
 
 
 class Transform:
