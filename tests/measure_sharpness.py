@@ -17,8 +17,8 @@ from rich.table import Table
 from converter.classifier_data import LABELS, find_pictures
 from converter.picture_files import read_picture
 from facemask_edge.classifier import MaskClassifier
-from facemask_edge.compliance import SHARP
 from facemask_edge.config import ClassifierConfig
+from facemask_edge.person import SHARP
 from facemask_edge.sharpness import sharpness
 from facemask_edge.values import Label
 
