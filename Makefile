@@ -32,15 +32,7 @@ benchmark: $(VENV)/demo.stamp
 # All that docs/performance.md tells: also a crowd, the paper's pipeline (installs TensorFlow once more) and a long run;
 # a quarter of an hour. Leaves JSON files in benchmark-results.
 benchmarks: $(VENV)/test.stamp
-	mkdir -p benchmark-results
-	$(BIN)/python -m benchmarks.frame_loop --rounds $(ROUNDS) --json benchmark-results/frame_loop.json
-	$(BIN)/python -m benchmarks.face_detectors --rounds $(ROUNDS)
-	$(BIN)/python -m benchmarks.activation_maps --rounds $(ROUNDS)
-	$(BIN)/python -m benchmarks.crowd --json benchmark-results/crowd.json
-	$(BIN)/python -m benchmarks.several_cameras --json benchmark-results/several_cameras.json
-	$(BIN)/python -m benchmarks.paper_pipeline --json benchmark-results/paper_pipeline.json
-	$(BIN)/python -m benchmarks.long_run --json benchmark-results/long_run.json
-	$(BIN)/python -m benchmarks.live_view --json benchmark-results/live_view.json
+	$(BIN)/python -m benchmarks --rounds $(ROUNDS)
 
 # The other runtimes, each in an environment of its own with Python 3.11: tflite-runtime as the owner of a Coral has it
 # (docs/coral.md), and ai-edge-litert, both with Bookworm's numpy and OpenCV. Left out is what needs the converter, which runs on

@@ -1,6 +1,6 @@
 """Times what explaining a judgement costs beside the judgement, face by face on one thread.
 
-    python -m benchmarks.activation_maps [--rounds 5]
+    python -m benchmarks.activation_maps [--rounds 5] [--json activation_maps.json]
 
 On the faces of the sample recording, with the packaged classifier, alternately in one run.
 """
@@ -12,6 +12,7 @@ import time
 import cv2
 from rich.console import Console
 
+from benchmarks.bars import add_json_option, finish
 from facemask_edge.activation_maps import ActivationMaps
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.classifier import MaskClassifier
@@ -38,7 +39,8 @@ def main() -> None:
     """Print one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often both are timed")
-    rounds = parser.parse_args().rounds
+    add_json_option(parser)
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     models = Models(Config())
     recording = Recording(SAMPLE)
@@ -48,7 +50,7 @@ def main() -> None:
     faces = [(image, face.box) for image, detections in found for face in detections]
     maps = ActivationMaps(models.classifier.model)
     plain, explained = [], []
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         plain.append(milliseconds(models.classifier, faces, None))
         explained.append(milliseconds(models.classifier, faces, maps))
     more = statistics.median(both - alone for both, alone in zip(explained, plain, strict=True))
@@ -56,6 +58,7 @@ def main() -> None:
         f"{len(faces)} faces: judged {statistics.median(plain):.2f} ms, explained {more:.2f} ms more, "
         f"ratio {statistics.median(explained) / statistics.median(plain):.2f}"
     )
+    finish(options.json, [], {"faces": len(faces), "milliseconds": plain, "milliseconds_explained": explained})
 
 
 if __name__ == "__main__":

@@ -3,22 +3,22 @@
     python -m benchmarks.crowd [--seconds 8] [--json crowd.json]
 
 All in one run, so that the ratios mean something on other machines. The people are composed, see ``tests.make_crowd``:
-who wears a mask is known, and each bare one must start exactly one violation. Judged as a recording: no frame is late.
+who wears a mask is known, and each bare one must start exactly one violation. Judged as a recording: no frame is left
+out, and where frames take longer than they are apart, all that follow are judged later.
 """
 
 import argparse
-import json
+import math
 import statistics
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.bars import Bar, add_json_option, finish
 from facemask_edge.config import Config
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.values import Frame, Label, Violation
@@ -45,6 +45,8 @@ class Scene:
         self.events: list[Violation] = []
         self.judged_at: float | None = None
         """Seconds after which everybody had the right verdict."""
+        self._done = 0.0
+        """When the newest frame was judged, in seconds from the first one on."""
 
     def judge(self, index: int) -> None:
         """Take in one frame."""
@@ -52,10 +54,12 @@ class Scene:
         before = self._models.classifier.model.invocations
         start = time.perf_counter()
         self.events += self._pipeline.process(frame)
-        self.milliseconds.append(1000 * (time.perf_counter() - start))
+        seconds = time.perf_counter() - start
+        self._done = max(self._done, index / FPS) + seconds
+        self.milliseconds.append(1000 * seconds)
         self.looks.append(self._models.classifier.model.invocations - before)
         if self.judged_at is None and self.is_judged():
-            self.judged_at = index / FPS
+            self.judged_at = self._done
 
     def is_judged(self) -> bool:
         """Whether everybody has the right verdict."""
@@ -129,7 +133,7 @@ def main() -> None:
     """Print a table; exit code 1 when something asked for is not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each scene, at 15 frames a second")
-    parser.add_argument("--json", type=Path, help="write the rows there")
+    add_json_option(parser)
     options = parser.parse_args()
     rows = measured(options.seconds, Console(stderr=True))
     table = Table(
@@ -140,11 +144,14 @@ def main() -> None:
         numbers = (f"{row.face_height:.0f}", f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", f"{row.looks:.2f}")
         table.add_row(f"{row.people}", *numbers, f"{row.most_looks}", after, f"{row.bare}", f"{row.violations}")
     Console(highlight=False).print(table)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     ratio = next(row.ratio for row in rows if row.people == 30)  # noqa: PLR2004 - as asked for
-    in_time = all(row.judged_after is not None and row.judged_after <= SOON for row in rows)
-    sys.exit(not (ratio <= LARGEST_RATIO and in_time and all(row.as_the_truth for row in rows)))
+    latest = max(math.inf if row.judged_after is None else row.judged_after for row in rows)
+    bars = [
+        Bar("cost of 30 people / 3 people", ratio, at_most=LARGEST_RATIO),
+        Bar("seconds until everybody is judged rightly", latest, at_most=SOON),
+        Bar("part of the scenes that are as the truth", statistics.mean(row.as_the_truth for row in rows), at_least=1),
+    ]
+    finish(options.json, bars, [asdict(row) for row in rows])
 
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ USB_3_CLASSIFIER = Latency(4.548, f"{PYCORAL}; a Pi 4")
 USB_3_FACES = Latency(9.305, f"{PYCORAL}; a Pi 4")
 USB_2_CLASSIFIER = Latency(10.61, f"{PYCORAL}; a Pi 3 B+")
 USB_2_FACES = Latency(38.75, f"{PYCORAL}; a Pi 3 B+")
+SETTLED = 100
+"""So often the rate and what a frame costs at that rate are had from each other."""
 FACES_SIDE = 320
 """Pixels of a side of the published face detector's input."""
 
@@ -64,15 +66,26 @@ FACES_SIDE = 320
 class Measured:
     """What this project measured on a machine of its own."""
 
-    looks: float
-    """Invocations of the classifier a frame, on the sample; the detector is invoked once."""
+    invocations: dict[float, tuple[float, float]]
+    """Of the detector and of the classifier a frame, on the sample, by the frames a second that a device judges: who
+    judges fewer has to look at more faces in each."""
     detectors: tuple[float, ...]
     """Time of a detector's invocation over that of the classifier's, for each packaged size."""
     rest: float
     """All else that a frame takes over its bare invocations, see ``frame_loop``."""
 
 
-RECORDED = Measured(looks=0.17, detectors=(1.1, 3.0), rest=0.20)
+INVOCATIONS = {
+    15.0: (1.01, 0.17),
+    10.0: (1.02, 0.23),
+    7.5: (1.02, 0.32),
+    5.0: (1.03, 0.4),
+    4.0: (1.04, 0.45),
+    3.0: (1.05, 0.6),
+    2.0: (1.08, 0.67),
+    1.5: (1.11, 0.89),
+}
+RECORDED = Measured(invocations=INVOCATIONS, detectors=(1.1, 3.0), rest=0.20)
 """As docs/performance.md tells under "The parts" (the most of the detectors) and of the frame loop's processor time."""
 
 
@@ -153,27 +166,44 @@ def table(measured: Measured = RECORDED) -> str:
     rows = [header, ["---"] * len(header)]
     for board in boards():
         cpu = on_cpu(board, measured)
-        bare = [_frame(one, board.classifier, measured) for one in cpu]
-        # What is not the models' stays on the CPU.
-        rest = [Bounds(measured.rest * one.least, measured.rest * one.most) for one in bare]
-        rows.append(_row(board.name, cpu, board.classifier, bare, rest))
+        # What is not the models' stays on the CPU: a part of what they take there at the sample's own rate.
+        rest = [
+            Bounds(*(measured.rest * _models_part(each, board.classifier, measured) for each in (one.least, one.most)))
+            for one in cpu
+        ]
+        rows.append(_row(board.name, cpu, board.classifier, rest, measured))
         coral, classifier = on_coral(board, side), board.coral_classifier.milliseconds
-        bare = [_frame(one, classifier, measured) for one in coral]
-        rows.append(_row(f"{board.name}, Coral ({board.bus})", coral, classifier, bare, rest))
+        rows.append(_row(f"{board.name}, Coral ({board.bus})", coral, classifier, rest, measured))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _frame(detector: Bounds, classifier: float, measured: Measured) -> Bounds:
-    """The models' part of a frame."""
-    looks = measured.looks * classifier
-    return Bounds(detector.least + looks, detector.most + looks)
+def _models_part(detector: float, classifier: float, measured: Measured, rate: float = math.inf) -> float:
+    """Milliseconds of a frame in the models, where so many a second are judged."""
+    rates = sorted(measured.invocations)
+    detections, looks = (
+        np.interp(rate, rates, [measured.invocations[each][kind] for each in rates]) for kind in (0, 1)
+    )
+    return float(detections * detector + looks * classifier)
+
+
+def _rate(detector: float, classifier: float, rest: float, measured: Measured) -> float:
+    """Frames a second, at which a frame takes as long as there is time for it."""
+    rate = max(measured.invocations)
+    for _ in range(SETTLED):
+        rate = 1000 / (_models_part(detector, classifier, measured, rate) + rest)
+    return rate
 
 
 def _row(
-    name: str, detectors: Sequence[Bounds], classifier: float, bare: Sequence[Bounds], rest: Sequence[Bounds]
+    name: str, detectors: Sequence[Bounds], classifier: float, rest: Sequence[Bounds], measured: Measured
 ) -> list[str]:
-    frames = [Bounds(one.least + more.least, one.most + more.most) for one, more in zip(bare, rest, strict=True)]
-    rates = [Bounds(1000 / frame.most, 1000 / frame.least) for frame in frames]
+    rates = [
+        Bounds(
+            _rate(detector.most, classifier, more.most, measured),
+            _rate(detector.least, classifier, more.least, measured),
+        )
+        for detector, more in zip(detectors, rest, strict=True)
+    ]
     return [name, *map(_shown, detectors), _shown(Bounds(classifier, classifier)), *map(_shown, rates)]
 
 
@@ -185,14 +215,20 @@ def _shown(bounds: Bounds) -> str:
 
 def measure() -> Measured:
     """On this machine; the rest of a frame takes ``frame_loop`` itself."""
-    counted = count_invocations().of_classifier
     models = [Model(name) for name in (CLASSIFIER, *map(packaged_file, PACKAGED_SIZES))]
     shortest = [math.inf] * len(models)
     for _ in range(ROUNDS):
         shortest = [min(pair) for pair in zip(shortest, _seconds(models), strict=True)]
     classifier, *detectors = shortest
     ratios = tuple(round(seconds / classifier, 2) for seconds in detectors)
-    return replace(RECORDED, looks=round(sum(counted) / len(counted), 2), detectors=ratios)
+    return replace(RECORDED, invocations={rate: invocations_a_frame(rate) for rate in INVOCATIONS}, detectors=ratios)
+
+
+def invocations_a_frame(rate: float) -> tuple[float, float]:
+    """Of the detector and the classifier, on the sample, where so many frames a second are judged."""
+    counted = count_invocations(rate)
+    frames = len(counted.of_detector)
+    return round(sum(counted.of_detector) / frames, 2), round(sum(counted.of_classifier) / frames, 2)
 
 
 def _seconds(models: Sequence[Model]) -> Iterator[float]:

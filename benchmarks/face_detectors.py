@@ -1,6 +1,6 @@
 """Times the packaged face detectors on the sample's frames, each beside nothing but its bare invocations.
 
-    python -m benchmarks.face_detectors [--rounds 5]
+    python -m benchmarks.face_detectors [--rounds 5] [--json face_detectors.json]
 
 One thread; everything in one run, alternately. Only the ratio means something on other machines.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bars import add_json_option, finish
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import DetectorConfig
 from facemask_edge.demo import SAMPLE
@@ -38,7 +39,8 @@ def main() -> None:
     """Print a line for each detector."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="how often all are timed")
-    rounds = parser.parse_args().rounds
+    add_json_option(parser)
+    options = parser.parse_args()
     cv2.setNumThreads(1)
     recording = Recording(SAMPLE)
     frames = [np.array(frame.image) for frame in recording][::EVERY]
@@ -46,7 +48,7 @@ def main() -> None:
     detectors = [YuNet(name, min_score=DetectorConfig().min_score) for name in MODELS]
     whole: dict[str, list[float]] = {name: [] for name in MODELS}
     bare: dict[str, list[float]] = {name: [] for name in MODELS}
-    for _ in range(rounds):
+    for _ in range(options.rounds):
         for name, detector in zip(MODELS, detectors, strict=True):
             width, height = detector.model.size
             inputs = [np.asarray(cv2.resize(frame, (width, height)), np.uint8) for frame in frames]
@@ -60,6 +62,7 @@ def main() -> None:
             name, f"{statistics.median(whole[name]):.2f}", f"{statistics.median(bare[name]):.2f}", f"{ratio:.2f}"
         )
     Console(highlight=False).print(table)
+    finish(options.json, [], {"milliseconds": whole, "milliseconds_bare": bare})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.bars import Bar, add_json_option, finish
 from facemask_edge.areas import AREAS, Areas
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config import Config
@@ -192,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=60, help="how often all are timed")
     parser.add_argument("--width", type=int, default=640, help="of the frames, in pixels")
-    parser.add_argument("--json", type=Path, help="write the turns there")
+    add_json_option(parser)
     parser.add_argument("--look", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.look:
@@ -210,18 +211,18 @@ def main() -> None:
     shown = statistics.median(turn.shown / (turn.milliseconds * FRAMES / 1000) for turn in turns if turn.shown)
     table = Table("", "ms a frame", "times no page", "95 %", "asked for")
     table.title = f"{FRAMES} frames of {options.width} pixels a turn, {options.rounds} turns of each, medians"
-    is_cheap = True
+    bars = []
     for kind, most in zip(kinds, (None, MOST_ALONE, MOST_LOOKED_AT), strict=True):
         ratios = [cost / alone for cost, alone in zip(costs[kind], costs["no page"], strict=True)]
         ratio, low, high = median_with_interval(ratios)
-        is_cheap &= most is None or ratio <= most
-        asked = "" if most is None else f"at most {most:g}"
+        bar = Bar(f"times no page, {kind}", ratio, at_most=most)
+        if most is not None:
+            bars.append(bar)
+        asked = "" if most is None else bar.asked
         table.add_row(kind, f"{statistics.median(costs[kind]):.2f}", f"{ratio:.3f}", f"{low:.3f} to {high:.3f}", asked)
     console.print(table)
     console.print(f"{shown:.1f} pictures a second were shown")
-    if options.json:
-        options.json.write_text(json.dumps([asdict(turn) for turn in turns], indent=2) + "\n")
-    sys.exit(not is_cheap)
+    finish(options.json, bars, [asdict(turn) for turn in turns])
 
 
 if __name__ == "__main__":

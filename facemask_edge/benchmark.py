@@ -23,6 +23,7 @@ from facemask_edge.demo import SAMPLE
 from facemask_edge.edge_tpu_devices import EdgeTpuDevice, edge_tpu_devices
 from facemask_edge.errors import InputError, OutputError
 from facemask_edge.inference import runtime
+from facemask_edge.live_time import LiveTime
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.redaction import without_password
 from facemask_edge.stage_times import percentiles
@@ -33,6 +34,8 @@ DEVICE_TREE_MODEL = Path("/proc/device-tree/model")
 CPU_INFO = Path("/proc/cpuinfo")
 WARM_UP = 10
 """Frames at the beginning that are not measured: they load the models and fill the caches."""
+LEAST_FRAMES = 20
+"""Of fewer, nobody knows what 19 of 20 are below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Milliseconds:
 
     p50: float
     p95: float
-    share: float
-    """The mean, in parts of that of a whole frame with the wait for the camera."""
+    share: float | None
+    """The mean, in parts of that of a whole frame with the wait for the camera; None for what is no part of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,11 @@ class Measured:
     models: dict[str, str]
     """SHA-256 by file."""
     source: str
+    width: int
+    """Of a frame, in pixels."""
+    height: int
+    threads: int
+    """That a model uses on the CPU."""
     frames: int
     frames_per_second: float
     """Of a live camera its own, where the device could judge more."""
@@ -79,6 +87,8 @@ class Measured:
     """Faces that the classifier was asked about."""
     milliseconds_a_look: float | None
     """None when there was no look."""
+    closer_looks_a_frame: float
+    """At faces, by the detector, before somebody is said to wear no mask; a part of the stage ``judgement``."""
     frame: Milliseconds
     """Without waiting for the camera."""
     stages: dict[str, Milliseconds]
@@ -95,6 +105,9 @@ class _Sample:
     """By name, in the order of the loop; ``camera`` first."""
     judged: float
     looks: int
+    closer_looks: int
+    size: tuple[int, int]
+    """Width and height of the frame in pixels."""
     late: float
     """From capture to decision, of a live camera."""
 
@@ -104,9 +117,10 @@ def benchmark(source: str | None, config: Config, *, seconds: float, json_file: 
 
     Args:
         source: A recording, a folder of pictures or a live camera; None for the packaged sample. A recording is played
-            again as long as there is time.
+            again as long as there is time. One that a camera of the configuration has, or the name of such a camera, is
+            opened as configured, but without its zones: they are those of its place.
         config: Detector, classifier and compliance are used.
-        seconds: How long.
+        seconds: How long, after what is not measured at the beginning.
         json_file: Where the result is written as well; None for nowhere.
 
     Raises:
@@ -117,7 +131,10 @@ def benchmark(source: str | None, config: Config, *, seconds: float, json_file: 
     console = Console(highlight=False)
     if json_file:
         # Found out before the work, not after it, and without harm to what is there.
+        is_new = not json_file.exists()
         _write(json_file, None)
+        if is_new:
+            json_file.unlink()
     measured = measure(source or str(SAMPLE), config, seconds, Console(stderr=True))
     _print(measured, console)
     if json_file:
@@ -131,45 +148,71 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
     Raises: As ``benchmark``.
     """
     models = Models(config)
-    samples = _judged(CameraConfig(source=source), config, models, seconds, console)[WARM_UP:]
-    if not samples:
+    camera = _camera(source, config)
+    samples = _judged(camera, config, models, seconds, console)[WARM_UP:]
+    if len(samples) < LEAST_FRAMES:
         shown = without_password(source)
-        raise InputError(f"{shown} gave at most {WARM_UP} frames in {seconds:g} s, too few to measure")
+        raise InputError(
+            f"{shown} gave {len(samples)} frames in {seconds:g} s after the first {WARM_UP}, too few to measure; look "
+            "whether it gives pictures, or give more --seconds"
+        )
     stages = {stage: [sample.stages[stage] for sample in samples] for stage in samples[0].stages}
     frame = statistics.mean(sample.stages["camera"] + sample.judged for sample in samples)
     looks = statistics.mean(sample.looks for sample in samples)
-    live = is_live(source)
+    live = is_live(camera.source)
+    width, height = samples[-1].size
     return Measured(
         schema=SCHEMA,
         version=__version__,
         hardware=hardware(models.places()),
         models={model.entry.file: model.entry.sha256 for model in models.loaded()},
         # No path and no password: the result is made to be shared.
-        source="live camera" if live else Path(source).name,
+        source="live camera" if live else Path(camera.source).resolve().name,
+        width=width,
+        height=height,
+        threads=config.classifier.threads,
         frames=len(samples),
         frames_per_second=round(1 / frame, 2),
         looks_a_frame=round(looks, 3),
         milliseconds_a_look=round(1000 * statistics.mean(stages["classification"]) / looks, 3) if looks else None,
+        closer_looks_a_frame=round(statistics.mean(sample.closer_looks for sample in samples), 3),
         frame=_percentiles([sample.judged for sample in samples], frame),
         stages={stage: _percentiles(durations, frame) for stage, durations in stages.items()},
-        latency=_percentiles([sample.late for sample in samples], frame) if live else None,
+        latency=_percentiles([sample.late for sample in samples], None) if live else None,
     )
 
 
+def _camera(source: str, config: Config) -> CameraConfig:
+    """One of the configuration, without its zones, or a plain one."""
+    for camera in config.cameras:
+        if source in {camera.name, camera.source}:
+            return camera.model_copy(update={"zones": [], "ignore_zones": []})
+    return CameraConfig(source=source)
+
+
 def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float, console: Console) -> list[_Sample]:
-    """The samples of all frames that there was time for."""
+    """The samples of all frames that there was time for.
+
+    Of a recording, those are left out that a live camera would have dropped: who judges fewer frames a second looks at
+    more faces in each.
+    """
     samples: list[_Sample] = []
     start = time.perf_counter()
+    live = is_live(camera.source)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("judging frames", total=seconds)
         while time.perf_counter() - start < seconds:
-            before = len(samples)
+            before, live_time = len(samples), LiveTime()
             opened = open_camera(camera, detector_input=models.detector_input)
-            pipeline = Pipeline(config, camera, models, is_live=is_live(camera.source))
+            pipeline = Pipeline(config, camera, models, is_live=live)
             asked = time.perf_counter()
             for frame in opened:
-                if frame is not None:
+                if frame is not None and (live or not live_time.is_dropped(frame.timestamp)):
                     samples.append(_sample(pipeline, frame, models, asked))
+                    live_time.judged(frame.timestamp, samples[-1].judged)
+                    if len(samples) == WARM_UP:
+                        start = time.perf_counter()
+                if frame is not None:
                     asked = time.perf_counter()
                 bar.update(task, completed=time.perf_counter() - start)
                 if time.perf_counter() - start > seconds:
@@ -182,12 +225,14 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
 
 def _sample(pipeline: Pipeline, frame: Frame, models: Models, asked: float) -> _Sample:
     got = time.perf_counter()
-    before = models.classifier.model.invocations
+    used = models.classifier.model, models.detector(frame.width, frame.height).model
+    before = [model.invocations for model in used]
     pipeline.process(frame)
     judged = time.perf_counter() - got
     stages = {"camera": got - asked} | {stage: pipeline.times.newest(stage) for stage in pipeline.times.seconds}
-    looks = models.classifier.model.invocations - before
-    return _Sample(stages, judged, looks, time.monotonic() - frame.timestamp)
+    looks, detections = (model.invocations - count for model, count in zip(used, before, strict=True))
+    size = frame.width, frame.height
+    return _Sample(stages, judged, looks, detections - 1, size, time.monotonic() - frame.timestamp)
 
 
 def hardware(places: dict[str, str]) -> Hardware:
@@ -220,16 +265,21 @@ def _computer() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
-def _percentiles(durations: Sequence[float], frame: float) -> Milliseconds:
+def _percentiles(durations: Sequence[float], frame: float | None) -> Milliseconds:
     p50, p95 = percentiles(durations)
-    return Milliseconds(p50, p95, round(statistics.mean(durations) / frame, 4))
+    return Milliseconds(p50, p95, round(statistics.mean(durations) / frame, 4) if frame else None)
 
 
 def _print(measured: Measured, console: Console) -> None:
     on = measured.hardware
     places = ", ".join(f"{kind} {place}" for kind, place in on.accelerator.items())
     plugged_in = "".join(f"; Edge TPU: {device}" for device in on.edge_tpus)
-    console.print(f"{on.model}, {on.cores} cores, {on.machine}; {places}{plugged_in}; {on.runtime}", soft_wrap=True)
+    threads = "one thread" if measured.threads == 1 else f"{measured.threads} threads"
+    console.print(
+        f"{on.model}, {on.cores} cores, {on.machine}; {places}, {threads}{plugged_in}; {on.runtime}; "
+        f"{', '.join(measured.models)}",
+        soft_wrap=True,
+    )
     table = Table(
         "stage", Column("p50 ms", justify="right"), Column("p95 ms", justify="right"), Column("share", justify="right")
     )
@@ -237,13 +287,15 @@ def _print(measured: Measured, console: Console) -> None:
     if measured.latency:
         rows.append(("capture to decision", measured.latency))
     for stage, found in rows:
-        share = f"{found.share:.0%}" if stage in measured.stages else ""
+        share = "" if found.share is None or stage not in measured.stages else f"{found.share:.0%}"
         table.add_row(stage, f"{found.p50:.2f}", f"{found.p95:.2f}", share)
     console.print(table)
     look = f"; a look takes {measured.milliseconds_a_look:.1f} ms" if measured.milliseconds_a_look else ""
+    source = f"{measured.source}, {measured.width}x{measured.height}"
     console.print(
-        f"{measured.frames_per_second:.1f} frames a second of {measured.source}, over {measured.frames} frames; "
-        f"{measured.looks_a_frame:.2f} looks of the classifier a frame{look}",
+        f"{measured.frames_per_second:.1f} frames a second of {source}, over {measured.frames} frames; "
+        f"{measured.looks_a_frame:.2f} looks of the classifier a frame{look}; "
+        f"{measured.closer_looks_a_frame:.2f} closer looks of the detector, which are in judgement",
         soft_wrap=True,
     )
 

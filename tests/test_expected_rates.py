@@ -5,7 +5,7 @@ import pytest
 from benchmarks.expected_rates import CLASSIFIER, Measured, boards, multiplications, table
 from facemask_edge.manifest import packaged_models
 
-ALONE = Measured(looks=0.0, detectors=(0.5, 2.0), rest=0.0)
+ALONE = Measured(invocations={15.0: (1.0, 0.0)}, detectors=(0.5, 2.0), rest=0.0)
 
 
 def test_the_classifier_has_the_multiplications_of_mobilenet_v2() -> None:
@@ -37,6 +37,16 @@ def test_a_frame_without_a_look_and_anything_else_takes_as_long_as_the_detector(
 
 
 def test_looks_and_the_rest_take_time_also_beside_a_coral() -> None:
-    bare, whole = rows(ALONE), rows(Measured(looks=1.0, detectors=ALONE.detectors, rest=0.5))
+    bare, whole = rows(ALONE), rows(Measured(invocations={15.0: (1.0, 1.0)}, detectors=ALONE.detectors, rest=0.5))
     fastest = {name: (float(bare[name][3].split(" to ")[-1]), float(whole[name][3].split(" to ")[-1])) for name in bare}
     assert all(alone > 1.4 * all_of_it for alone, all_of_it in fastest.values())
+
+
+def test_who_judges_fewer_frames_looks_at_more_of_the_faces_in_each() -> None:
+    often = Measured(invocations={15.0: (1.0, 0.1), 5.0: (1.0, 0.5), 1.0: (1.1, 1.0)}, detectors=(1.0, 1.0), rest=0.0)
+    same = Measured(invocations={15.0: (1.0, 0.1)}, detectors=(1.0, 1.0), rest=0.0)
+    slow, fast = (
+        [float(rows(each)[name][3].split(" to ")[0]) for each in (often, same)] for name in ("Zero 2 W", "Pi 5")
+    )
+    assert slow[0] < 0.75 * slow[1]
+    assert fast[0] == fast[1]
