@@ -6,12 +6,13 @@ Above ``+decision`` of evidence (``person.py``) a face is ``no_mask``, if it is 
 ``-decision`` it is ``mask``, and in between it stays what it was: that is the hysteresis.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from facemask_edge.config import ComplianceConfig
 from facemask_edge.identifiers import uuid7
 from facemask_edge.person import CERTAIN_LOG_ODDS, Person
-from facemask_edge.schedule import CLOSER_LOOKS, Schedule
+from facemask_edge.schedule import Schedule
 from facemask_edge.values import Label, Look, Track, Verdict, Violation
 
 
@@ -32,12 +33,13 @@ class Compliance:
         """Likewise."""
         self.is_doubtful = False
         """Whether nobody knows if those in view are the same as before: then no violation starts or ends for what is
-        seen. It does when the doubt is over, if the person is in view then."""
+        seen. It does when the doubt is over."""
         self._decision = CERTAIN_LOG_ODDS * config.min_observations
         self._schedule = Schedule(min_observations=config.min_observations, recheck_interval=config.recheck_interval)
         self._people: dict[str, Person] = {}
         self._in_view: list[Person] = []
-        self._closer_looks = 0
+        self._quiet: dict[str, float] = {}
+        """Until when no violation starts of those that were forgotten, by track id."""
 
     def worth_classifying(self, tracks: Sequence[Track], timestamp: float, budget: int) -> list[Track]:
         """The tracks to classify in this frame, most urgent first.
@@ -55,10 +57,7 @@ class Compliance:
         Args:
             tracks: All whose face is to be seen.
         """
-        judged = self._judged(tracks)
-        return self._schedule.closer_looks_ahead(
-            [self._people[track.id] for track in judged if track.id in self._people]
-        )
+        return self._schedule.closer_looks_ahead(self._judged(tracks), self._people)
 
     def update(
         self,
@@ -82,7 +81,6 @@ class Compliance:
         # First of all: after a long time without frames, nobody is still there.
         events = self._forget_the_gone(timestamp)
         self._in_view = [self._seen(track, timestamp) for track in tracks]
-        self._closer_looks = CLOSER_LOOKS
         for person in self._in_view:
             if person.track.id in looks:
                 person.take_in(
@@ -93,12 +91,14 @@ class Compliance:
                     decision=self._decision,
                 )
                 self._decide(person, is_face)
-            if self.is_doubtful:
-                continue
-            if person.label is Label.NO_MASK and person.violation is None and timestamp >= person.quiet_until:
-                events.append(self._start(person, timestamp))
+        if self.is_doubtful:
+            return events
+        # Also who was decided about in doubt, and is out of view when it is over.
+        for person in self._people.values():
+            if person.label is Label.NO_MASK and person.violation is None and person.last_seen >= person.quiet_until:
+                events.append(self._start(person, person.last_seen))
             elif person.label is Label.MASK and person.violation is not None:
-                events.append(self._end(person, timestamp, "mask_on"))
+                events.append(self._end(person, person.last_seen, "mask_on"))
         return events
 
     def verdicts(self) -> list[Verdict]:
@@ -123,6 +123,7 @@ class Compliance:
         events = self.ends_now(reason)
         self._people.clear()
         self._in_view.clear()
+        self._quiet.clear()
         return events
 
     def _judged(self, tracks: Sequence[Track]) -> list[Track]:
@@ -136,19 +137,19 @@ class Compliance:
         return [track for track in large if not (track.id in self._people and self._people[track.id].is_decided)]
 
     def _seen(self, track: Track, timestamp: float) -> Person:
-        person = self._people.setdefault(track.id, Person(track, timestamp, timestamp))
+        if track.id not in self._people:
+            quiet_until = self._quiet.pop(track.id, -math.inf)
+            self._people[track.id] = Person(track, timestamp, timestamp, quiet_until=quiet_until)
+        person = self._people[track.id]
         person.track = track
         person.last_seen = timestamp
         return person
 
     def _decide(self, person: Person, is_face: Callable[[Track], bool]) -> None:
-        if person.evidence >= self._decision and person.label is not Label.NO_MASK:
-            if not self._closer_looks:
-                return
-            self._closer_looks -= 1
-            if not is_face(person.track):
-                person.evidence = 0.0
-                person.refusals += 1
+        is_bare = person.evidence >= self._decision and person.label is not Label.NO_MASK
+        if is_bare and not is_face(person.track):
+            person.evidence, person.telling = 0.0, 0
+            person.refusals += 1
         if abs(person.evidence) >= self._decision:
             person.label = Label.NO_MASK if person.evidence > 0 else Label.MASK
             person.refusals = 0
@@ -175,7 +176,11 @@ class Compliance:
         gone = [person for person in self._people.values() if timestamp - person.last_seen > self._config.leave_after]
         for person in gone:
             del self._people[person.track.id]
-        return [self._end(person, person.last_seen, "left") for person in gone if person.violation is not None]
+        ended = [self._end(person, person.last_seen, "left") for person in gone if person.violation is not None]
+        # Who went beyond a zone comes back under the same id.
+        quiet = self._quiet | {person.track.id: person.quiet_until for person in gone}
+        self._quiet = {track: until for track, until in quiet.items() if until > timestamp}
+        return ended
 
 
 def _ended(started: Violation, person: Person, timestamp: float, reason: str) -> Violation:

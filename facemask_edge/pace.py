@@ -21,16 +21,22 @@ class Pace:
         self._target = target
         self._seconds_a_look: float | None = None
 
-    def budget(self, age: float) -> int:
+    def budget(self, age: float, *, closer_looks: int = 0, seconds_a_closer_look: float = 0.0) -> int:
         """How many faces of a frame may be classified; always one, or a slow device would judge nobody.
 
         Args:
-            age: Seconds since the frame was captured, and those that other work will take.
+            age: Seconds since the frame was captured.
+            closer_looks: At so many faces a closer look may follow the look.
+            seconds_a_closer_look: What each takes.
         """
         if not self._seconds_a_look:
             # How long one takes is not known yet.
             return 1
-        return max(1, min(self._most, int((self._target - age) / self._seconds_a_look)))
+        left, look = self._target - age, self._seconds_a_look
+        with_all = int((left - closer_looks * seconds_a_closer_look) / look)
+        # No more closer looks than looks.
+        one_each = min(closer_looks, int(left / (look + seconds_a_closer_look)))
+        return max(1, min(self._most, max(with_all, one_each)))
 
     def looked(self, count: int, seconds: float) -> None:
         """Told how long the classifications of a frame took, all together."""

@@ -48,8 +48,8 @@ class Person:
     last_looked: float = -math.inf
     told: float = 0.0
     """What the newest look added to the evidence."""
-    told_in_all: float = 0.0
-    """What all looks told, whichever way."""
+    telling: int = 0
+    """Looks at which something was to be seen."""
     told_nothing: int = 0
     """Looks one after the other that told nothing."""
     refusals: int = 0
@@ -94,7 +94,7 @@ class Person:
         is_telling = abs(certainty) >= TELLING and abs(told) >= LEAST_TOLD
         self.evidence = max(-cap, min(cap, self.evidence + told))
         self.told = told
-        self.told_in_all += abs(told)
+        self.telling += abs(told) >= LEAST_TOLD
         self.told_nothing = 0 if is_telling else self.told_nothing + 1
 
     def verdict(self) -> Verdict:

@@ -239,9 +239,12 @@ class Pipeline:
     def _budget(self, frame: Frame, tracks: Sequence[Track]) -> int:
         if self._pace is None:
             return self._most_looks
-        # A closer look takes as long as finding all faces.
-        closer = self._compliance.closer_looks_ahead(tracks) * self.times.newest("detection")
-        return self._pace.budget(time.monotonic() - frame.timestamp + closer)
+        return self._pace.budget(
+            time.monotonic() - frame.timestamp,
+            closer_looks=self._compliance.closer_looks_ahead(tracks),
+            # It takes as long as finding all faces.
+            seconds_a_closer_look=self.times.newest("detection"),
+        )
 
     def _is_face(self, image: Image, track: Track) -> bool:
         height, width = image.shape[:2]

@@ -1,15 +1,12 @@
 """Chooses whom to look at in each frame, so that the cost does not grow with the crowd and nobody is forgotten."""
 
 import heapq
-import math
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from facemask_edge.person import CERTAIN_LOG_ODDS, LEAST_TOLD, TELLING, Person
 from facemask_edge.values import Label, Track
 
-WAVERING = 1 / 3
-"""The part of all that looks told which is left as evidence, of less than which they contradicted each other."""
 PATIENCE = 3
 """An undecided face is looked at in every frame until this many times the looks that a decision needs told nothing one
 after the other (a helmet, a poster, the back of a head); then as rarely as decided ones."""
@@ -18,10 +15,10 @@ RECHECKS = 1
 hardly more than a few people."""
 REFUSALS = 3
 """What was no face at so many closer looks is looked at as rarely as decided faces."""
-CLOSER_LOOKS = 3
-"""Closer looks a frame at the most: each costs as much as finding all faces, and a frame later will do."""
 OVERDUE = 2.0
 """Seconds after which a face is looked at again even when there is more urgent work."""
+NEW = 2
+"""A new face is as urgent as one that needs this many times the certain looks of a decision: some will be blurred."""
 
 
 class Schedule:
@@ -41,13 +38,13 @@ class Schedule:
     def next(self, tracks: Sequence[Track], people: Mapping[str, Person], timestamp: float, budget: int) -> list[Track]:
         """The tracks to classify in this frame, most urgent first.
 
-        Urgent are those whose last look spoke against the decision, then undecided ones: who was begun with comes
-        first, the nearest to a decision, because a few looks at everybody decide about nobody, then who is new, the
-        newest first, because who was in view for long will be gone before it is decided, then who is as undecided as
-        before, and whose looks contradict a decision but weakly. Then come one of those that many looks told nothing
-        about and one of the decided ones, each the one not looked at for longest, the one of both first for which that
-        is longer ago. One that was not looked at for long comes before the urgent ones; with a budget of one, every
-        third time.
+        Urgent are those whose last look spoke clearly against the decision, then undecided ones. Of both, who is
+        nearest to a decision comes first, because a few looks at everybody decide about nobody: who needs the fewest
+        looks like those so far. Of new faces the newest comes first, because who was in view for long will be gone
+        before it is decided. Then come those of whom hardly anything is to be seen, and whose looks contradict a
+        decision but weakly; then one of those that many looks told nothing about and one of the decided ones, each the
+        one not looked at for longest, the one of both first for which that is longer ago. One that was not looked at
+        for long comes before the urgent ones; with a budget of one, every third time.
 
         Args:
             tracks: All that may be classified.
@@ -56,7 +53,7 @@ class Schedule:
             budget: How many at the most.
         """
         self._turn += budget > 0
-        urgent: list[tuple[float, float, Track]] = []
+        urgent: list[tuple[tuple[int, float], float, Track]] = []
         unclear: list[tuple[float, Track]] = []
         settled: list[tuple[float, Track]] = []
         overdue: list[tuple[float, Track]] = []
@@ -64,7 +61,7 @@ class Schedule:
             person = people.get(track.id)
             if person is None or not person.observations:
                 first_seen = timestamp if person is None else person.first_seen
-                urgent.append((0.0, -first_seen, track))
+                urgent.append(((1, NEW * self._decision / CERTAIN_LOG_ODDS), -first_seen, track))
                 if timestamp - first_seen >= OVERDUE:
                     overdue.append((first_seen, track))
                 continue
@@ -83,30 +80,34 @@ class Schedule:
         in_turn = [*(track for _, track in before), *first, *(track for _, track in sorted(again, key=longest))]
         return list({track.id: track for track in in_turn}.values())[:budget]
 
-    def closer_looks_ahead(self, people: Sequence[Person]) -> int:
-        """How many closer looks this frame may take: at those whom one look more may take there.
+    def closer_looks_ahead(self, tracks: Sequence[Track], people: Mapping[str, Person]) -> int:
+        """How many faces one look more may take to a closer look.
 
         Args:
-            people: All that may be classified.
+            tracks: All that may be classified.
+            people: By track id, what is known of whoever was seen before.
         """
-        near = max(self._decision - CERTAIN_LOG_ODDS, LEAST_TOLD)
-        ahead = (
-            person.evidence >= near and person.label is not Label.NO_MASK and self._is_urgent(person)
-            for person in people
+        near = self._decision - CERTAIN_LOG_ODDS
+        known = [people.get(track.id) for track in tracks]
+        return sum(
+            near <= 0
+            if person is None
+            else person.evidence >= near and person.label is not Label.NO_MASK and self._is_urgent(person)
+            for person in known
         )
-        return min(sum(ahead), CLOSER_LOOKS)
 
     def _is_urgent(self, person: Person) -> bool:
         is_open = not person.is_decided or person.is_contradicted
         is_hopeless = person.told_nothing >= self._patience or person.refusals >= REFUSALS
         return is_open and not is_hopeless
 
-    def _rank(self, person: Person) -> float:
-        """The smaller, the more urgent; that of a new face is 0."""
-        if person.is_decided:
-            # Weak looks need many to change a mind.
-            return -math.inf if abs(person.told) >= TELLING else 1.0
+    def _rank(self, person: Person) -> tuple[int, float]:
+        """The smaller, the more urgent."""
         evidence = abs(person.evidence)
-        left = min(WAVERING * person.told_in_all, self._decision)
-        is_wavering = person.observations >= self._patience and evidence < left
-        return 1.0 if evidence < LEAST_TOLD or is_wavering else -evidence
+        if person.is_decided:
+            # What is left of the evidence for the label is what still has to be undone; weak looks need many for it.
+            left = person.evidence if person.label is Label.NO_MASK else -person.evidence
+            return (0, left) if abs(person.told) >= TELLING else (2, 0.0)
+        if evidence < LEAST_TOLD:
+            return 2, 0.0
+        return 1, (self._decision - evidence) * person.telling / evidence

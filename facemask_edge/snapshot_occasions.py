@@ -45,7 +45,10 @@ class SnapshotOccasions:
 
     def judged(self, watch: Watch, frame: Frame, violations: Sequence[Violation]) -> None:
         """Told of each frame that was judged, and of the violations that start or end with it."""
-        starts: list[Violation | None] = [each for each in violations if each.event_type == "violation_start"]
+        # Whoever was seen last in an earlier frame is not in this picture.
+        starts: list[Violation | None] = [
+            each for each in violations if each.event_type == "violation_start" and each.timestamp == frame.timestamp
+        ]
         if time.monotonic() < watch.wanted_until:
             watch.wanted_until = 0.0
             starts.append(None)

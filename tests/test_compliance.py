@@ -53,7 +53,7 @@ def test_a_closer_look_is_taken_at_nobody_but_who_becomes_bare() -> None:
     play(compliance, [{"c": 0.99}] * 20 + [{"c": 0.5}] * 5, start=1.1, is_face=never)
 
 
-def test_few_closer_looks_are_taken_in_one_frame() -> None:
+def test_a_closer_look_follows_the_look_that_decides() -> None:
     compliance, asked = new_compliance(), []
 
     def is_face(face: Track) -> bool:
@@ -65,7 +65,7 @@ def test_few_closer_looks_are_taken_in_one_frame() -> None:
     for frame in range(6):
         play(compliance, [everybody], start=0.1 * frame, is_face=is_face)
         counts.append(len(asked))
-    assert counts == [0, 0, 3, 6, 8, 8]
+    assert counts == [0, 0, 8, 8, 8, 8]
     assert compliance.open_violations == 8
 
 
@@ -211,14 +211,16 @@ def test_while_it_is_doubtful_who_is_in_view_nothing_starts_and_no_mask_is_put_o
     assert play(compliance, looks, start=0.3) == []
     compliance.is_doubtful = False
     events = play(compliance, [{"bare": None, "new": None}], start=1.2)
-    assert [(event.event_type, event.reason, event.track.id) for event in events] == [
-        ("violation_end", "mask_on", "bare"),
-        ("violation_start", None, "new"),
+    # Also who was seen in doubt only: it was the same scene all along.
+    assert [(event.event_type, event.reason, event.track.id, event.timestamp) for event in events] == [
+        ("violation_end", "mask_on", "bare", 1.2),
+        ("violation_start", None, "new", 1.2),
+        ("violation_start", None, "gone", pytest.approx(1.1)),
     ]
     # Whoever is not seen again is gone, doubtful or not.
     compliance.is_doubtful = True
-    (end,) = play(compliance, [{}] * 20, start=1.3)
-    assert (end.reason, end.track.id) == ("left", "new")
+    ends = play(compliance, [{}] * 20, start=1.3)
+    assert [(end.reason, end.track.id, end.duration) for end in ends] == [("left", "new", 0.0), ("left", "gone", 0.0)]
 
 
 def test_what_is_seen_while_it_is_doubtful_changes_no_decision() -> None:
@@ -229,6 +231,19 @@ def test_what_is_seen_while_it_is_doubtful_changes_no_decision() -> None:
     assert compliance.worth_classifying([decided, new], 5.0, 9) == [new]
     compliance.is_doubtful = False
     assert compliance.worth_classifying([decided, new], 5.0, 9) == [decided, new]
+
+
+def test_who_paces_over_the_edge_of_a_zone_does_not_start_again_before_the_cooldown_is_over() -> None:
+    compliance = new_compliance(cooldown=10, leave_after=1)
+    # Two seconds inside, two beyond, always under the same id.
+    events = [
+        event
+        for lap in range(4)
+        for event in play(compliance, [{"a": 0.99}] * 20 + [{}] * 20, start=4 * lap)
+        if event.event_type == "violation_start"
+    ]
+    assert [event.timestamp < 1 for event in events] == [True, False]
+    assert events[1].timestamp - events[0].timestamp > 10
 
 
 def test_a_long_time_without_frames_ends_what_was_open() -> None:

@@ -1,6 +1,7 @@
 """A live frame is judged in time, however many faces it shows and however slow the device is."""
 
 import time
+from functools import partial
 
 import cv2
 import numpy as np
@@ -25,6 +26,18 @@ def test_the_budget_is_what_the_time_left_allows() -> None:
     assert pace.budget(0.05) == 8
     pace.looked(0, 0.0)
     assert pace.budget(0.05) == 8
+
+
+def test_time_is_kept_for_no_more_closer_looks_than_looks() -> None:
+    pace = Pace(most=8, target=0.2)
+    pace.looked(1, 0.01)
+    closer = partial(pace.budget, 0.05, seconds_a_closer_look=0.04)
+    assert closer() == 8
+    assert closer(closer_looks=1) == 8
+    # Three looks, each with a closer one, fit into 0.15 s; or seven with two closer ones at the most.
+    assert closer(closer_looks=2) == 7
+    assert closer(closer_looks=3) == closer(closer_looks=30) == 3
+    assert pace.budget(0.19, closer_looks=1, seconds_a_closer_look=0.04) == 1
 
 
 def crowd(columns: int = 5, rows: int = 3) -> Image:

@@ -5,7 +5,7 @@ import pytest
 
 from facemask_edge.compliance import Compliance
 from facemask_edge.person import SHARP
-from facemask_edge.schedule import CLOSER_LOOKS, RECHECKS, REFUSALS
+from facemask_edge.schedule import RECHECKS, REFUSALS
 from facemask_edge.values import Label, Look
 from tests.judging import BUDGET, clear, new_compliance, play, play_looks, track
 
@@ -205,8 +205,8 @@ def test_what_can_hardly_be_seen_is_looked_at_rarely() -> None:
     assert sum(looked[30:]) < 20
 
 
-@pytest.mark.parametrize(("people", "most"), [(1, 1), (2, 2), (9, CLOSER_LOOKS)])
-def test_closer_looks_are_announced_by_who_is_nearly_decided(people: int, most: int) -> None:
+@pytest.mark.parametrize("people", [1, 2, 9])
+def test_closer_looks_are_announced_by_who_is_nearly_decided(people: int) -> None:
     compliance = new_compliance()
     faces, masked = [track(str(number)) for number in range(people)], track("masked")
     looks = {face.id: clear(0.99) for face in faces} | {"masked": clear(0.01)}
@@ -214,8 +214,15 @@ def test_closer_looks_are_announced_by_who_is_nearly_decided(people: int, most: 
     for index in range(6):
         compliance.update([*faces, masked], looks, index / 10)
         announced.append(compliance.closer_looks_ahead([*faces, masked]))
-    assert announced[:3] == [0, most, most if people > CLOSER_LOOKS else 0]
-    assert announced[-1] == 0
+    assert announced == [0, people, 0, 0, 0, 0]
+
+
+def test_where_one_look_decides_each_new_face_may_take_a_closer_one() -> None:
+    compliance = new_compliance(min_observations=1)
+    faces = [track(str(number)) for number in range(3)]
+    assert compliance.closer_looks_ahead(faces) == 3
+    compliance.update(faces, {"0": clear(0.01), "1": clear(0.6)}, 0.0)
+    assert compliance.closer_looks_ahead(faces) == 2
 
 
 def test_no_time_is_kept_for_whom_no_closer_look_is_taken_at() -> None:
@@ -258,12 +265,50 @@ def test_weak_contradictions_come_after_new_people() -> None:
 def test_who_is_nearest_to_a_decision_comes_first_and_who_made_no_progress_after_new_people() -> None:
     compliance = new_compliance()
     wavering, begun, nearer, new = (track(name) for name in ("wavering", "begun", "nearer", "new"))
-    for index in range(10):
-        # As often bare as masked.
+    for index in range(11):
+        # As often bare as masked, but for one look.
         compliance.update([wavering], {"wavering": clear(0.99 if index % 2 else 0.01)}, index / 10)
     compliance.update([begun, nearer], {"begun": clear(0.01), "nearer": clear(0.99)}, 1.0)
     compliance.update([begun, nearer], {"nearer": clear(0.99)}, 1.1)
     assert compliance.worth_classifying([new, wavering, begun, nearer], 1.2, 9) == [nearer, begun, new, wavering]
+
+
+@pytest.mark.parametrize(("fps", "budget"), [(4, 1), (8, 1), (4, 2)])
+@pytest.mark.parametrize("sharpness", [0.05, 0.03, 0.015])
+def test_who_is_clearly_seen_is_reported_before_blurred_people(fps: int, budget: int, sharpness: float) -> None:
+    compliance = new_compliance()
+    reported = set[str]()
+    for index in range(60 * fps):
+        now = index / fps
+        # In the background always six, each for ten seconds; close to the camera one every five seconds, for three.
+        background = [track(f"blurred {number}") for number in range(42) if 0 <= now + 10 - number * 10 / 6 < 10]
+        near = [track(f"near {index // (5 * fps)}")] if now % 5 < 3 else []
+        chosen = compliance.worth_classifying([*background, *near], now, budget)
+        looks = {one.id: Look(0.99, 0.5 if one.id.startswith("near") else sharpness) for one in chosen}
+        reported |= {event.track.id for event in compliance.update([*background, *near], looks, now)}
+    assert len({name for name in reported if name.startswith("near")}) == 12
+
+
+def test_of_a_group_that_takes_its_masks_off_some_are_reported_soon_instead_of_all_late() -> None:
+    names = [str(number) for number in range(10)]
+    events, _ = play_looks(
+        new_compliance(),
+        [track(name) for name in names],
+        lambda _, now: clear(0.99 if now >= 30 else 0.01),
+        seconds=38,
+        fps=4,
+        budget=1,
+    )
+    assert len(events) >= 3
+    assert events[0].timestamp < 33
+
+
+def test_what_was_no_face_and_is_one_now_is_as_near_to_a_decision_as_others() -> None:
+    compliance = new_compliance()
+    refused, new = track("refused"), track("new")
+    for index in range(4):
+        compliance.update([refused], {"refused": clear(0.99)}, index / 10, lambda _: False)
+    assert compliance.worth_classifying([new, refused], 0.4, 9) == [refused, new]
 
 
 @pytest.mark.parametrize("sharpness", [0.05, 0.03])

@@ -87,14 +87,16 @@ class Desk:
             self.live.show(camera, frame, verdicts)
         for violation in violations:
             if violation.event_type == "violation_start":
-                self.journal.began(self._entry(camera, frame.image, violation))
+                # Whoever was seen last in an earlier frame is not in this picture.
+                image = frame.image if violation.timestamp == frame.timestamp else None
+                self.journal.began(self._entry(camera, image, violation))
 
-    def _entry(self, camera: str, image: Image, violation: Violation) -> Entry:
-        height, width = image.shape[:2]
+    def _entry(self, camera: str, image: Image | None, violation: Violation) -> Entry:
         box = violation.track.box
-        heat = self._models.heat(image, box)
+        heat = None if image is None else self._models.heat(image, box)
         place = aspect = None
-        if self._config.snapshots.enabled:
+        if self._config.snapshots.enabled and image is not None:
+            height, width = image.shape[:2]
             part = shown_part(self._config.snapshots, box, width, height)
             left, top, side = face_square(image, box)
             place = ((left - part.x) / part.width, (top - part.y) / part.height, side / part.width)
