@@ -6,7 +6,7 @@ violation of their own.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from facemask_edge.identifiers import uuid7
@@ -91,18 +91,26 @@ class Reappearance:
         self._last = -math.inf
         """Timestamp of the frame before."""
 
-    def update(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> list[Track]:
+    def update(
+        self,
+        tracks: Sequence[Track],
+        timestamp: float,
+        size: tuple[int, int],
+        is_ignored: Callable[[Box], bool] = lambda _: False,
+    ) -> list[Track]:
         """The tracks in view in this frame, each under its face's id, in the same order.
 
         Args:
             tracks: Under the ids that the tracker gave them.
             timestamp: Time of the frame in seconds, never smaller than the last one.
             size: Width and height of the frame in pixels.
+            is_ignored: Whether a face is where faces are ignored. Who goes in there is followed, or who comes out would
+                be taken for them; but what appears there is nobody who was lost elsewhere.
         """
         oldest = timestamp - self._lifespan
         self._faces = {face: known for face, known in self._faces.items() if known.seen >= oldest}
         self._ids = {track: (face, seen) for track, (face, seen) in self._ids.items() if seen >= oldest}
-        faces = self._assigned(tracks, timestamp, size)
+        faces = self._assigned(tracks, timestamp, size, is_ignored)
         for track in tracks:
             # A track whose face is in view as another track is a new face, and its own id may be that of the other.
             if track.id not in faces:
@@ -114,7 +122,9 @@ class Reappearance:
         # Mostly the tracker is right, and what it said is passed on as it is.
         return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
 
-    def _assigned(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> dict[str, str]:
+    def _assigned(
+        self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int], is_ignored: Callable[[Box], bool]
+    ) -> dict[str, str]:
         """The known faces by the ids of the tracks that show them, the likeliest pairs first."""
         followed = [track for track in tracks if track.id in self._ids and self._ids[track.id][0] in self._faces]
         own = [(self._own_distance(track, timestamp, size), track.id, self._ids[track.id][0]) for track in followed]
@@ -123,11 +133,13 @@ class Reappearance:
         faces = _nearest_pairs(pair for pair in own if pair[0] <= SAME_TRACK and self._ids[pair[1]][1] == self._last)
         taken = set(faces.values())
         lost = [face for face in self._faces if face not in taken and self._may_be_there(face, timestamp, size)]
+        # What appears where faces are ignored, such as a poster, is nobody who was lost elsewhere.
+        gone_in = [face for face in lost if self._may_be_ignored(face, timestamp, is_ignored)]
         others = [
             (self._faces[face].distance(track.box, timestamp) - self._bonus(face, timestamp), track.id, face)
             for track in tracks
             if track.id not in faces
-            for face in lost
+            for face in (gone_in if is_ignored(track.box) else lost)
         ]
         left = [(distance - SAME_TRACK, track, face) for distance, track, face in own if track not in faces]
         return faces | _nearest_pairs(pair for pair in [*left, *others] if pair[0] < math.inf and pair[2] not in taken)
@@ -140,6 +152,12 @@ class Reappearance:
     def _may_be_there(self, face: str, timestamp: float, size: tuple[int, int]) -> bool:
         """Whether a face is to be expected in the frame: who was on the way out has left, who comes in is another."""
         return all(0 <= at <= side for at, side in zip(self._faces[face].expected(timestamp), size, strict=True))
+
+    def _may_be_ignored(self, face: str, timestamp: float, is_ignored: Callable[[Box], bool]) -> bool:
+        """Whether a face was seen last where faces are ignored, or is to be expected there."""
+        known = self._faces[face]
+        (x, y), (width, height) = known.expected(timestamp), (known.box.width, known.box.height)
+        return is_ignored(known.box) or is_ignored(Box(x - width / 2, y - height / 2, width, height))
 
     def _own_distance(self, track: Track, timestamp: float, size: tuple[int, int]) -> float:
         """Of a track to the face that it was before."""

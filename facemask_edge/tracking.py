@@ -6,13 +6,13 @@ Source: Zhang and others, "ByteTrack: Multi-Object Tracking by Associating Every
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from edgefirst.tracker import ByteTrack
 
 from facemask_edge.reappearance import Reappearance
-from facemask_edge.values import Face, Track
+from facemask_edge.values import Box, Face, Track
 
 
 class FaceTracker:
@@ -29,13 +29,20 @@ class FaceTracker:
         self._last = -math.inf
         self._forget()
 
-    def update(self, faces: Sequence[Face], timestamp: float, size: tuple[int, int]) -> list[Track]:
+    def update(
+        self,
+        faces: Sequence[Face],
+        timestamp: float,
+        size: tuple[int, int],
+        is_ignored: Callable[[Box], bool] = lambda _: False,
+    ) -> list[Track]:
         """The tracks that are in view in this frame.
 
         Args:
             faces: The faces found in this frame.
             timestamp: Time of the frame in seconds, never smaller than the last one.
             size: Width and height of the frame in pixels.
+            is_ignored: Whether a face is where faces are ignored: what appears there is nobody who was lost elsewhere.
         """
         if timestamp - self._last > self._lifespan:
             # The library ends a track only after it was compared with the next frame, however late that comes.
@@ -49,7 +56,7 @@ class FaceTracker:
         tracks = [
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
-        return self._reappearance.update(tracks, timestamp, size)
+        return self._reappearance.update(tracks, timestamp, size, is_ignored)
 
     def _forget(self) -> None:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the

@@ -33,15 +33,20 @@ class Zones:
 
     def counting(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
         """The faces whose middle counts in a frame of ``width`` x ``height`` pixels."""
-        faces = self.not_ignored(faces, width, height)
-        return [face for face in faces if self._is_inside(face.box, width, height)]
+        return [
+            face
+            for face in faces
+            if self._is_inside(face.box, width, height) and not self.is_ignored(face.box, width, height)
+        ]
 
-    def not_ignored(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
-        """The faces to follow; beyond a zone, too, or who comes in would be taken for who just went out there."""
-        return [face for face in faces if not self._is_ignored(face.box, width, height)]
+    def is_ignored(self, box: Box, width: int, height: int) -> bool:
+        """Whether the middle of a face is in an ignored zone; on the edge is inside."""
+        return any(_depth(zone, box, width, height) >= 0 for zone in self._ignored)
 
     def staying(self, tracks: Sequence[Track], timestamp: float, width: int, height: int) -> list[Track]:
-        """The tracks that count, of faces that are not ignored: those in a zone, and those that were and are near it.
+        """The tracks that count: those in a zone and those that were and are near it, but for ignored ones.
+
+        Faces that do not count are followed, too, or who comes in would be taken for who just went out.
 
         Args:
             tracks: All in view in this frame.
@@ -49,8 +54,9 @@ class Zones:
             width: Of the frame in pixels.
             height: Likewise.
         """
+        tracks = [track for track in tracks if not self.is_ignored(track.box, width, height)]
         if not self._zones:
-            return list(tracks)
+            return tracks
         self._counted = {name: seen for name, seen in self._counted.items() if timestamp - seen <= self._memory}
         margins = [EDGE * track.box.height if track.id in self._counted else 0.0 for track in tracks]
         pairs = zip(tracks, margins, strict=True)
@@ -61,10 +67,6 @@ class Zones:
     def _is_inside(self, box: Box, width: int, height: int, margin: float = 0.0) -> bool:
         """Whether the middle of a face is in a zone, or up to ``margin`` pixels beyond its edge."""
         return not self._zones or any(_depth(zone, box, width, height) >= -margin for zone in self._zones)
-
-    def _is_ignored(self, box: Box, width: int, height: int) -> bool:
-        # On the edge is inside.
-        return any(_depth(zone, box, width, height) >= 0 for zone in self._ignored)
 
 
 def _depth(zone: NDArray[np.float32], box: Box, width: int, height: int) -> float:

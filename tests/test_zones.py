@@ -1,7 +1,13 @@
+from collections.abc import Sequence
+
+import pytest
+
+from facemask_edge.config import Polygon
 from facemask_edge.tracking import FaceTracker
 from facemask_edge.values import Box, Face, Track
 from facemask_edge.zones import Zones
 
+RIGHT = [(0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)]
 LEFT = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
 TOP = [(0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5)]
 
@@ -47,24 +53,65 @@ def test_who_counted_counts_half_a_face_beyond_the_edge() -> None:
     assert zones.staying([track_at(59, 20)], 3.2, 100, 50) == []
 
 
-def test_who_comes_in_where_somebody_just_went_out_is_somebody_else() -> None:
-    zones, tracker = Zones([LEFT], [], memory=1.5), FaceTracker(min_score=0.6, lifespan=1.5)
-    size, ids = (640, 480), set[str]()
-    for index in range(75):
-        now = index / 15
-        # Over the edge at 320 px one goes out after a second, the other one comes in after two.
-        walkers = [Face(Box(x - 30, 200, 60, 60), 0.9) for x in (220 + 100 * now, 520 - 100 * now)]
-        tracks = tracker.update(zones.not_ignored(walkers, *size), now, size)
-        staying = zones.staying(tracks, now, *size)
-        ids |= {track.id for track in staying}
-        assert len(staying) <= 1 or abs(walkers[0].box.x - walkers[1].box.x) < 60
-    assert len(ids) == 2
+WIDE = (640, 480)
+
+
+def ids_that_count(zones: Zones, views: Sequence[Sequence[Face]], fps: float) -> list[list[str]]:
+    """Frame by frame, the ids of the tracks that count."""
+    tracker, told = FaceTracker(min_score=0.6, lifespan=1.5), []
+    for index, faces in enumerate(views):
+        now = index / fps
+        tracks = tracker.update(faces, now, WIDE, lambda box: zones.is_ignored(box, *WIDE))
+        told.append([track.id for track in zones.staying(tracks, now, *WIDE)])
+    return told
+
+
+def large_face_at(x: float, y: float = 230) -> Face:
+    return Face(Box(x - 30, y - 30, 60, 60), 0.9)
+
+
+@pytest.mark.parametrize(("inside", "ignored"), [([LEFT], []), ([], [RIGHT])])
+@pytest.mark.parametrize(("fps", "speed"), [(4, 100), (8, 100), (15, 100), (4, 200), (8, 200)])
+def test_who_comes_in_where_somebody_just_went_out_is_somebody_else(
+    inside: list[Polygon], ignored: list[Polygon], fps: int, speed: float
+) -> None:
+    # Over the edge at 320 px one goes out after a second, and stands; the other one comes in half a second later.
+    views = [
+        [large_face_at(min(320 + speed * (now - 1), 500)), large_face_at(320 - speed * (now - 1.5), 200)]
+        for now in (index / fps for index in range(int((1.5 + 280 / speed) * fps)))
+    ]
+    told = ids_that_count(Zones(inside, ignored, memory=1.5), views, fps)
+    assert max(map(len, told)) <= 2
+    assert len({name for names in told for name in names}) == 2
+    assert told[0] != told[-1]
+
+
+@pytest.mark.parametrize(("fps", "speed"), [(15, 150), (8, 300), (4, 150), (4, 300)])
+def test_who_walks_past_an_ignored_poster_stays_the_same(fps: int, speed: float) -> None:
+    zones = Zones([], [[(0.38, 0.3), (0.62, 0.3), (0.62, 0.7), (0.38, 0.7)]], memory=1.5)
+    # Whoever is before the poster hides it.
+    views = [
+        [large_face_at(x), *([large_face_at(320)] if abs(x - 320) > 36 else [])]
+        for x in (50 + speed * index / fps for index in range(int(540 / speed * fps)))
+    ]
+    told = ids_that_count(zones, views, fps)
+    assert len({name for names in told for name in names}) == 1
+    assert told[-1]
+
+
+def test_a_poster_that_appears_beside_somebody_who_is_missed_is_not_that_person() -> None:
+    zones = Zones([], [[(0.44, 0.3), (0.56, 0.3), (0.56, 0.7), (0.44, 0.7)]], memory=1.5)
+    # For half a second only the poster is found.
+    views = [[large_face_at(260)]] * 15 + [[large_face_at(320)]] * 8 + [[large_face_at(260), large_face_at(320)]] * 15
+    told = ids_that_count(zones, views, 15)
+    assert told[-1] == told[0]
+    assert told[15] == []
 
 
 def test_an_ignored_zone_has_a_sharp_edge() -> None:
-    # What hangs there must not get the id of who stood before it.
     zones = Zones([], [LEFT], memory=1.5)
-    assert zones.not_ignored([face_at(51, 20), face_at(49, 20)], 100, 50) == [face_at(51, 20)]
+    for x in (51, 49, 51):
+        assert zones.staying([track_at(x, 20)], 0.0, 100, 50) == ([track_at(x, 20)] if x == 51 else [])
 
 
 def test_without_zones_every_track_counts() -> None:
