@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -63,7 +64,11 @@ def finish(file: Path | None, bars: Sequence[Bar], details: object) -> NoReturn:
             "commit": _commit(),
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "hardware": asdict(hardware({})),
-            "asked": [{**asdict(bar), "reached": bar.is_reached} for bar in bars],
+            # JSON knows no infinity.
+            "asked": [
+                {**asdict(bar), "value": bar.value if math.isfinite(bar.value) else None, "reached": bar.is_reached}
+                for bar in bars
+            ],
             "details": details,
         }
         file.write_text(json.dumps(told, indent=2) + "\n")

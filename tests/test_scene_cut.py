@@ -84,6 +84,23 @@ def test_who_passes_close_to_the_camera_is_no_cut(fps: int, width: float, second
     assert cuts_in(images, fps=fps) == []
 
 
+@pytest.mark.parametrize("late", [0.05, 0.1, 0.15, 0.2])
+def test_who_passes_slowly_in_a_pale_coat_is_no_cut(late: float) -> None:
+    # Frame by frame, a little more of the scene hidden is the scene: what stood there before must be remembered longer.
+    hall = np.full((480, 640, 3), 200, np.uint8)
+    hall[:, :250], hall[300:] = 90, 60
+    images = []
+    for index in range(40):
+        image = hall.copy()
+        left = round(((index / 4 + late - 4) / 2.5 * 1.9 - 0.9) * 640)
+        if -0.9 * 640 < left < 640:
+            right = left + 576
+            image[200:, max(left, 0) : right] = (200, 200, 210)
+            cv2.ellipse(image, (left + 288, 125), (96, 120), 0, 0, 360, (120, 150, 200), -1)
+        images.append(image)
+    assert cuts_in(images, fps=4) == []
+
+
 def test_a_camera_that_is_carried_away_shows_another_scene_at_last(lobby: list[Image]) -> None:
     scenes = [lobby[0], other_scene(), np.rot90(lobby[0], 2), np.rot90(other_scene(), 2)]
     images = [np.asarray(scenes[1 + index % 3], np.uint8) for index in range(60)]
