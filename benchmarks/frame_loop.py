@@ -127,7 +127,7 @@ def run_daemon(server: str, folder: Path) -> Run:
     command = [sys.executable, "-m", "facemask_edge", "run"]
     command += [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     start = time.perf_counter()
-    # Nor is the configuration anybody else's.
+    # What was counted knows no other configuration than the packaged one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FACEMASK_")}
     daemon = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)  # noqa: S603 - our own command
     memory = PeakMemory(daemon.pid)
