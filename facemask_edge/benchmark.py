@@ -36,6 +36,8 @@ WARM_UP = 10
 """Frames at the beginning that are not measured: they load the models and fill the caches."""
 LEAST_FRAMES = 20
 """Of fewer, nobody knows what 19 of 20 are below."""
+PATIENCE = 3
+"""A slow device gets this many times the seconds for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ def benchmark(source: str | None, config: Config, *, seconds: float, json_file: 
             again as long as there is time. One that a camera of the configuration has, or the name of such a camera, is
             opened as configured, but without its zones: they are those of its place.
         config: Detector, classifier and compliance are used.
-        seconds: How long, after what is not measured at the beginning.
+        seconds: How long, after what is not measured at the beginning; longer where that gives too few frames.
         json_file: Where the result is written as well; None for nowhere.
 
     Raises:
@@ -153,8 +155,8 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
     if len(samples) < LEAST_FRAMES:
         shown = without_password(source)
         raise InputError(
-            f"{shown} gave {len(samples)} frames in {seconds:g} s after the first {WARM_UP}, too few to measure; look "
-            "whether it gives pictures, or give more --seconds"
+            f"{shown} gave {len(samples)} frames in {PATIENCE * seconds:g} s after the first {WARM_UP}, too few to "
+            "measure; look whether it gives pictures, or give more --seconds"
         )
     stages = {stage: [sample.stages[stage] for sample in samples] for stage in samples[0].stages}
     frame = statistics.mean(sample.stages["camera"] + sample.judged for sample in samples)
@@ -201,7 +203,7 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
     live = is_live(camera.source)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("judging frames", total=seconds)
-        while time.perf_counter() - start < seconds:
+        while not _is_over(samples, time.perf_counter() - start, seconds):
             before, live_time = len(samples), LiveTime()
             opened = open_camera(camera, detector_input=models.detector_input)
             pipeline = Pipeline(config, camera, models, is_live=live)
@@ -215,12 +217,16 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
                 if frame is not None:
                     asked = time.perf_counter()
                 bar.update(task, completed=time.perf_counter() - start)
-                if time.perf_counter() - start > seconds:
+                if _is_over(samples, time.perf_counter() - start, seconds):
                     break
             opened.close()
             if len(samples) == before:
                 break
     return samples
+
+
+def _is_over(samples: Sequence[_Sample], elapsed: float, seconds: float) -> bool:
+    return elapsed >= seconds * (1 if len(samples) >= WARM_UP + LEAST_FRAMES else PATIENCE)
 
 
 def _sample(pipeline: Pipeline, frame: Frame, models: Models, asked: float) -> _Sample:

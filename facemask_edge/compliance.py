@@ -95,7 +95,7 @@ class Compliance:
             return events
         # Also who was decided about in doubt, and is out of view when it is over.
         for person in self._people.values():
-            if person.label is Label.NO_MASK and person.violation is None and person.last_seen >= person.quiet_until:
+            if person.is_unreported:
                 events.append(self._start(person, person.last_seen))
             elif person.label is Label.MASK and person.violation is not None:
                 events.append(self._end(person, person.last_seen, "mask_on"))
@@ -173,14 +173,21 @@ class Compliance:
         return ended
 
     def _forget_the_gone(self, timestamp: float) -> list[Violation]:
-        gone = [person for person in self._people.values() if timestamp - person.last_seen > self._config.leave_after]
+        gone = [
+            person
+            for person in self._people.values()
+            if timestamp - person.last_seen > self._config.leave_after
+            # Whether it was the same scene, and so a violation, is not known yet.
+            and not (self.is_doubtful and person.is_unreported)
+        ]
         for person in gone:
             del self._people[person.track.id]
+        started = [self._start(person, person.last_seen) for person in gone if person.is_unreported]
         ended = [self._end(person, person.last_seen, "left") for person in gone if person.violation is not None]
         # Who went beyond a zone comes back under the same id.
         quiet = self._quiet | {person.track.id: person.quiet_until for person in gone}
         self._quiet = {track: until for track, until in quiet.items() if until > timestamp}
-        return ended
+        return started + ended
 
 
 def _ended(started: Violation, person: Person, timestamp: float, reason: str) -> Violation:

@@ -69,6 +69,11 @@ class Person:
         against = {Label.MASK: self.told, Label.NO_MASK: -self.told}
         return self.told_nothing == 0 and against.get(self.label, 0.0) > 0
 
+    @property
+    def is_unreported(self) -> bool:
+        """Whether a violation is to start."""
+        return self.label is Label.NO_MASK and self.violation is None and self.last_seen >= self.quiet_until
+
     def take_in(
         self, look: Look, timestamp: float, *, threshold: float, min_face_height: float, decision: float
     ) -> None:

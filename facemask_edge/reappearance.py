@@ -6,7 +6,7 @@ violation of their own.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from facemask_edge.identifiers import uuid7
@@ -40,6 +40,8 @@ class _Known:
     """In pixels, averaged: what hides a face in part cuts its box off in a moment."""
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels a second, to the right and down."""
+    is_ignored: bool = False
+    """Whether it was seen last where faces are ignored."""
 
     def move(self, box: Box, timestamp: float) -> None:
         passed = timestamp - self.seen
@@ -56,6 +58,11 @@ class _Known:
         passed = timestamp - self.seen
         (x, y), (right, down) = self.box.centre, self.velocity
         return x + right * passed, y + down * passed
+
+    def expected_box(self, timestamp: float) -> Box:
+        """Likewise, as it was seen last."""
+        x, y = self.expected(timestamp)
+        return Box(x - self.box.width / 2, y - self.box.height / 2, self.box.width, self.box.height)
 
     def distance(self, box: Box, timestamp: float) -> float:
         """How far a face is from where this one may be, in parts of the reach; infinite out of it.
@@ -96,6 +103,7 @@ class Reappearance:
         tracks: Sequence[Track],
         timestamp: float,
         size: tuple[int, int],
+        ignored: Sequence[Box] = (),
         is_ignored: Callable[[Box], bool] = lambda _: False,
     ) -> list[Track]:
         """The tracks in view in this frame, each under its face's id, in the same order.
@@ -104,27 +112,29 @@ class Reappearance:
             tracks: Under the ids that the tracker gave them.
             timestamp: Time of the frame in seconds, never smaller than the last one.
             size: Width and height of the frame in pixels.
-            is_ignored: Whether a face is where faces are ignored. Who goes in there is followed, or who comes out would
-                be taken for them; but what appears there is nobody who was lost elsewhere.
+            ignored: What is seen where faces are ignored, such as posters. It has no track; but who went in there is
+                followed, or who comes out would be taken for them.
+            is_ignored: Whether a face is there.
         """
         oldest = timestamp - self._lifespan
         self._faces = {face: known for face, known in self._faces.items() if known.seen >= oldest}
         self._ids = {track: (face, seen) for track, (face, seen) in self._ids.items() if seen >= oldest}
-        faces = self._assigned(tracks, timestamp, size, is_ignored)
+        faces = self._assigned(tracks, timestamp, size)
         for track in tracks:
             # A track whose face is in view as another track is a new face, and its own id may be that of the other.
             if track.id not in faces:
                 faces[track.id] = uuid7() if track.id in self._faces else track.id
             face = faces[track.id]
             self._ids[track.id] = face, timestamp
-            self._faces.setdefault(face, _Known(track.box, timestamp, track.box.height)).move(track.box, timestamp)
+            known = self._faces.setdefault(face, _Known(track.box, timestamp, track.box.height))
+            known.move(track.box, timestamp)
+            known.is_ignored = False
+        self._follow(ignored, timestamp, set(faces.values()), is_ignored)
         self._last = timestamp
         # Mostly the tracker is right, and what it said is passed on as it is.
         return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
 
-    def _assigned(
-        self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int], is_ignored: Callable[[Box], bool]
-    ) -> dict[str, str]:
+    def _assigned(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> dict[str, str]:
         """The known faces by the ids of the tracks that show them, the likeliest pairs first."""
         followed = [track for track in tracks if track.id in self._ids and self._ids[track.id][0] in self._faces]
         own = [(self._own_distance(track, timestamp, size), track.id, self._ids[track.id][0]) for track in followed]
@@ -133,31 +143,45 @@ class Reappearance:
         faces = _nearest_pairs(pair for pair in own if pair[0] <= SAME_TRACK and self._ids[pair[1]][1] == self._last)
         taken = set(faces.values())
         lost = [face for face in self._faces if face not in taken and self._may_be_there(face, timestamp, size)]
-        # What appears where faces are ignored, such as a poster, is nobody who was lost elsewhere.
-        gone_in = [face for face in lost if self._may_be_ignored(face, timestamp, is_ignored)]
         others = [
             (self._faces[face].distance(track.box, timestamp) - self._bonus(face, timestamp), track.id, face)
             for track in tracks
             if track.id not in faces
-            for face in (gone_in if is_ignored(track.box) else lost)
+            for face in lost
         ]
         left = [(distance - SAME_TRACK, track, face) for distance, track, face in own if track not in faces]
         return faces | _nearest_pairs(pair for pair in [*left, *others] if pair[0] < math.inf and pair[2] not in taken)
 
+    def _follow(
+        self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str], is_ignored: Callable[[Box], bool]
+    ) -> None:
+        """Take in what is seen where faces are ignored: those that went in there, and others."""
+        out_of_view = [(face, known) for face, known in self._faces.items() if ignored and face not in in_view]
+        # Who is not to be expected there is there only where they were seen last: at the edge.
+        reaches = {
+            face: math.inf if known.is_ignored or is_ignored(known.expected_box(timestamp)) else SAME_TRACK
+            for face, known in out_of_view
+        }
+        pairs = [
+            (known.distance(box, timestamp), str(number), face)
+            for number, box in enumerate(ignored)
+            for face, known in out_of_view
+        ]
+        faces = _nearest_pairs(pair for pair in pairs if pair[0] < math.inf and pair[0] <= reaches[pair[2]])
+        for number, box in enumerate(ignored):
+            known = self._faces.setdefault(faces.get(str(number)) or uuid7(), _Known(box, timestamp, box.height))
+            known.move(box, timestamp)
+            known.is_ignored = True
+
     def _bonus(self, face: str, timestamp: float) -> float:
         """What speaks for a face that was in view just now and whose track is gone, and not for one that was hidden."""
-        is_continuous = self._faces[face].seen == self._last and timestamp - self._last <= CONTINUOUS
-        return 2 * SAME_TRACK if is_continuous else 0.0
+        known = self._faces[face]
+        is_continuous = known.seen == self._last and timestamp - self._last <= CONTINUOUS
+        return 2 * SAME_TRACK if is_continuous and not known.is_ignored else 0.0
 
     def _may_be_there(self, face: str, timestamp: float, size: tuple[int, int]) -> bool:
         """Whether a face is to be expected in the frame: who was on the way out has left, who comes in is another."""
         return all(0 <= at <= side for at, side in zip(self._faces[face].expected(timestamp), size, strict=True))
-
-    def _may_be_ignored(self, face: str, timestamp: float, is_ignored: Callable[[Box], bool]) -> bool:
-        """Whether a face was seen last where faces are ignored, or is to be expected there."""
-        known = self._faces[face]
-        (x, y), (width, height) = known.expected(timestamp), (known.box.width, known.box.height)
-        return is_ignored(known.box) or is_ignored(Box(x - width / 2, y - height / 2, width, height))
 
     def _own_distance(self, track: Track, timestamp: float, size: tuple[int, int]) -> float:
         """Of a track to the face that it was before."""

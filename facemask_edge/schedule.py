@@ -108,6 +108,6 @@ class Schedule:
             # What is left of the evidence for the label is what still has to be undone; weak looks need many for it.
             left = person.evidence if person.label is Label.NO_MASK else -person.evidence
             return (0, left) if abs(person.told) >= TELLING else (2, 0.0)
-        if evidence < LEAST_TOLD:
+        if evidence < LEAST_TOLD or not person.telling:
             return 2, 0.0
         return 1, (self._decision - evidence) * person.telling / evidence

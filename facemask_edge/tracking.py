@@ -42,8 +42,10 @@ class FaceTracker:
             faces: The faces found in this frame.
             timestamp: Time of the frame in seconds, never smaller than the last one.
             size: Width and height of the frame in pixels.
-            is_ignored: Whether a face is where faces are ignored: what appears there is nobody who was lost elsewhere.
+            is_ignored: Whether a face is where faces are ignored: what is seen there has no track.
         """
+        ignored = [face.box for face in faces if is_ignored(face.box)]
+        faces = [face for face in faces if not is_ignored(face.box)] if ignored else faces
         if timestamp - self._last > self._lifespan:
             # The library ends a track only after it was compared with the next frame, however late that comes.
             self._forget()
@@ -56,7 +58,7 @@ class FaceTracker:
         tracks = [
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
-        return self._reappearance.update(tracks, timestamp, size, is_ignored)
+        return self._reappearance.update(tracks, timestamp, size, ignored, is_ignored)
 
     def _forget(self) -> None:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the

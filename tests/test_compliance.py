@@ -233,6 +233,17 @@ def test_what_is_seen_while_it_is_doubtful_changes_no_decision() -> None:
     assert compliance.worth_classifying([decided, new], 5.0, 9) == [decided, new]
 
 
+def test_who_is_gone_when_a_long_doubt_is_over_was_there() -> None:
+    compliance = new_compliance(leave_after=0.3)
+    compliance.is_doubtful = True
+    assert play(compliance, [{"a": 0.99}] * 4 + [{}] * 10) == []
+    compliance.is_doubtful = False
+    events = play(compliance, [{}] * 9, start=1.4)
+    assert summary(events) == [("violation_start", None), ("violation_end", "left")]
+    assert events[0].id == events[1].id
+    assert [event.timestamp for event in events] == pytest.approx([0.3, 0.3])
+
+
 def test_who_paces_over_the_edge_of_a_zone_does_not_start_again_before_the_cooldown_is_over() -> None:
     compliance = new_compliance(cooldown=10, leave_after=1)
     # Two seconds inside, two beyond, always under the same id.

@@ -274,7 +274,7 @@ def test_who_is_nearest_to_a_decision_comes_first_and_who_made_no_progress_after
 
 
 @pytest.mark.parametrize(("fps", "budget"), [(4, 1), (8, 1), (4, 2)])
-@pytest.mark.parametrize("sharpness", [0.05, 0.03, 0.015])
+@pytest.mark.parametrize("sharpness", [0.05, 0.03, 0.015, 0.0045])
 def test_who_is_clearly_seen_is_reported_before_blurred_people(fps: int, budget: int, sharpness: float) -> None:
     compliance = new_compliance()
     reported = set[str]()

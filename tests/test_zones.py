@@ -1,5 +1,7 @@
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
 from facemask_edge.config import Polygon
@@ -99,6 +101,29 @@ def test_who_walks_past_an_ignored_poster_stays_the_same(fps: int, speed: float)
     assert told[-1]
 
 
+@pytest.mark.parametrize("fps", [4, 8, 15])
+def test_who_is_behind_a_counter_for_long_comes_out_as_the_same(fps: int) -> None:
+    zones = Zones([], [[(0.3, 0.0), (0.7, 0.0), (0.7, 1.0), (0.3, 1.0)]], memory=1.5)
+    views = [[large_face_at(100 + 80 * index / fps)] for index in range(5 * fps)]
+    told = ids_that_count(zones, views, fps)
+    assert told[0] == told[-1]
+    assert told.count([]) > 2.5 * fps
+
+
+@pytest.mark.parametrize("fps", [8, 15, 30])
+def test_who_sways_over_the_edge_of_an_ignored_screen_is_none_of_its_faces(fps: int) -> None:
+    zones = Zones([], [[(0.44, 0.2), (0.75, 0.2), (0.75, 0.8), (0.44, 0.8)]], memory=1.5)
+    random, views = np.random.default_rng(0), []
+    shown = [large_face_at(x, y) for x, y in ((315, 215), (330, 250), (320, 200), (345, 230))]
+    for index in range(20 * fps):
+        now = index / fps
+        person = large_face_at(275 + 12 * math.sin(2 * now) + random.normal(0, 2))
+        # In the order of the detector's scores, which changes.
+        views.append([[person, shown[int(2 * now) % 4]], [shown[int(2 * now) % 4], person]][index % 2])
+    told = ids_that_count(zones, views, fps)
+    assert len({name for names in told for name in names}) == 1
+
+
 def test_a_poster_that_appears_beside_somebody_who_is_missed_is_not_that_person() -> None:
     zones = Zones([], [[(0.44, 0.3), (0.56, 0.3), (0.56, 0.7), (0.44, 0.7)]], memory=1.5)
     # For half a second only the poster is found.
@@ -106,6 +131,19 @@ def test_a_poster_that_appears_beside_somebody_who_is_missed_is_not_that_person(
     told = ids_that_count(zones, views, 15)
     assert told[-1] == told[0]
     assert told[15] == []
+
+
+@pytest.mark.parametrize("fps", [4, 8, 15])
+def test_who_turns_away_beside_an_ignored_screen_is_none_of_its_faces(fps: int) -> None:
+    zones = Zones([], [[(0.44, 0.2), (0.75, 0.2), (0.75, 0.8), (0.44, 0.8)]], memory=1.5)
+    person, shown = large_face_at(250), [large_face_at(310 + 30 * number, 200 + 20 * number) for number in range(4)]
+    # Another face each half second; the person looks away for most of each other second.
+    views = [
+        [*([person] if now % 2 < 1.2 else []), shown[int(2 * now) % 4]]
+        for now in (index / fps for index in range(9 * fps))
+    ]
+    told = ids_that_count(zones, views, fps)
+    assert len({name for names in told for name in names}) == 1
 
 
 def test_an_ignored_zone_has_a_sharp_edge() -> None:
