@@ -6,7 +6,7 @@ violation of their own.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from facemask_edge.identifiers import uuid7
@@ -59,11 +59,6 @@ class _Known:
         (x, y), (right, down) = self.box.centre, self.velocity
         return x + right * passed, y + down * passed
 
-    def expected_box(self, timestamp: float) -> Box:
-        """Likewise, as it was seen last."""
-        x, y = self.expected(timestamp)
-        return Box(x - self.box.width / 2, y - self.box.height / 2, self.box.width, self.box.height)
-
     def distance(self, box: Box, timestamp: float) -> float:
         """How far a face is from where this one may be, in parts of the reach; infinite out of it.
 
@@ -104,7 +99,6 @@ class Reappearance:
         timestamp: float,
         size: tuple[int, int],
         ignored: Sequence[Box] = (),
-        is_ignored: Callable[[Box], bool] = lambda _: False,
     ) -> list[Track]:
         """The tracks in view in this frame, each under its face's id, in the same order.
 
@@ -114,7 +108,6 @@ class Reappearance:
             size: Width and height of the frame in pixels.
             ignored: What is seen where faces are ignored, such as posters. It has no track; but who went in there is
                 followed, or who comes out would be taken for them.
-            is_ignored: Whether a face is there.
         """
         oldest = timestamp - self._lifespan
         self._faces = {face: known for face, known in self._faces.items() if known.seen >= oldest}
@@ -129,7 +122,7 @@ class Reappearance:
             known = self._faces.setdefault(face, _Known(track.box, timestamp, track.box.height))
             known.move(track.box, timestamp)
             known.is_ignored = False
-        self._follow(ignored, timestamp, set(faces.values()), is_ignored)
+        self._follow(ignored, timestamp, set(faces.values()))
         self._last = timestamp
         # Mostly the tracker is right, and what it said is passed on as it is.
         return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
@@ -152,16 +145,11 @@ class Reappearance:
         left = [(distance - SAME_TRACK, track, face) for distance, track, face in own if track not in faces]
         return faces | _nearest_pairs(pair for pair in [*left, *others] if pair[0] < math.inf and pair[2] not in taken)
 
-    def _follow(
-        self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str], is_ignored: Callable[[Box], bool]
-    ) -> None:
+    def _follow(self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str]) -> None:
         """Take in what is seen where faces are ignored: those that went in there, and others."""
         out_of_view = [(face, known) for face, known in self._faces.items() if ignored and face not in in_view]
-        # Who is not to be expected there is there only where they were seen last: at the edge.
-        reaches = {
-            face: math.inf if known.is_ignored or is_ignored(known.expected_box(timestamp)) else SAME_TRACK
-            for face, known in out_of_view
-        }
+        # Who was not in there yet is there only where they are expected, or a screen's face would be who turns away.
+        reaches = {face: math.inf if known.is_ignored else SAME_TRACK for face, known in out_of_view}
         pairs = [
             (known.distance(box, timestamp), str(number), face)
             for number, box in enumerate(ignored)

@@ -58,7 +58,7 @@ class FaceTracker:
         tracks = [
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
-        return self._reappearance.update(tracks, timestamp, size, ignored, is_ignored)
+        return self._reappearance.update(tracks, timestamp, size, ignored)
 
     def _forget(self) -> None:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the

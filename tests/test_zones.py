@@ -136,14 +136,22 @@ def test_a_poster_that_appears_beside_somebody_who_is_missed_is_not_that_person(
 @pytest.mark.parametrize("fps", [4, 8, 15])
 def test_who_turns_away_beside_an_ignored_screen_is_none_of_its_faces(fps: int) -> None:
     zones = Zones([], [[(0.44, 0.2), (0.75, 0.2), (0.75, 0.8), (0.44, 0.8)]], memory=1.5)
-    person, shown = large_face_at(250), [large_face_at(310 + 30 * number, 200 + 20 * number) for number in range(4)]
-    # Another face each half second; the person looks away for most of each other second.
+    person, shown = large_face_at(250), [large_face_at(310 + 40 * number) for number in range(4)]
+    # Three other faces a second, farther and farther away; the person looks away for more than a second.
     views = [
-        [*([person] if now % 2 < 1.2 else []), shown[int(2 * now) % 4]]
+        [*([person] if now % 2.5 < 1.2 else []), shown[int(3 * now) % 4]]
         for now in (index / fps for index in range(9 * fps))
     ]
     told = ids_that_count(zones, views, fps)
     assert len({name for names in told for name in names}) == 1
+
+
+def test_who_looks_back_when_a_face_of_an_ignored_screen_vanishes_is_not_that_face() -> None:
+    zones = Zones([], [[(0.44, 0.2), (0.75, 0.2), (0.75, 0.8), (0.44, 0.8)]], memory=1.5)
+    shown = large_face_at(305)
+    views = [[large_face_at(258), shown]] * 15 + [[shown]] * 8 + [[large_face_at(280)]] * 5
+    told = ids_that_count(zones, views, 15)
+    assert told[0] == told[-1]
 
 
 def test_an_ignored_zone_has_a_sharp_edge() -> None:
