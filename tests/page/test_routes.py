@@ -407,7 +407,7 @@ def test_a_picture_is_shown_live_and_only_of_a_camera_that_there_is(
 def test_violations_are_listed_with_whether_their_picture_is_kept(owner: Site) -> None:
     for name in (A, B):
         track = Track("track", Box(40, 20, 20, 25), 0.9)
-        owner.desk.judged("door", FRAME, [], [Violation("violation_start", name, track, 0.97, 5, 1.0)])
+        owner.desk.judged("door", FRAME, [], [Violation("violation_start", name, track, 0.97, 5, FRAME.timestamp)])
     SnapshotFolder(owner.config).keep("door", B, b"jpeg")
     listed: list[dict[str, Any]] = json.loads(owner.asked("GET", "/api/violations").body)
     assert [(one["id"], one["camera"], one["has_picture"]) for one in listed] == [(A, "door", False), (B, "door", True)]
@@ -415,6 +415,13 @@ def test_violations_are_listed_with_whether_their_picture_is_kept(owner: Site) -
     assert 0 <= left < left + side <= 1
     assert 0 <= top < 1
     assert np.shape(listed[0]["heat"]) == (7, 7)
+
+
+def test_of_whom_is_out_of_view_when_the_violation_starts_no_place_is_shown(owner: Site) -> None:
+    track = Track("track", Box(40, 20, 20, 25), 0.9)
+    owner.desk.judged("door", FRAME, [], [Violation("violation_start", A, track, 0.97, 5, FRAME.timestamp - 0.5)])
+    (listed,) = json.loads(owner.asked("GET", "/api/violations").body)
+    assert (listed["id"], listed["place"], listed["heat"]) == (A, None, None)
 
 
 def test_violations_that_are_known_are_not_told_again(owner: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -426,7 +433,7 @@ def test_violations_that_are_known_are_not_told_again(owner: Site, monkeypatch: 
     version = owner.asked("GET", "/api/violations").headers["X-Version"]
     assert owner.asked("GET", f"/api/violations?known={version}").status == 204
     track = Track("track", Box(40, 20, 20, 25), 0.9)
-    owner.desk.judged("door", FRAME, [], [Violation("violation_start", A, track, 0.97, 5, 1.0)])
+    owner.desk.judged("door", FRAME, [], [Violation("violation_start", A, track, 0.97, 5, FRAME.timestamp)])
     other = owner.asked("GET", f"/api/violations?known={version}")
     assert (other.status, len(json.loads(other.body))) == (200, 1)
     assert other.headers["X-Version"] != version
