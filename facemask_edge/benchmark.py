@@ -155,8 +155,8 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
     if len(samples) < LEAST_FRAMES:
         shown = without_password(source)
         raise InputError(
-            f"{shown} gave {len(samples)} frames in {PATIENCE * seconds:g} s after the first {WARM_UP}, too few to "
-            "measure; look whether it gives pictures, or give more --seconds"
+            f"{shown} gave {len(samples)} frames after the first {WARM_UP}, too few to measure; look whether it gives "
+            "pictures, or give more --seconds"
         )
     stages = {stage: [sample.stages[stage] for sample in samples] for stage in samples[0].stages}
     frame = statistics.mean(sample.stages["camera"] + sample.judged for sample in samples)

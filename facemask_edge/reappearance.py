@@ -112,7 +112,7 @@ class Reappearance:
         oldest = timestamp - self._lifespan
         self._faces = {face: known for face, known in self._faces.items() if known.seen >= oldest}
         self._ids = {track: (face, seen) for track, (face, seen) in self._ids.items() if seen >= oldest}
-        faces = self._assigned(tracks, timestamp, size)
+        faces = self._assigned(tracks, timestamp, size, ignored)
         for track in tracks:
             # A track whose face is in view as another track is a new face, and its own id may be that of the other.
             if track.id not in faces:
@@ -127,13 +127,17 @@ class Reappearance:
         # Mostly the tracker is right, and what it said is passed on as it is.
         return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
 
-    def _assigned(self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int]) -> dict[str, str]:
+    def _assigned(
+        self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int], ignored: Sequence[Box]
+    ) -> dict[str, str]:
         """The known faces by the ids of the tracks that show them, the likeliest pairs first."""
         followed = [track for track in tracks if track.id in self._ids and self._ids[track.id][0] in self._faces]
         own = [(self._own_distance(track, timestamp, size), track.id, self._ids[track.id][0]) for track in followed]
         # No other face can be that much nearer: in a crowd, nearly everybody is done with here. Whose track comes back
         # after an absence is not: it may show the one who hid that face, and was in view the whole time.
         faces = _nearest_pairs(pair for pair in own if pair[0] <= SAME_TRACK and self._ids[pair[1]][1] == self._last)
+        if len(faces) == len(tracks):
+            return faces
         taken = set(faces.values())
         lost = [face for face in self._faces if face not in taken and self._may_be_there(face, timestamp, size)]
         others = [
@@ -142,8 +146,16 @@ class Reappearance:
             if track.id not in faces
             for face in lost
         ]
+        # Who still is in view where faces are ignored is nobody who appears beside it.
+        there = [
+            (self._faces[face].distance(box, timestamp) - SAME_TRACK, str(number), face)
+            for number, box in enumerate(ignored)
+            for face in lost
+            if self._faces[face].is_ignored and self._faces[face].seen == self._last
+        ]
         left = [(distance - SAME_TRACK, track, face) for distance, track, face in own if track not in faces]
-        return faces | _nearest_pairs(pair for pair in [*left, *others] if pair[0] < math.inf and pair[2] not in taken)
+        pairs = _nearest_pairs(pair for pair in [*left, *others, *there] if pair[0] < math.inf and pair[2] not in taken)
+        return faces | {track.id: pairs[track.id] for track in tracks if track.id in pairs}
 
     def _follow(self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str]) -> None:
         """Take in what is seen where faces are ignored: those that went in there, and others."""

@@ -154,6 +154,20 @@ def test_who_looks_back_when_a_face_of_an_ignored_screen_vanishes_is_not_that_fa
     assert told[0] == told[-1]
 
 
+@pytest.mark.parametrize("apart", [35, 50, 70])
+@pytest.mark.parametrize("fps", [4, 8, 15])
+def test_who_appears_beside_somebody_who_went_in_is_somebody_else(fps: int, apart: float) -> None:
+    zones = Zones([], [RIGHT], memory=1.5)
+    # A member of staff goes in and stands there; after a second a customer is found at the counter.
+    views = [
+        [large_face_at(min(230 + 150 * now, 350)), *([large_face_at(350 - apart, 245)] if now > 1.8 else [])]
+        for now in (index / fps for index in range(3 * fps))
+    ]
+    told = ids_that_count(zones, views, fps)
+    assert len(told[0]) == len(told[-1]) == 1
+    assert told[0] != told[-1]
+
+
 def test_an_ignored_zone_has_a_sharp_edge() -> None:
     zones = Zones([], [LEFT], memory=1.5)
     for x in (51, 49, 51):
