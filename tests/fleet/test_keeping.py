@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,14 @@ def answer(database: Postgres, name: str) -> list[dict[str, Any]]:
         return cursor.execute(text.encode()).fetchall()
 
 
+def is_known(door: str, database: Postgres) -> bool:
+    return door in {row["door"] for row in answer(database, "compliance_by_door")}
+
+
+def counts(database: Postgres, query: str, wanted: int) -> bool:
+    return bool(rows(database, query)[0][0] == wanted)
+
+
 @needs_nats
 @needs_postgres
 def test_what_a_cluster_carries_is_kept_once_and_answers_what_an_operator_asks(
@@ -116,14 +125,18 @@ def test_what_a_cluster_carries_is_kept_once_and_answers_what_an_operator_asks(
         source = f"cameras=[{{name: gate, source: {RECORDINGS[0]}}}]"
         outbox = [f"outbox.path={tmp_path / 'outbox.sqlite3'}", "outbox.min_free_bytes=0"]
         told = (servers, source, "mqtt.protocol=3.1.1", "device.name=entrance", *outbox)
-        subprocess.run([*command, *(word for each in told for word in ("--set", each))], check=True)
         of_entrance = "SELECT count(*) FROM violation WHERE device = 'entrance' AND ended IS NOT NULL"
-        assert wait_until(lambda: rows(database, of_entrance)[0][0] == 4, 30)
+        runs = 0
+        # Who is in view is said once (QoS 0): what a cluster that lost a node drops of it is told of the next who pass.
+        while runs < 3 and not is_known("entrance gate", database):
+            runs += 1
+            subprocess.run([*command, *(word for each in told for word in ("--set", each))], check=True)
+            assert wait_until(partial(counts, database, of_entrance, 4 * runs), 30)
         assert wait_until(lambda: rows(database, "SELECT count(*), count(health) FROM device") == [(6, 1)])
-    assert kept(database) == 248
+    assert kept(database) == 240 + 8 * runs
     assert rows(database, "SELECT count(*) FROM unreadable") == [(0,)]
     by_door = answer(database, "violations_by_door_and_hour")
-    assert sum(row["violations"] for row in by_door) == 124
+    assert sum(row["violations"] for row in by_door) == 120 + 4 * runs
     assert {row["metric"] for row in by_door} == {f"door-000{number} door" for number in range(5)} | {"entrance gate"}
     assert answer(database, "open_violations") == []
     assert answer(database, "missing_messages") == []
