@@ -94,11 +94,7 @@ class Reappearance:
         """Timestamp of the frame before."""
 
     def update(
-        self,
-        tracks: Sequence[Track],
-        timestamp: float,
-        size: tuple[int, int],
-        ignored: Sequence[Box] = (),
+        self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int], ignored: Sequence[Box] = ()
     ) -> list[Track]:
         """The tracks in view in this frame, each under its face's id, in the same order.
 
@@ -122,7 +118,8 @@ class Reappearance:
             known = self._faces.setdefault(face, _Known(track.box, timestamp, track.box.height))
             known.move(track.box, timestamp)
             known.is_ignored = False
-        self._follow(ignored, timestamp, set(faces.values()))
+        if ignored:
+            self._follow(ignored, timestamp, set(faces.values()))
         self._last = timestamp
         # Mostly the tracker is right, and what it said is passed on as it is.
         return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
@@ -159,7 +156,7 @@ class Reappearance:
 
     def _follow(self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str]) -> None:
         """Take in what is seen where faces are ignored: those that went in there, and others."""
-        out_of_view = [(face, known) for face, known in self._faces.items() if ignored and face not in in_view]
+        out_of_view = [(face, known) for face, known in self._faces.items() if face not in in_view]
         # Who was not in there yet is there only where they are expected, or a screen's face would be who turns away.
         reaches = {face: math.inf if known.is_ignored else SAME_TRACK for face, known in out_of_view}
         pairs = [

@@ -32,6 +32,7 @@ class Schedule:
     def __init__(self, *, min_observations: int, recheck_interval: float) -> None:
         self._decision = CERTAIN_LOG_ODDS * min_observations
         self._patience = PATIENCE * min_observations
+        self._new = NEW * min_observations
         self._recheck_interval = recheck_interval
         self._turn = 0
 
@@ -61,7 +62,7 @@ class Schedule:
             person = people.get(track.id)
             if person is None or not person.observations:
                 first_seen = timestamp if person is None else person.first_seen
-                urgent.append(((1, NEW * self._decision / CERTAIN_LOG_ODDS), -first_seen, track))
+                urgent.append(((1, self._new), -first_seen, track))
                 if timestamp - first_seen >= OVERDUE:
                     overdue.append((first_seen, track))
                 continue

@@ -44,8 +44,9 @@ class FaceTracker:
             size: Width and height of the frame in pixels.
             is_ignored: Whether a face is where faces are ignored: what is seen there has no track.
         """
-        ignored = [face.box for face in faces if is_ignored(face.box)]
-        faces = [face for face in faces if not is_ignored(face.box)] if ignored else faces
+        apart = [is_ignored(face.box) for face in faces]
+        ignored = [face.box for face, is_apart in zip(faces, apart, strict=True) if is_apart]
+        faces = [face for face, is_apart in zip(faces, apart, strict=True) if not is_apart]
         if timestamp - self._last > self._lifespan:
             # The library ends a track only after it was compared with the next frame, however late that comes.
             self._forget()
