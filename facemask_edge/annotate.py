@@ -111,7 +111,8 @@ class Annotator:
         detector = self.models.detector(width, height)
         compliance = self._config.compliance
         verdicts = []
-        for face in self._zones.counting(detector.detect(image), width, height):
+        faces, _ = self._zones.parted(detector.detect(image), width, height)
+        for face in self._zones.counting(faces, width, height):
             track = Track("", face.box, face.score)
             if face.score < self._config.detector.min_score:
                 continue

@@ -163,7 +163,7 @@ class Pipeline:
         size = frame.width, frame.height
         with self.times.measured("detection"):
             small = self._small(frame)
-            faces = self._faces(small, *size)
+            found = self._faces(small, *size)
         with self.times.measured("scene"):
             # A camera that comes back with another size shows the same places elsewhere.
             thumbnail = self._thumbnails.of(small) if frame.thumbnail is None else frame.thumbnail
@@ -175,8 +175,8 @@ class Pipeline:
         ended = self._new_scene() if is_new else []
         self._size = size
         with self.times.measured("tracking"):
-            is_ignored = partial(self._zones.is_ignored, width=frame.width, height=frame.height)
-            followed = self._tracker.update(faces, frame.timestamp, size, is_ignored)
+            faces, ignored = self._zones.parted(found, *size)
+            followed = self._tracker.update(faces, frame.timestamp, size, ignored)
             tracks = self._zones.staying(followed, frame.timestamp, *size)
         sure = [face for face in faces if face.score >= self._min_score]
         self.faces, self.tracks = len(self._zones.counting(sure, *size)), len(tracks)

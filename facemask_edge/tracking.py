@@ -6,13 +6,13 @@ Source: Zhang and others, "ByteTrack: Multi-Object Tracking by Associating Every
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from edgefirst.tracker import ByteTrack
 
 from facemask_edge.reappearance import Reappearance
-from facemask_edge.values import Box, Face, Track
+from facemask_edge.values import Face, Track
 
 
 class FaceTracker:
@@ -34,19 +34,16 @@ class FaceTracker:
         faces: Sequence[Face],
         timestamp: float,
         size: tuple[int, int],
-        is_ignored: Callable[[Box], bool] = lambda _: False,
+        ignored: Sequence[Face] = (),
     ) -> list[Track]:
         """The tracks that are in view in this frame.
 
         Args:
-            faces: The faces found in this frame.
+            faces: The faces found in this frame that are not ignored.
             timestamp: Time of the frame in seconds, never smaller than the last one.
             size: Width and height of the frame in pixels.
-            is_ignored: Whether a face is where faces are ignored: what is seen there has no track.
+            ignored: Those that are: they have no track.
         """
-        apart = [is_ignored(face.box) for face in faces]
-        ignored = [face.box for face, is_apart in zip(faces, apart, strict=True) if is_apart]
-        faces = [face for face, is_apart in zip(faces, apart, strict=True) if not is_apart]
         if timestamp - self._last > self._lifespan:
             # The library ends a track only after it was compared with the next frame, however late that comes.
             self._forget()
@@ -59,7 +56,7 @@ class FaceTracker:
         tracks = [
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
-        return self._reappearance.update(tracks, timestamp, size, ignored)
+        return self._reappearance.update(tracks, timestamp, size, [face.box for face in ignored])
 
     def _forget(self) -> None:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the

@@ -31,32 +31,44 @@ class Zones:
         self._counted: dict[str, float] = {}
         """When each track that counts was last in view, by its id."""
 
-    def counting(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
-        """The faces whose middle counts in a frame of ``width`` x ``height`` pixels."""
-        return [
-            face
-            for face in faces
-            if self._is_inside(face.box, width, height) and not self.is_ignored(face.box, width, height)
-        ]
+    def parted(self, faces: Sequence[Face], width: int, height: int) -> tuple[list[Face], list[Face]]:
+        """The faces that are not ignored, and those whose middle is in an ignored zone; on the edge is inside.
 
-    def is_ignored(self, box: Box, width: int, height: int) -> bool:
-        """Whether the middle of a face is in an ignored zone; on the edge is inside."""
-        return any(_depth(zone, box, width, height) >= 0 for zone in self._ignored)
+        Args:
+            faces: All in view in this frame.
+            width: Of the frame in pixels.
+            height: Likewise.
+        """
+        kept: list[Face] = []
+        ignored: list[Face] = []
+        for face in faces:
+            is_ignored = any(_depth(zone, face.box, width, height) >= 0 for zone in self._ignored)
+            (ignored if is_ignored else kept).append(face)
+        return kept, ignored
+
+    def counting(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
+        """Of the faces that are not ignored, those whose middle is in a zone.
+
+        Args:
+            faces: In view in this frame and not ignored.
+            width: Of the frame in pixels.
+            height: Likewise.
+        """
+        return [face for face in faces if self._is_inside(face.box, width, height)]
 
     def staying(self, tracks: Sequence[Track], timestamp: float, width: int, height: int) -> list[Track]:
-        """The tracks that count: those in a zone and those that were and are near it, but for ignored ones.
+        """The tracks that count: those in a zone and those that were and are near it.
 
         Faces that do not count are followed, too, or who comes in would be taken for who just went out.
 
         Args:
-            tracks: All in view in this frame.
+            tracks: Of all faces in view in this frame that are not ignored.
             timestamp: Time of the frame in seconds.
             width: Of the frame in pixels.
             height: Likewise.
         """
-        tracks = [track for track in tracks if not self.is_ignored(track.box, width, height)]
         if not self._zones:
-            return tracks
+            return list(tracks)
         self._counted = {name: seen for name, seen in self._counted.items() if timestamp - seen <= self._memory}
         margins = [EDGE * track.box.height if track.id in self._counted else 0.0 for track in tracks]
         pairs = zip(tracks, margins, strict=True)

@@ -18,24 +18,29 @@ def face_at(x: float, y: float) -> Face:
     return Face(Box(x - 10, y - 10, 20, 20), 0.9)
 
 
+def faces_that_count(zones: Zones, faces: Sequence[Face], width: int, height: int) -> list[Face]:
+    kept, _ = zones.parted(faces, width, height)
+    return zones.counting(kept, width, height)
+
+
 def test_without_zones_every_face_counts() -> None:
     faces = [face_at(5, 5), face_at(95, 40)]
-    assert Zones([], []).counting(faces, 100, 50) == faces
+    assert faces_that_count(Zones([], []), faces, 100, 50) == faces
 
 
 def test_only_faces_inside_a_zone_and_outside_the_ignored_ones_count() -> None:
     upper_left, lower_left, right = face_at(20, 10), face_at(20, 40), face_at(80, 40)
     faces = [upper_left, lower_left, right]
-    assert Zones([LEFT], []).counting(faces, 100, 50) == [upper_left, lower_left]
-    assert Zones([LEFT], [TOP]).counting(faces, 100, 50) == [lower_left]
-    assert Zones([], [LEFT]).counting(faces, 100, 50) == [right]
-    assert Zones([LEFT, TOP], []).counting(faces, 100, 50) == [upper_left, lower_left]
+    assert faces_that_count(Zones([LEFT], []), faces, 100, 50) == [upper_left, lower_left]
+    assert faces_that_count(Zones([LEFT], [TOP]), faces, 100, 50) == [lower_left]
+    assert faces_that_count(Zones([], [LEFT]), faces, 100, 50) == [right]
+    assert faces_that_count(Zones([LEFT, TOP], []), faces, 100, 50) == [upper_left, lower_left]
 
 
 def test_zones_are_fractions_of_the_frame() -> None:
     face = face_at(60, 10)
-    assert Zones([LEFT], []).counting([face], 100, 50) == []
-    assert Zones([LEFT], []).counting([face], 200, 50) == [face]
+    assert faces_that_count(Zones([LEFT], []), [face], 100, 50) == []
+    assert faces_that_count(Zones([LEFT], []), [face], 200, 50) == [face]
 
 
 def track_at(x: float, y: float, name: str = "a") -> Track:
@@ -63,7 +68,8 @@ def ids_that_count(zones: Zones, views: Sequence[Sequence[Face]], fps: float) ->
     tracker, told = FaceTracker(min_score=0.6, lifespan=1.5), []
     for index, faces in enumerate(views):
         now = index / fps
-        tracks = tracker.update(faces, now, WIDE, lambda box: zones.is_ignored(box, *WIDE))
+        kept, ignored = zones.parted(faces, *WIDE)
+        tracks = tracker.update(kept, now, WIDE, ignored)
         told.append([track.id for track in zones.staying(tracks, now, *WIDE)])
     return told
 
@@ -170,8 +176,9 @@ def test_who_appears_beside_somebody_who_went_in_is_somebody_else(fps: int, apar
 
 def test_an_ignored_zone_has_a_sharp_edge() -> None:
     zones = Zones([], [LEFT], memory=1.5)
-    for x in (51, 49, 51):
-        assert zones.staying([track_at(x, 20)], 0.0, 100, 50) == ([track_at(x, 20)] if x == 51 else [])
+    # Nor does who counted a moment ago.
+    told = ids_that_count(zones, [[large_face_at(x)] for x in (321, 319, 320, 321)], 15)
+    assert [len(names) for names in told] == [1, 0, 0, 1]
 
 
 def test_without_zones_every_track_counts() -> None:
