@@ -64,15 +64,18 @@ class _Known:
 
         Likeliest is where it is expected; but people stop, and turn their heads then: it may be anywhere on the way.
         """
+        (x, y), there, at = self.box.centre, self.expected(timestamp), box.centre
+        reach = (REACH + REACH_PER_SECOND * (timestamp - self.seen)) * max(box.height, self.height)
+        way = there[0] - x, there[1] - y
+        # Of a crowd, most: it is told at once.
+        if abs(at[0] - x) > reach + abs(way[0]) or abs(at[1] - y) > reach + abs(way[1]):
+            return math.inf
         # Who comes nearer was smaller on average; of whom hardly anything was seen last, larger.
         if not any(_is_similar(box.height, height) for height in (self.height, self.box.height)):
             return math.inf
-        (x, y), there, at = self.box.centre, self.expected(timestamp), box.centre
-        way = there[0] - x, there[1] - y
         squared = way[0] ** 2 + way[1] ** 2
         part = min(max(((at[0] - x) * way[0] + (at[1] - y) * way[1]) / squared, 0), 1) if squared else 0.0
         on_the_way = x + part * way[0], y + part * way[1]
-        reach = (REACH + REACH_PER_SECOND * (timestamp - self.seen)) * max(box.height, self.height)
         away = min(math.dist(at, there), STOPPED * reach + (1 - STOPPED) * math.dist(at, on_the_way)) / max(reach, 1e-9)
         return away if away <= 1 else math.inf
 
