@@ -96,13 +96,13 @@ def test_one_that_is_tried_in_vain_leaves_nothing_either() -> None:
     counts = []
     absent = CONFIG.model_copy(update={"source": "picamera:3"})
     with closing(PicameraCapture(CONFIG, AS_IT_HANGS, None)):
-        for _ in range(12):
+        for _ in range(30):
             for config in (CONFIG, absent):
                 with pytest.raises(CameraLostError, match="cannot be opened"):
                     PicameraCapture(config, AS_IT_HANGS, None)
             counts.append(open_files())
     # The camera that is open has its requests, of which now and then more are under way: the fewest are what stays.
-    assert min(counts[6:]) <= min(counts[1:6])
+    assert min(counts[15:]) <= min(counts[1:15])
 
 
 def test_a_picture_that_is_not_copied_outlives_its_camera(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,8 @@ def test_a_picture_that_is_not_copied_outlives_its_camera(monkeypatch: pytest.Mo
         assert np.array_equal(held, copy)
         del held
         assert np.array_equal(part, copy[100:200, 100:200])
-        del part
+        # The virtual camera gives nothing but broken pictures now and then, while those of one that is closed are held.
+        del part, camera
         counts.append(open_files())
     assert max(counts[1:]) <= counts[1] + 3
 
