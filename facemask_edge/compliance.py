@@ -31,6 +31,8 @@ class Compliance:
         """As in the configuration; may be changed, and holds for the looks from then on."""
         self.min_face_height: float = config.min_face_height
         """Likewise."""
+        self.leave_after = config.leave_after
+        """Seconds; likewise."""
         self.is_doubtful = False
         """Whether nobody knows if those in view are the same as before: then no violation starts or ends for what is
         seen. It does when the doubt is over."""
@@ -176,7 +178,7 @@ class Compliance:
         gone = [
             person
             for person in self._people.values()
-            if timestamp - person.last_seen > self._config.leave_after
+            if timestamp - person.last_seen > self.leave_after
             # Whether it was the same scene, and so a violation, is not known yet.
             and not (self.is_doubtful and person.is_unreported)
         ]

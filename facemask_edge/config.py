@@ -160,7 +160,11 @@ class ComplianceConfig(Section):
         description="Seconds from capture to decision in which a live camera's frame is to be judged: where "
         "more faces would take longer, fewer are classified a frame.",
     )
-    leave_after: float = Field(1.5, gt=0, description="Seconds out of view after which a person has left.")
+    leave_after: float = Field(
+        1.5,
+        gt=0,
+        description="Seconds out of view after which a person has left; where frames are rare, 3.5 of their intervals.",
+    )
     cooldown: float = Field(
         2.0, ge=0, description="Seconds after a violation in which the same person starts no other one."
     )

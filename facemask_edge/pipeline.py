@@ -18,6 +18,7 @@ from facemask_edge.edge_tpu_deaths import EdgeTpuDeaths
 from facemask_edge.errors import ModelError
 from facemask_edge.faces import FaceDetector, create_detector, packaged_model, packaged_size
 from facemask_edge.inference import Model, wants_edge_tpu
+from facemask_edge.leave_after import LeaveAfter
 from facemask_edge.manifest import model_path
 from facemask_edge.pace import Pace
 from facemask_edge.scaling import fitted
@@ -143,12 +144,10 @@ class Pipeline:
         self._models = models
         self._most_looks = config.compliance.classifications_per_frame
         self._pace = Pace(most=self._most_looks, target=config.compliance.latency_target) if is_live else None
-        self._memory = config.compliance.leave_after
-        self._zones = Zones(camera.zones, camera.ignore_zones, memory=self._memory)
+        self._leave_after = LeaveAfter(config.compliance.leave_after)
+        self._zones = Zones(camera.zones, camera.ignore_zones, memory=self.leave_after)
         self._compliance = Compliance(config.compliance)
-        self._new_tracker = partial(
-            FaceTracker, min_score=config.detector.min_score, lifespan=config.compliance.leave_after
-        )
+        self._new_tracker = partial(FaceTracker, min_score=config.detector.min_score, lifespan=self.leave_after)
         self._tracker = self._new_tracker()
         self._thumbnails, self._cuts = Thumbnails(), SceneCuts()
         self._size: tuple[int, int] | None = None
@@ -174,6 +173,8 @@ class Pipeline:
         # Only now: what goes wrong before loses no end of a violation.
         ended = self._new_scene() if is_new else []
         self._size = size
+        leave_after = self._leave_after.take(frame.timestamp)
+        self._tracker.lifespan = self._zones.memory = self._compliance.leave_after = leave_after
         with self.times.measured("tracking"):
             faces, ignored = self._zones.parted(found, *size)
             followed = self._tracker.update(faces, frame.timestamp, size, ignored)
@@ -204,8 +205,13 @@ class Pipeline:
 
     def set_zones(self, camera: CameraConfig) -> None:
         """Have other zones from the next frame on; what other privacy masks show is no other scene."""
-        self._zones = Zones(camera.zones, camera.ignore_zones, memory=self._memory)
+        self._zones.redraw(camera.zones, camera.ignore_zones)
         self._cuts.forget()
+
+    @property
+    def leave_after(self) -> float:
+        """Seconds out of view after which a person has left, as frames come now."""
+        return self._leave_after.seconds
 
     @property
     def open_violations(self) -> int:

@@ -88,7 +88,8 @@ class Reappearance:
     """
 
     def __init__(self, lifespan: float) -> None:
-        self._lifespan = lifespan
+        self.lifespan = lifespan
+        """May be changed."""
         self._faces: dict[str, _Known] = {}
         """By id."""
         self._ids: dict[str, tuple[str, float]] = {}
@@ -108,7 +109,7 @@ class Reappearance:
             ignored: What is seen where faces are ignored, such as posters. It has no track; but who went in there is
                 followed, or who comes out would be taken for them.
         """
-        oldest = timestamp - self._lifespan
+        oldest = timestamp - self.lifespan
         self._faces = {face: known for face, known in self._faces.items() if known.seen >= oldest}
         self._ids = {track: (face, seen) for track, (face, seen) in self._ids.items() if seen >= oldest}
         faces = self._assigned(tracks, timestamp, size, ignored)

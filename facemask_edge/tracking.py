@@ -25,7 +25,8 @@ class FaceTracker:
 
     def __init__(self, *, min_score: float, lifespan: float) -> None:
         self._min_score = min_score
-        self._lifespan = lifespan
+        self.lifespan = lifespan
+        """May be changed."""
         self._last = -math.inf
         self._forget()
 
@@ -44,7 +45,7 @@ class FaceTracker:
             size: Width and height of the frame in pixels.
             ignored: Those that are: they have no track.
         """
-        if timestamp - self._last > self._lifespan:
+        if timestamp - self._last > self.lifespan:
             # The library ends a track only after it was compared with the next frame, however late that comes.
             self._forget()
         self._last = timestamp
@@ -56,14 +57,15 @@ class FaceTracker:
         tracks = [
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
+        self._reappearance.lifespan = self.lifespan
         return self._reappearance.update(tracks, timestamp, size, [face.box for face in ignored])
 
     def _forget(self) -> None:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the
         # smoothed box lags until it no longer overlaps the detected one.
-        lifespan = round(self._lifespan * 1e9)
+        lifespan = round(self.lifespan * 1e9)
         self._tracker = ByteTrack(high_conf=self._min_score, iou=0.1, update=0.5, lifespan_ns=lifespan)
-        self._reappearance = Reappearance(self._lifespan)
+        self._reappearance = Reappearance(self.lifespan)
 
 
 def _corners(face: Face) -> tuple[float, float, float, float]:

@@ -25,11 +25,16 @@ class Zones:
     """
 
     def __init__(self, zones: Sequence[Polygon], ignored: Sequence[Polygon], *, memory: float = 0.0) -> None:
-        self._zones = [np.array(polygon, np.float32) for polygon in zones]
-        self._ignored = [np.array(polygon, np.float32) for polygon in ignored]
-        self._memory = memory
+        self.memory = memory
+        """May be changed."""
         self._counted: dict[str, float] = {}
         """When each track that counts was last in view, by its id."""
+        self.redraw(zones, ignored)
+
+    def redraw(self, zones: Sequence[Polygon], ignored: Sequence[Polygon]) -> None:
+        """Have other ones from now on; who counted and is near one still does."""
+        self._zones = [np.array(polygon, np.float32) for polygon in zones]
+        self._ignored = [np.array(polygon, np.float32) for polygon in ignored]
 
     def parted(self, faces: Sequence[Face], width: int, height: int) -> tuple[list[Face], list[Face]]:
         """The faces that are not ignored, and those whose middle is in an ignored zone; on the edge is inside.
@@ -69,7 +74,7 @@ class Zones:
         """
         if not self._zones:
             return list(tracks)
-        self._counted = {name: seen for name, seen in self._counted.items() if timestamp - seen <= self._memory}
+        self._counted = {name: seen for name, seen in self._counted.items() if timestamp - seen <= self.memory}
         margins = [EDGE * track.box.height if track.id in self._counted else 0.0 for track in tracks]
         pairs = zip(tracks, margins, strict=True)
         staying = [track for track, margin in pairs if self._is_inside(track.box, width, height, margin)]

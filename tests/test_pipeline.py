@@ -155,3 +155,24 @@ def test_who_stands_at_the_edge_of_a_zone_is_one_violation(sway: float, period: 
         image[100 : 100 + 256, start : start + 256] = face
         events += pipeline.process(Frame(image, index / 15, index))
     assert [event.event_type for event in events] == ["violation_start"]
+
+
+@pytest.mark.parametrize("interval", [0.1, 0.5, 1.0, 1.6, 4.0])
+def test_who_stands_there_is_one_violation_however_rare_frames_are(interval: float) -> None:
+    config = Config()
+    pipeline = Pipeline(config, config.cameras[0], Models(config))
+    seen = np.full((480, 640, 3), 128, np.uint8)
+    seen[100 : 100 + 256, 200 : 200 + 256] = cv2.resize(astronaut(), (256, 256))
+    missed = seen.copy()
+    missed[110:210, 265:365] = 128
+    events = []
+    for index in range(40):
+        is_missed = index > 5 and index % 9 in (3, 4)
+        events += pipeline.process(Frame(missed if is_missed else seen, index * interval, index))
+        assert pipeline.faces == (0 if is_missed else 1)
+    assert [event.event_type for event in events] == ["violation_start"]
+    # Who is there no more has left, and not only at the end.
+    for index in range(40, 60):
+        events += pipeline.process(Frame(missed, index * interval, index))
+    assert [event.reason for event in events[1:]] == ["left"]
+    assert events[1].timestamp == 38 * interval

@@ -60,6 +60,15 @@ def test_who_counted_counts_half_a_face_beyond_the_edge() -> None:
     assert zones.staying([track_at(59, 20)], 3.2, 100, 50) == []
 
 
+def test_who_counts_beyond_an_edge_still_does_when_other_zones_are_drawn() -> None:
+    zones = Zones([LEFT], [], memory=1.5)
+    zones.staying([track_at(49, 20)], 0.0, 100, 50)
+    zones.redraw([LEFT], [TOP])
+    assert zones.staying([track_at(59, 40)], 0.1, 100, 50) == [track_at(59, 40)]
+    zones.redraw([RIGHT], [])
+    assert zones.staying([track_at(39, 40)], 0.2, 100, 50) == []
+
+
 WIDE = (640, 480)
 
 

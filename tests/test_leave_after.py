@@ -1,0 +1,29 @@
+import pytest
+
+from facemask_edge.leave_after import LeaveAfter
+
+
+def taken(intervals: list[float]) -> list[float]:
+    leave_after, timestamp = LeaveAfter(1.5), 0.0
+    told = [leave_after.take(timestamp)]
+    for interval in intervals:
+        timestamp += interval
+        told.append(leave_after.take(timestamp))
+    assert leave_after.seconds == told[-1]
+    return told
+
+
+def test_frames_that_follow_each_other_quickly_leave_it_as_it_is() -> None:
+    assert set(taken([0.03] * 10)) == set(taken([0.4] * 10)) == {1.5}
+
+
+def test_rare_frames_make_it_longer_and_quick_ones_short_again() -> None:
+    told = taken([2.0] * 5 + [0.1] * 5)
+    assert told[:3] == [1.5] * 3
+    assert told[3:6] == [pytest.approx(7.0)] * 3
+    assert told[-1] == 1.5
+
+
+@pytest.mark.parametrize("before", [1, 2, 5, 9])
+def test_a_stall_changes_nothing(before: int) -> None:
+    assert set(taken([0.1] * before + [60.0, 0.1, 60.0, 0.1])) == {1.5}
