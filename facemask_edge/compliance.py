@@ -150,8 +150,7 @@ class Compliance:
     def _decide(self, person: Person, is_face: Callable[[Track], bool]) -> None:
         is_bare = person.evidence >= self._decision and person.label is not Label.NO_MASK
         if is_bare and not is_face(person.track):
-            person.evidence, person.telling = 0.0, 0
-            person.refusals += 1
+            person.refuse()
         if abs(person.evidence) >= self._decision:
             person.label = Label.NO_MASK if person.evidence > 0 else Label.MASK
             person.refusals = 0

@@ -33,6 +33,10 @@ TELLING = 1.0
 LEAST_TOLD = 0.1
 """Weighted log-odds of less than which a look tells nothing, however certain it is: hardly anything is to be seen."""
 
+FADING = 0.7
+"""What a look counts of the one after it where it is asked what the next ones will tell: who comes nearer is seen
+better."""
+
 
 @dataclass(slots=True)
 class Person:
@@ -48,8 +52,10 @@ class Person:
     last_looked: float = -math.inf
     told: float = 0.0
     """What the newest look added to the evidence."""
-    telling: int = 0
-    """Looks at which something was to be seen."""
+    telling: float = 0.0
+    """Looks of late at which something was to be seen: each counts ``FADING`` of the one after it."""
+    told_of_late: float = 0.0
+    """What looks added to the evidence of late, likewise."""
     told_nothing: int = 0
     """Looks one after the other that told nothing."""
     refusals: int = 0
@@ -99,8 +105,14 @@ class Person:
         is_telling = abs(certainty) >= TELLING and abs(told) >= LEAST_TOLD
         self.evidence = max(-cap, min(cap, self.evidence + told))
         self.told = told
-        self.telling += abs(told) >= LEAST_TOLD
+        self.telling = FADING * self.telling + (abs(told) >= LEAST_TOLD)
+        self.told_of_late = FADING * self.told_of_late + told
         self.told_nothing = 0 if is_telling else self.told_nothing + 1
+
+    def refuse(self) -> None:
+        """A closer look found no face there: the evidence is gathered anew."""
+        self.evidence = self.telling = self.told_of_late = 0.0
+        self.refusals += 1
 
     def verdict(self) -> Verdict:
         """What is thought of the person now."""

@@ -1,6 +1,7 @@
 """Chooses whom to look at in each frame, so that the cost does not grow with the crowd and nobody is forgotten."""
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
@@ -41,11 +42,11 @@ class Schedule:
 
         Urgent are those whose last look spoke clearly against the decision, then undecided ones. Of both, who is
         nearest to a decision comes first, because a few looks at everybody decide about nobody: who needs the fewest
-        looks like those so far. Of new faces the newest comes first, because who was in view for long will be gone
-        before it is decided. Then come those of whom hardly anything is to be seen, and whose looks contradict a
-        decision but weakly; then one of those that many looks told nothing about and one of the decided ones, each the
-        one not looked at for longest, the one of both first for which that is longer ago. One that was not looked at
-        for long comes before the urgent ones; with a budget of one, every third time.
+        looks like those of late. Of new faces the newest comes first, because who was in view for long will be gone
+        before it is decided. Then come, urgent as well, those of whom hardly anything is to be seen, and whose looks
+        contradict a decision but weakly; after them one of those that many looks told nothing about and one of the
+        decided ones, each the one not looked at for longest, the one of both first for which that is longer ago. One
+        that was not looked at for long comes before the urgent ones; with a budget of one, every third time.
 
         Args:
             tracks: All that may be classified.
@@ -104,11 +105,12 @@ class Schedule:
 
     def _rank(self, person: Person) -> tuple[int, float]:
         """The smaller, the more urgent."""
-        evidence = abs(person.evidence)
         if person.is_decided:
             # What is left of the evidence for the label is what still has to be undone; weak looks need many for it.
             left = person.evidence if person.label is Label.NO_MASK else -person.evidence
             return (0, left) if abs(person.told) >= TELLING else (2, 0.0)
-        if evidence < LEAST_TOLD or not person.telling:
+        if abs(person.told_of_late) < LEAST_TOLD * person.telling or not person.telling:
             return 2, 0.0
-        return 1, (self._decision - evidence) * person.telling / evidence
+        # Looks like those of late bring the evidence to the decision that they speak for.
+        left = self._decision - math.copysign(1, person.told_of_late) * person.evidence
+        return 1, left * person.telling / abs(person.told_of_late)

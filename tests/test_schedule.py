@@ -342,3 +342,28 @@ def test_faces_of_a_low_score_are_looked_at_as_others_are() -> None:
     events, _ = play_looks(new_compliance(), [face], lambda *_: clear(0.99), seconds=2)
     assert len(events) == 1
     assert events[0].timestamp < 0.5
+
+
+def test_who_was_seen_badly_and_is_seen_clearly_now_is_reported() -> None:
+    compliance, random = new_compliance(), np.random.default_rng(0)
+    arrivals = np.cumsum(random.exponential(1.5, 60))
+    reported = set[str]()
+    for index in range(int((arrivals[-1] + 6) * 8)):
+        now = index / 8
+        # Each walks towards the camera for six seconds, and is bare; from afar they look a little like masked ones.
+        ages = {str(number): now - arrival for number, arrival in enumerate(arrivals) if 0 <= now - arrival < 6}
+        tracks = [track(name) for name in ages]
+        looks = {
+            one.id: Look(random.uniform(0.05, 0.6), sharpness=0.05) if ages[one.id] < 3 else clear(0.98)
+            for one in compliance.worth_classifying(tracks, now, 2)
+        }
+        reported |= {event.track.id for event in compliance.update(tracks, looks, now)}
+    assert len(reported) == 60
+
+
+def test_looks_that_told_nothing_put_nobody_behind_new_people() -> None:
+    compliance = new_compliance()
+    begun, new = track("begun"), track("new")
+    # Seen clearly once, then turned away.
+    play(compliance, [{"begun": 0.99}, *[{"begun": 0.5}] * 4])
+    assert compliance.worth_classifying([new, begun], 0.5, 9) == [begun, new]
