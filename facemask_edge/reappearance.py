@@ -22,6 +22,11 @@ SIMILAR_SIZE = 1.6
 """The largest factor by which the heights of one face differ before and after an absence."""
 SAME_TRACK = 0.25
 """How much nearer, in parts of the reach, another face must be than the one that the tracker says it is."""
+CROSSING_PER_SECOND, LONGEST_CROSSING = 1.0, 0.35
+"""What each second adds to that for who goes to where faces are ignored or comes out of there, and the most of it, in
+parts of the reach: who starts to walk is not where they are expected."""
+COUNTED_BEFORE = 0.06
+"""How much nearer, in parts of the reach, a face that was ignored all the time must be than one that was not."""
 CONTINUOUS = 0.1
 """Seconds between two frames up to which a face is where it was."""
 STEADY_SECONDS = 0.15
@@ -142,17 +147,17 @@ class Reappearance:
         taken = set(faces.values())
         lost = [face for face in self._faces if face not in taken and self._may_be_there(face, timestamp, size)]
         others = [
-            (self._faces[face].distance(track.box, timestamp) - self._bonus(face, timestamp), track.id, face)
+            (self._distance(face, track.box, timestamp) - self._bonus(face, timestamp), track.id, face)
             for track in tracks
             if track.id not in faces
             for face in lost
         ]
         # Who still is in view where faces are ignored is nobody who appears beside it.
         there = [
-            (self._faces[face].distance(box, timestamp) - SAME_TRACK, str(number), face)
+            (self._faces[face].distance(box, timestamp) - SAME_TRACK, _name(number), face)
             for number, box in enumerate(ignored)
             for face in lost
-            if self._faces[face].is_ignored and self._faces[face].seen == self._last
+            if self._faces[face].is_ignored
         ]
         left = [(distance - SAME_TRACK, track, face) for distance, track, face in own if track not in faces]
         pairs = _nearest_pairs(pair for pair in [*left, *others, *there] if pair[0] < math.inf and pair[2] not in taken)
@@ -160,25 +165,38 @@ class Reappearance:
 
     def _follow(self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str]) -> None:
         """Take in what is seen where faces are ignored: those that went in there, and others."""
-        out_of_view = [(face, known) for face, known in self._faces.items() if face not in in_view]
-        # Who was not in there yet is there only where they are expected, or a screen's face would be who turns away.
-        reaches = {face: math.inf if known.is_ignored else SAME_TRACK for face, known in out_of_view}
+        out_of_view = [face for face in self._faces if face not in in_view]
+        counted = {face for face, _ in self._ids.values()}
         pairs = [
-            (known.distance(box, timestamp), str(number), face)
+            (
+                self._distance(face, box, timestamp, is_ignored=True) - (COUNTED_BEFORE if face in counted else 0.0),
+                _name(number),
+                face,
+            )
             for number, box in enumerate(ignored)
-            for face, known in out_of_view
+            for face in out_of_view
         ]
-        faces = _nearest_pairs(pair for pair in pairs if pair[0] < math.inf and pair[0] <= reaches[pair[2]])
+        faces = _nearest_pairs(pair for pair in pairs if pair[0] < math.inf)
         for number, box in enumerate(ignored):
-            known = self._faces.setdefault(faces.get(str(number)) or uuid7(), _Known(box, timestamp, box.height))
+            known = self._faces.setdefault(faces.get(_name(number)) or uuid7(), _Known(box, timestamp, box.height))
             known.move(box, timestamp)
             known.is_ignored = True
 
+    def _distance(self, face: str, box: Box, timestamp: float, *, is_ignored: bool = False) -> float:
+        """Of a face in this frame, where faces are ignored or not, to a known one; infinite where it is another one."""
+        known = self._faces[face]
+        distance = known.distance(box, timestamp)
+        if known.is_ignored is is_ignored:
+            return distance
+        # Who was missed just now goes in only where expected: a screen's face is nobody who turns away beside it.
+        passed = timestamp - known.seen if known.is_ignored or known.seen == self._last else 0.0
+        crossing = SAME_TRACK + min(CROSSING_PER_SECOND * passed, LONGEST_CROSSING)
+        return distance if distance <= crossing else math.inf
+
     def _bonus(self, face: str, timestamp: float) -> float:
         """What speaks for a face that was in view just now and whose track is gone, and not for one that was hidden."""
-        known = self._faces[face]
-        is_continuous = known.seen == self._last and timestamp - self._last <= CONTINUOUS
-        return 2 * SAME_TRACK if is_continuous and not known.is_ignored else 0.0
+        is_continuous = self._faces[face].seen == self._last and timestamp - self._last <= CONTINUOUS
+        return 2 * SAME_TRACK if is_continuous else 0.0
 
     def _may_be_there(self, face: str, timestamp: float, size: tuple[int, int]) -> bool:
         """Whether a face is to be expected in the frame: who was on the way out has left, who comes in is another."""
@@ -202,6 +220,11 @@ def _moved(start: float, length: float, new_start: float, new_length: float) -> 
     """How far a face moved along one axis: as the edge that moved less. What hides the other one is no movement."""
     first, last = new_start - start, new_start + new_length - start - length
     return min(first, last, key=abs) if first * last > 0 else 0.0
+
+
+def _name(ignored: int) -> str:
+    """What an ignored face goes by among the tracks' ids, by its place in the frame's list."""
+    return f"ignored {ignored}"
 
 
 def _nearest_pairs(pairs: Iterable[tuple[float, str, str]]) -> dict[str, str]:

@@ -274,3 +274,12 @@ def test_how_violations_would_end_now_is_told_without_ending_them() -> None:
     assert (ended.id, ended.event_type, ended.reason) == (started.id, "violation_end", "restart")
     assert ended.duration == pytest.approx(1.9 - started.timestamp)
     assert summary(compliance.finish("stopped")) == [("violation_end", "stopped")]
+
+
+def test_of_people_who_are_gone_nothing_stays_when_the_cooldown_is_over() -> None:
+    compliance = new_compliance(cooldown=2, leave_after=1)
+    for number in range(50):
+        play(compliance, [{str(number): 0.99}] * 5 + [{}] * 5, start=number)
+    play(compliance, [{}], start=60)
+    assert not compliance._people  # noqa: SLF001 - it is to be seen nowhere else
+    assert not compliance._quiet  # noqa: SLF001 - likewise

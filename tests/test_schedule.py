@@ -367,3 +367,10 @@ def test_looks_that_told_nothing_put_nobody_behind_new_people() -> None:
     # Seen clearly once, then turned away.
     play(compliance, [{"begun": 0.99}, *[{"begun": 0.5}] * 4])
     assert compliance.worth_classifying([new, begun], 0.5, 9) == [begun, new]
+
+
+def test_what_was_no_face_at_a_closer_look_comes_after_new_people() -> None:
+    compliance = new_compliance()
+    refused, new = track("refused"), track("new")
+    play(compliance, [{"refused": 0.99}] * 3, is_face=lambda _: False)
+    assert compliance.worth_classifying([refused, new], 0.3, 9) == [new, refused]
