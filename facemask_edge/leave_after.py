@@ -2,8 +2,9 @@
 
 from collections import deque
 
-GAP = 3.5
-"""Intervals between frames: a face that is missed in two frames one after the other, the third one late, was there."""
+GAP = 2.5
+"""Intervals between frames: a face that is missed in one frame, the next one late, was there. After more frames it may
+be somebody else's."""
 NEWEST = 5
 """Intervals that tell how far apart frames are now."""
 FEWEST = 3

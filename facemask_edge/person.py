@@ -55,7 +55,7 @@ class Person:
     telling: float = 0.0
     """Looks of late at which something was to be seen: each counts ``FADING`` of the one after it."""
     told_of_late: float = 0.0
-    """What looks added to the evidence of late, likewise."""
+    """What these looks added to the evidence, likewise."""
     told_nothing: int = 0
     """Looks one after the other that told nothing."""
     refusals: int = 0
@@ -105,8 +105,9 @@ class Person:
         is_telling = abs(certainty) >= TELLING and abs(told) >= LEAST_TOLD
         self.evidence = max(-cap, min(cap, self.evidence + told))
         self.told = told
-        self.telling = FADING * self.telling + (abs(told) >= LEAST_TOLD)
-        self.told_of_late = FADING * self.told_of_late + told
+        is_seen = abs(told) >= LEAST_TOLD
+        self.telling = FADING * self.telling + is_seen
+        self.told_of_late = FADING * self.told_of_late + told * is_seen
         self.told_nothing = 0 if is_telling else self.told_nothing + 1
 
     def refuse(self) -> None:

@@ -15,7 +15,8 @@ from facemask_edge.values import Box, Track
 REACH = 1.0
 """How far from where it is expected a face may be, in heights of the face, to be taken for the one that was lost."""
 REACH_PER_SECOND = 1.0
-"""What each second of absence adds to that."""
+"""What each second of absence adds to that, up to ``LONGEST_REACH`` seconds: after that somebody is elsewhere."""
+LONGEST_REACH = 1.5
 STOPPED = 0.5
 """How far, in parts of the reach, a face on the way counts that is not where it is expected."""
 SIMILAR_SIZE = 1.6
@@ -70,7 +71,8 @@ class _Known:
         Likeliest is where it is expected; but people stop, and turn their heads then: it may be anywhere on the way.
         """
         (x, y), there, at = self.box.centre, self.expected(timestamp), box.centre
-        reach = (REACH + REACH_PER_SECOND * (timestamp - self.seen)) * max(box.height, self.height)
+        passed = min(timestamp - self.seen, LONGEST_REACH)
+        reach = (REACH + REACH_PER_SECOND * passed) * max(box.height, self.height)
         way = there[0] - x, there[1] - y
         # Of a crowd, most: it is told at once.
         if abs(at[0] - x) > reach + abs(way[0]) or abs(at[1] - y) > reach + abs(way[1]):

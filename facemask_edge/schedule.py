@@ -43,10 +43,10 @@ class Schedule:
         Urgent are those whose last look spoke clearly against the decision, then undecided ones. Of both, who is
         nearest to a decision comes first, because a few looks at everybody decide about nobody: who needs the fewest
         looks like those of late. Of new faces the newest comes first, because who was in view for long will be gone
-        before it is decided. Then come, urgent as well, those of whom hardly anything is to be seen, and whose looks
-        contradict a decision but weakly; after them one of those that many looks told nothing about and one of the
-        decided ones, each the one not looked at for longest, the one of both first for which that is longer ago. One
-        that was not looked at for long comes before the urgent ones; with a budget of one, every third time.
+        before it is decided. Then come, urgent as well, those whose looks of late tell nothing together, and whose
+        looks contradict a decision but weakly; after them one of those that many looks told nothing about and one of
+        the decided ones, each the one not looked at for longest, the one of both first for which that is longer ago.
+        One that was not looked at for long comes before the urgent ones; with a budget of one, every third time.
 
         Args:
             tracks: All that may be classified.

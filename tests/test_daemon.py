@@ -162,6 +162,32 @@ def test_a_camera_that_is_lost_is_said_and_what_was_open_ends_as_last_seen(
     subscriber.close()
 
 
+def test_whom_a_camera_shows_in_few_frames_has_not_left_between_them(
+    mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
+) -> None:
+    url, handler = stream
+
+    def someone_without_a_mask() -> Iterator[bytes]:
+        with closing(Recording(RECORDINGS[0])) as full:
+            for frame in itertools.islice(full, 50, 70):
+                yield part(encoded(frame.image))
+                time.sleep(2.5)
+
+    handler.stream = staticmethod(someone_without_a_mask)
+    cameras = [{"name": "door", "source": url}]
+    with subprocess.Popen(
+        [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
+    ) as daemon:
+        try:
+            assert wait_until(lambda: len(subscriber.events()) > 0, 30)
+            time.sleep(5)
+            assert [event["event_type"] for event in subscriber.events()] == ["violation_start"]
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
+    subscriber.close()
+
+
 def test_a_camera_that_is_not_there_does_not_slow_down_another(
     mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
 ) -> None:
