@@ -21,6 +21,8 @@ def tls_context(config: MqttConfig | RolloutConfig, section: str = "mqtt") -> ss
         context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{section}.ca {config.ca}: {_file_fault(error, 'certificate')}") from error
+    # Debian's Python leaves it to the system's OpenSSL.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
     if config.cert is not None:
         _load(context, section, config.cert, config.key)
     return context
