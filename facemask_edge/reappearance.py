@@ -14,9 +14,8 @@ from facemask_edge.values import Box, Track
 
 REACH = 1.0
 """How far from where it is expected a face may be, in heights of the face, to be taken for the one that was lost."""
-REACH_PER_SECOND = 1.0
-"""What each second of absence adds to that, up to ``LONGEST_REACH`` seconds: after that somebody is elsewhere."""
-LONGEST_REACH = 1.5
+REACH_PER_SECOND, LONGEST_REACH = 1.0, 1.5
+"""What each second of absence adds to that, and the seconds up to which it does: after that somebody is elsewhere."""
 STOPPED = 0.5
 """How far, in parts of the reach, a face on the way counts that is not where it is expected."""
 SIMILAR_SIZE = 1.6

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -118,20 +119,24 @@ def test_a_recording_that_ends_beside_a_live_camera_leaves_nothing_open(
     subscriber.close()
 
 
+def someone_without_a_mask(first: int, end: int, pause: float) -> Iterator[bytes]:
+    """Frames of the first recording, one after each pause (seconds); such a person is in view from 2.9 to 7.3 s."""
+    with closing(Recording(RECORDINGS[0])) as full:
+        for frame in itertools.islice(full, first, end):
+            yield part(encoded(frame.image))
+            time.sleep(pause)
+
+
 def test_a_camera_that_is_lost_is_said_and_what_was_open_ends_as_last_seen(
     mosquitto: Mosquitto, subscriber: Subscriber, stream: tuple[str, type[MotionJpeg]], tmp_path: Path
 ) -> None:
     url, handler = stream
 
-    def someone_without_a_mask() -> Iterator[bytes]:
-        # In view from 2.9 to 7.3 s.
-        with closing(Recording(RECORDINGS[0])) as full:
-            for frame in itertools.islice(full, 45, 90):
-                yield part(encoded(frame.image))
-                time.sleep(1 / 15)
+    def someone_who_is_lost() -> Iterator[bytes]:
+        yield from someone_without_a_mask(45, 90, 1 / 15)
         time.sleep(5)
 
-    handler.stream = staticmethod(someone_without_a_mask)
+    handler.stream = staticmethod(someone_who_is_lost)
     cameras = [{"name": "door", "source": url}]
     with (
         watchdog(tmp_path / "notify") as signs,
@@ -167,13 +172,7 @@ def test_whom_a_camera_shows_in_few_frames_has_not_left_between_them(
 ) -> None:
     url, handler = stream
 
-    def someone_without_a_mask() -> Iterator[bytes]:
-        with closing(Recording(RECORDINGS[0])) as full:
-            for frame in itertools.islice(full, 50, 70):
-                yield part(encoded(frame.image))
-                time.sleep(2.5)
-
-    handler.stream = staticmethod(someone_without_a_mask)
+    handler.stream = staticmethod(partial(someone_without_a_mask, 50, 70, 2.5))
     cameras = [{"name": "door", "source": url}]
     with subprocess.Popen(
         [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"]
