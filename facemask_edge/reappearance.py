@@ -87,15 +87,9 @@ class _Known:
 
 
 class Reappearance:
-    """The ids of one camera's faces, which outlast those of its tracks.
+    """The ids of one camera's faces, which outlast those of its tracks."""
 
-    Args:
-        lifespan: Seconds out of view after which a face is not the same any more.
-    """
-
-    def __init__(self, lifespan: float) -> None:
-        self.lifespan = lifespan
-        """May be changed."""
+    def __init__(self) -> None:
         self._faces: dict[str, _Known] = {}
         """By id."""
         self._ids: dict[str, tuple[str, float]] = {}
@@ -104,7 +98,7 @@ class Reappearance:
         """Timestamp of the frame before."""
 
     def update(
-        self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int], ignored: Sequence[Box] = ()
+        self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int], ignored: Sequence[Box], lifespan: float
     ) -> list[Track]:
         """The tracks in view in this frame, each under its face's id, in the same order.
 
@@ -114,8 +108,9 @@ class Reappearance:
             size: Width and height of the frame in pixels.
             ignored: What is seen where faces are ignored, such as posters. It has no track; but who went in there is
                 followed, or who comes out would be taken for them.
+            lifespan: Seconds out of view after which a face is not the same any more.
         """
-        oldest = timestamp - self.lifespan
+        oldest = timestamp - lifespan
         self._faces = {face: known for face, known in self._faces.items() if known.seen >= oldest}
         self._ids = {track: (face, seen) for track, (face, seen) in self._ids.items() if seen >= oldest}
         faces = self._assigned(tracks, timestamp, size, ignored)

@@ -57,15 +57,14 @@ class FaceTracker:
         tracks = [
             Track(info.uuid, face.box, face.score) for face, info in zip(faces, found, strict=True) if info is not None
         ]
-        self._reappearance.lifespan = self.lifespan
-        return self._reappearance.update(tracks, timestamp, size, [face.box for face in ignored])
+        return self._reappearance.update(tracks, timestamp, size, [face.box for face in ignored], self.lifespan)
 
     def _forget(self) -> None:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the
         # smoothed box lags until it no longer overlaps the detected one.
         lifespan = round(self.lifespan * 1e9)
         self._tracker = ByteTrack(high_conf=self._min_score, iou=0.1, update=0.5, lifespan_ns=lifespan)
-        self._reappearance = Reappearance(self.lifespan)
+        self._reappearance = Reappearance()
 
 
 def _corners(face: Face) -> tuple[float, float, float, float]:
