@@ -88,7 +88,7 @@ class MaskClassifier:
         self._newest = ref(image), box
         assert self._output is not None  # noqa: S101 - for mypy; __init__ raised otherwise
         probabilities = self._output.dequantized(self.model.output(self._output)[0])
-        return float(np.clip(probabilities[self._no_mask], 0.0, 1.0))
+        return min(max(float(probabilities[self._no_mask]), 0.0), 1.0)
 
     def has_just_judged(self, image: Image, box: Box) -> bool:
         """Whether this face of this very picture is the one that was judged last."""

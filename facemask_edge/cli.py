@@ -4,8 +4,8 @@ import gc
 import logging
 import os
 import sys
-import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -339,13 +339,14 @@ def _end(code: int) -> NoReturn:
     """End the program, also while a camera's thread is in its driver.
 
     Python ends a thread that comes back from there by unwinding its stack, which OpenCV catches: the process would
-    abort, after an orderly end.
+    abort, after an orderly end. And to take all modules apart is of no use to anybody.
     """
-    if threading.active_count() > 1:
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+    logging.shutdown()
+    with suppress(OSError):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
         os._exit(code)
+    # What was printed cannot be written: Python says so, and ends with its own code.
     sys.exit(code)
 
 

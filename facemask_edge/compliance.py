@@ -181,6 +181,8 @@ class Compliance:
             # Whether it was the same scene, and so a violation, is not known yet.
             and not (self.is_doubtful and person.is_unreported)
         ]
+        if not (gone or self._quiet):
+            return []
         for person in gone:
             del self._people[person.track.id]
         started = [self._start(person, person.last_seen) for person in gone if person.is_unreported]

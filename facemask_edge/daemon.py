@@ -209,8 +209,6 @@ class Daemon:
     def _watch_all(self) -> None:
         active = list(self._watches)
         while active and not self._is_told_to_stop:
-            if not self._publisher.is_alive:
-                raise RuntimeError("the thread that delivers has ended")
             is_on = self._remote.switches.enabled
             # One camera waits for its frame by itself.
             is_idle = len(self._watches) > 1 or not is_on
@@ -233,6 +231,8 @@ class Daemon:
                 time.sleep(IDLE)
             now = time.monotonic()
             if now >= self._next_chores:
+                if not self._publisher.is_alive:
+                    raise RuntimeError("the thread that delivers has ended")
                 self._next_chores = now + CHORES_INTERVAL
                 self._do_chores(active)
         # What came since the last time, of who waits for an answer.

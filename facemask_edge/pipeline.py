@@ -153,17 +153,19 @@ class Pipeline:
         self._size: tuple[int, int] | None = None
         self._buffers = Buffers()
         self._min_score = config.detector.min_score
-        self.times = StageTimes()
+        self.times = times = StageTimes()
+        self._detection, self._scene, self._tracking = map(times.stopwatch, ("detection", "scene", "tracking"))
+        self._classification, self._judgement = map(times.stopwatch, ("classification", "judgement"))
         self.faces = self.tracks = 0
         """In the newest frame: those that the detector is sure of and that count; those that are followed."""
 
     def process(self, frame: Frame) -> list[Violation]:
         """Take in a frame and return the violations that start or end with it."""
         size = frame.width, frame.height
-        with self.times.measured("detection"):
+        with self._detection:
             small = self._small(frame)
             found = self._faces(small, *size)
-        with self.times.measured("scene"):
+        with self._scene:
             # A camera that comes back with another size shows the same places elsewhere.
             thumbnail = self._thumbnails.of(small) if frame.thumbnail is None else frame.thumbnail
             is_other_size = size != (self._size or size)
@@ -175,7 +177,7 @@ class Pipeline:
         self._size = size
         leave_after = self._leave_after.take(frame.timestamp)
         self._tracker.lifespan = self._zones.memory = self._compliance.leave_after = leave_after
-        with self.times.measured("tracking"):
+        with self._tracking:
             faces, ignored = self._zones.parted(found, *size)
             followed = self._tracker.update(faces, frame.timestamp, size, ignored)
             tracks = self._zones.staying(followed, frame.timestamp, *size)
@@ -186,11 +188,11 @@ class Pipeline:
         budget = 0 if frame.is_repeat else self._budget(frame, whole)
         self._compliance.is_doubtful = self._cuts.is_doubtful
         chosen = self._compliance.worth_classifying(whole, frame.timestamp, budget)
-        with self.times.measured("classification"):
+        with self._classification:
             looks = {track.id: self._look(frame.image, track) for track in chosen}
         if self._pace:
             self._pace.looked(len(looks), self.times.newest("classification"))
-        with self.times.measured("judgement"):
+        with self._judgement:
             confirmed = partial(self._is_face, frame.image)
             return ended + self._compliance.update(tracks, looks, frame.timestamp, confirmed)
 

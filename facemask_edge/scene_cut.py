@@ -3,9 +3,9 @@
 import math
 from collections import deque
 
-import cv2
 import numpy as np
 
+from facemask_edge.thumbnail import deviations_of
 from facemask_edge.values import Thumbnail
 
 SAME_SCENE = 0.5
@@ -16,8 +16,6 @@ second apart 0.58 or more; of 5,510 pairs of different street scenes 99 % have l
 """
 LEAST_CONTRAST = 4.0
 """Standard deviation of a thumbnail in gray values below which it shows nothing: a dark room, a covered lens."""
-BLACK = 8
-"""Gray value up to which a place shows nothing: a privacy mask, the bars beside a recording."""
 LEAST_BLACK = 0.02
 """The part of a thumbnail from which on black places are left out of both. Fewer, such as dark hair, count as the
 mean."""
@@ -44,10 +42,10 @@ class SceneCuts:
     """
 
     def __init__(self) -> None:
-        self._scene: _View | None = None
-        self._other: _View | None = None
+        self._scene: Thumbnail | None = None
+        self._other: Thumbnail | None = None
         """What stands there now, if it is not the scene, as it was first seen."""
-        self._earlier: deque[_View] = deque(maxlen=EARLIER_VIEWS)
+        self._earlier: deque[Thumbnail] = deque(maxlen=EARLIER_VIEWS)
         self._since = -math.inf
         """When the other was first seen."""
         self._doubt = 0.0
@@ -69,26 +67,26 @@ class SceneCuts:
         # What was to be seen while no frame came, nobody knows.
         known = max(min(elapsed, QUICK), 0.0)
         self._doubt = max(self._doubt + (known if self.is_doubtful else -known), 0.0)
-        view = _View(thumbnail)
-        if view.shows_nothing:
+        # Black but for a little, or with hardly any contrast elsewhere.
+        if thumbnail.part < LEAST_SHOWN or thumbnail.contrast < LEAST_CONTRAST:
             # Behind it may be the same scene or another one: the next frame that shows something tells.
             if self._doubt >= LASTS_UNSTEADY:
                 self._other, self._doubt = None, 0.0
             return False
-        if self._is_the_scene(view):
-            self._scene, self._other = view, None
+        if self._is_the_scene(thumbnail):
+            self._scene, self._other = thumbnail, None
             if timestamp - self._kept >= EARLIER_SECONDS:
-                self._earlier.append(view)
+                self._earlier.append(thumbnail)
                 self._kept = timestamp
             return False
-        if self._other is None or not _is_like(view, self._other):
-            self._other, self._since = view, timestamp
+        if self._other is None or not _is_like(thumbnail, self._other):
+            self._other, self._since = thumbnail, timestamp
         # One long interval is a stall, and the first picture after it is often broken.
         is_quick = min(elapsed, before) <= QUICK
         if is_quick and timestamp - self._since < LASTS and self._doubt < LASTS_UNSTEADY:
             return False
         self.forget()
-        self._scene = view
+        self._scene = thumbnail
         return True
 
     @property
@@ -102,51 +100,24 @@ class SceneCuts:
         self._earlier.clear()
         self._kept, self._doubt = -math.inf, 0.0
 
-    def _is_the_scene(self, view: "_View") -> bool:
-        if self._scene is None or _is_like(view, self._scene):
+    def _is_the_scene(self, thumbnail: Thumbnail) -> bool:
+        if self._scene is None or _is_like(thumbnail, self._scene):
             return True
-        return any(_is_like(view, earlier) for earlier in self._earlier)
+        return any(_is_like(thumbnail, earlier) for earlier in self._earlier)
 
 
-class _View:
-    """A thumbnail, and what is asked of it in each comparison."""
-
-    __slots__ = ("contrast", "deviations", "gray", "is_whole", "shows_nothing")
-
-    def __init__(self, thumbnail: Thumbnail) -> None:
-        self.gray = thumbnail
-        shows = None if cv2.minMaxLoc(thumbnail)[0] > BLACK else thumbnail > BLACK
-        shown = thumbnail if shows is None else thumbnail[shows]
-        self.deviations, self.contrast = _deviations(shown)
-        self.is_whole = shown.size > (1 - LEAST_BLACK) * thumbnail.size
-        """Whether hardly anything of it is black."""
-        if shows is not None and self.is_whole:
-            everywhere = np.zeros_like(thumbnail)
-            everywhere[shows] = self.deviations
-            self.deviations = everywhere
-        is_black = shown.size < LEAST_SHOWN * thumbnail.size
-        self.shows_nothing = is_black or self.contrast < LEAST_CONTRAST
-        """Whether it is black but for a little, or has hardly any contrast elsewhere."""
-
-
-def _is_like(one: _View, other: _View) -> bool:
-    """Whether two views may be of the same scene, by what shows something in both."""
-    if one.is_whole and other.is_whole:
-        first, second = one.deviations, other.deviations
-        contrasts = one.contrast, other.contrast
+def _is_like(one: Thumbnail, other: Thumbnail) -> bool:
+    """Whether two may be of the same scene, by what shows something in both."""
+    if min(one.part, other.part) > 1 - LEAST_BLACK:
+        count = one.gray.size
+        pairs = [(each.deviations, each.contrast) for each in (one, other)]
     else:
-        shown = (one.gray > BLACK) & (other.gray > BLACK)
-        if shown.mean() < LEAST_SHOWN:
+        shown = one.shown & other.shown
+        count = int(np.count_nonzero(shown))
+        if count < LEAST_SHOWN * shown.size:
             return True
-        pairs = [_deviations(view.gray[shown]) for view in (one, other)]
-        (first, second), contrasts = zip(*pairs, strict=True)
-    if min(contrasts) < LEAST_CONTRAST:
+        pairs = [deviations_of(each.gray, shown) for each in (one, other)]
+    (first, contrast), (second, other_contrast) = pairs
+    if min(contrast, other_contrast) < LEAST_CONTRAST:
         return True
-    return float(np.vdot(first, second)) / first.size >= SAME_SCENE * contrasts[0] * contrasts[1]
-
-
-def _deviations(gray: Thumbnail) -> tuple[Thumbnail, float]:
-    """Gray values less their mean, and their standard deviation: a lamp that is switched on is no other scene."""
-    # OpenCV's mean takes a fifth of the time of NumPy's.
-    deviations = gray - np.float32(cv2.mean(gray)[0])
-    return deviations, math.sqrt(np.vdot(deviations, deviations) / max(gray.size, 1))
+    return float(np.vdot(first, second)) / count >= SAME_SCENE * contrast * other_contrast

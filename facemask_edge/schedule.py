@@ -1,6 +1,5 @@
 """Chooses whom to look at in each frame, so that the cost does not grow with the crowd and nobody is forgotten."""
 
-import heapq
 import math
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
@@ -76,8 +75,8 @@ class Schedule:
                 waiting.append((person.last_looked, track))
         longest = itemgetter(0)
         # With a budget of one, every third time: neither may starve.
-        before = heapq.nsmallest(1, overdue, longest) if budget > 1 or not self._turn % 3 else []
-        again = (one for group in (settled, unclear) for one in heapq.nsmallest(RECHECKS, group, longest))
+        before = sorted(overdue, key=longest)[:1] if budget > 1 or not self._turn % 3 else []
+        again = [*sorted(settled, key=longest)[:RECHECKS], *sorted(unclear, key=longest)[:RECHECKS]]
         first = [track for *_, track in sorted(urgent, key=itemgetter(0, 1))]
         in_turn = [*(track for _, track in before), *first, *(track for _, track in sorted(again, key=longest))]
         return list({track.id: track for track in in_turn}.values())[:budget]

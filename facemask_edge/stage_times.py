@@ -26,8 +26,8 @@ class StageTimes:
     def __init__(self) -> None:
         self.seconds: defaultdict[str, deque[float]] = defaultdict(partial(deque, maxlen=KEPT))
 
-    def measured(self, stage: str) -> "_Stopwatch":
-        """Measure what is done inside; what ends with an exception does not count."""
+    def stopwatch(self, stage: str) -> "_Stopwatch":
+        """Measures a stage each time it is entered."""
         return _Stopwatch(self.seconds, stage)
 
     def newest(self, stage: str) -> float:
@@ -36,7 +36,10 @@ class StageTimes:
 
 
 class _Stopwatch:
-    """A context that adds how long it took; a generator's would take longer than some of the stages."""
+    """A context that adds how long it took; what ends with an exception does not count.
+
+    A generator's would take longer than some of the stages, and so would a new one for each frame.
+    """
 
     __slots__ = ("_seconds", "_stage", "_start")
 

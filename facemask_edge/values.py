@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 """A picture: uint8, height x width x 3, BGR."""
-Thumbnail = NDArray[np.float32]
-"""Gray values: 24 x 32, whatever the picture's shape."""
 
 
 class Label(StrEnum):
@@ -23,6 +21,22 @@ class Label(StrEnum):
     MASK = "mask"
     NO_MASK = "no_mask"
     UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A picture, 24 x 32 pixels whatever its shape, and what is asked of it in each comparison with another one."""
+
+    gray: NDArray[np.float32]
+    """Gray values, 0..255."""
+    shown: NDArray[np.bool_]
+    """Where it shows something: it is not black."""
+    part: float
+    """How much of it that is, 0..1."""
+    deviations: NDArray[np.float32]
+    """Gray values less the mean of what is shown; 0 elsewhere."""
+    contrast: float
+    """The standard deviation of what is shown, in gray values."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,6 @@ def test_percentiles_are_those_of_numpy(count: int) -> None:
 
 def test_what_fails_is_not_measured() -> None:
     times = StageTimes()
-    with pytest.raises(ValueError, match="x"), times.measured("detection"):
+    with pytest.raises(ValueError, match="x"), times.stopwatch("detection"):
         raise ValueError("x")
     assert times.seconds == {}

@@ -1,6 +1,7 @@
 """Recordings: video files and folders of pictures, read frame by frame, none lost, on media time."""
 
 import logging
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,8 @@ from facemask_edge.values import Frame, Image
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 MAX_PICTURE_BYTES = 100_000_000
+AHEAD = 2
+"""Frames that are decoded while one is judged: with one, each that takes longer to decode would be waited for."""
 logger = logging.getLogger(__name__)
 
 
@@ -62,10 +65,11 @@ class Recording:
         """All frames; the timestamp is the media time in seconds."""
         # Here, and nowhere else: it would be kept for as long as the recording lasts.
         frame, self._first = self._first, None
+        following = deque(self._decoder.submit(self._read) for _ in range(AHEAD - 1))
         while frame is not None:
-            following = self._decoder.submit(self._read)
+            following.append(self._decoder.submit(self._read))
             yield frame
-            frame = following.result()
+            frame = following.popleft().result()
         if self._read_frames < self.frames:
             logger.warning(
                 "%s ends after %d of %d frames; it may be truncated", self._path, self._read_frames, self.frames
