@@ -1,5 +1,6 @@
 """The command line: parses, calls, prints one sentence for an error a user can act on, and nothing else."""
 
+import errno
 import gc
 import logging
 import os
@@ -13,12 +14,14 @@ import typer
 
 from facemask_edge import __version__
 from facemask_edge.call_stack import with_room_for_calls
-from facemask_edge.errors import FacemaskError
+from facemask_edge.errors import FacemaskError, OutputError
 from facemask_edge.logs import last_words, set_up_logging
 from facemask_edge.rollouts.cli import app as rollout
 
 EXIT_USAGE = 64
 EXIT_FAULT = 70
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""A full disk, in the ways that a system says so."""
 app = typer.Typer(
     help="A mask-compliance camera: finds faces, judges masks, reports violations over MQTT.",
     no_args_is_help=True,
@@ -328,6 +331,9 @@ def main() -> NoReturn:
         if _is_usage_error(error):
             error.show()  # type: ignore[attr-defined]
             _end(EXIT_USAGE)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            # Of what was printed: whatever else is written has an error of its own.
+            _end(_tell_unwritten(error))
         lines = "".join(traceback.format_exception(error))
         fault = "facemask-edge: this is a fault of the program; please report it with the lines above"
         typer.echo(last_words(f"{lines}{fault}"), err=True)
@@ -342,12 +348,19 @@ def _end(code: int) -> NoReturn:
     abort, after an orderly end. And to take all modules apart is of no use to anybody.
     """
     logging.shutdown()
-    with suppress(OSError):
+    try:
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
-        os._exit(code)
-    # What was printed cannot be written: Python says so, and ends with its own code.
-    sys.exit(code)
+    except OSError as error:
+        code = code or _tell_unwritten(error)
+    os._exit(code)
+
+
+def _tell_unwritten(error: OSError) -> int:
+    """Say that what was printed cannot be written; the exit code."""
+    with suppress(OSError):
+        typer.echo(last_words(f"facemask-edge: what it prints cannot be written: {error.strerror}"), err=True)
+    return OutputError.exit_code
 
 
 def _is_usage_error(error: Exception) -> bool:

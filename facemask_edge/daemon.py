@@ -360,13 +360,12 @@ class Daemon:
         return {watch.name: watch.status for watch in self._watches}
 
     def _tell_people(self, watch: Watch) -> None:
-        verdicts, violations = watch.pipeline.verdicts(), watch.pipeline.open_violations
-        seen = [verdict.label for verdict in verdicts], violations
+        seen = labels, violations = watch.pipeline.labels(), watch.pipeline.open_violations
         if seen == watch.told_of:
             # As in most frames: to write it takes longer than to look.
             return
         watch.told_of = seen
-        people = people_payload(verdicts, violations)
+        people = people_payload(labels, violations)
         if people != watch.people:
             watch.people = people
             self._publisher.publish_latest(self._topics.people(watch.name), people)

@@ -8,7 +8,7 @@ from typing import Any
 
 from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.manifest import ModelEntry
-from facemask_edge.values import Label, Verdict, Violation
+from facemask_edge.values import Label, Violation
 
 VIOLATION_SCHEMA = "facemask-edge/violation/1"
 SCHEMA_FILE = Path(__file__).parent / "schemas" / "violation-1.json"
@@ -106,9 +106,9 @@ def violation_payload(
     }
 
 
-def people_payload(verdicts: Iterable[Verdict], violations: int) -> str:
+def people_payload(labels: Iterable[Label], violations: int) -> str:
     """The counts of the faces in view by label, and of the violations that are open, as JSON."""
-    counts = Counter(verdict.label for verdict in verdicts)
+    counts = Counter(labels)
     return json.dumps({label.value: counts[label] for label in Label} | {"violations": violations})
 
 

@@ -200,6 +200,10 @@ class Pipeline:
         """What is thought of each face in view in the newest frame."""
         return self._compliance.verdicts()
 
+    def labels(self) -> list[Label]:
+        """Of each of them."""
+        return self._compliance.labels()
+
     def set_limits(self, *, threshold: float, min_face_height: float) -> None:
         """Change these of the section ``compliance`` for the looks from now on."""
         self._compliance.threshold = threshold

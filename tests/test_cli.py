@@ -107,6 +107,15 @@ def test_it_ends_in_order_while_a_thread_is_in_opencv() -> None:
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{__version__}\n", "")
 
 
+@pytest.mark.parametrize("command", ["config", "--version", "--help", "outbox"])
+def test_what_cannot_be_printed_is_explained(command: str) -> None:
+    program = [sys.executable, "-m", "facemask_edge", command]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 73
+    assert ended.stderr == "facemask-edge: what it prints cannot be written: No space left on device\n"
+
+
 @pytest.mark.parametrize("command", [[], ["run"], ["annotate"], ["demo"]])
 def test_every_command_has_a_help(command: list[str]) -> None:
     ended = facemask_edge(*command, "--help")

@@ -9,7 +9,7 @@ from facemask_edge.clock import clock_is_synchronized, utc_now
 from facemask_edge.identifiers import uuid7
 from facemask_edge.manifest import ModelEntry, ModelInput
 from facemask_edge.messages import SCHEMA_FILE, Topics, people_payload, violation_payload
-from facemask_edge.values import Box, Label, Track, Verdict, Violation
+from facemask_edge.values import Box, Label, Track, Violation
 
 MODEL = ModelEntry(
     name="mask_classifier",
@@ -69,8 +69,8 @@ def test_topics_are_those_of_the_contract() -> None:
 
 
 def test_people_are_counted_by_label() -> None:
-    verdicts = [Verdict(TRACK, label, 0.5, 1) for label in (Label.MASK, Label.NO_MASK, Label.MASK)]
-    assert json.loads(people_payload(verdicts, 3)) == {"mask": 2, "no_mask": 1, "undetermined": 0, "violations": 3}
+    labels = [Label.MASK, Label.NO_MASK, Label.MASK]
+    assert json.loads(people_payload(labels, 3)) == {"mask": 2, "no_mask": 1, "undetermined": 0, "violations": 3}
 
 
 def test_uuid7_sorts_by_time_and_never_repeats() -> None:

@@ -61,7 +61,8 @@ class Device:
     def _tell(self, violation: Violation) -> None:
         payload = violation_payload(violation, (1280, 720), device=self.name, camera=CAMERA, model=self._model)
         self.publisher.submit(self._topics.violation(CAMERA), payload)
-        people = people_payload(self._in_view.values(), len(self._in_view))
+        labels = [verdict.label for verdict in self._in_view.values()]
+        people = people_payload(labels, len(self._in_view))
         self.publisher.publish_latest(self._topics.people(CAMERA), people)
 
 
