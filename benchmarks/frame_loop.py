@@ -5,12 +5,14 @@
 Everything is timed in one run, alternately, on the same machine: only the ratio means something elsewhere.
 
 A recording is decoded beside the frame loop, on a machine that lets it: some kernels, of virtual machines above all,
-leave a thread on a busy processor though another one is idle. So the loop's own processor time is compared, too.
+leave a thread on a busy processor though another one is idle. So the loop's own processor time is compared, too; and
+the bare invocations with those that wait for a frame that is read beside, for what the machine alone takes for that.
 
 The daemon must report what the counted run reports: one that saw nobody would be fast.
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -101,20 +104,36 @@ def count_invocations(fps: float = math.inf) -> Invocations:
     return Invocations(detector, config.classifier.model, detectors, classifiers, violations)
 
 
-def bare_seconds(invocations: Invocations) -> float:
-    """Seconds for the same invocations in the same order, from the second frame on, and nothing else."""
+def bare_seconds(invocations: Invocations, frames: Iterator[object] | None = None) -> float:
+    """Seconds for the same invocations in the same order, from the second frame on, and nothing else.
+
+    Args:
+        invocations: Of each frame.
+        frames: Each is waited for before its invocations, and not looked at; None where nothing is read.
+    """
+    frames = itertools.repeat(None) if frames is None else frames
+    next(frames)
     detector, classifier = Model(invocations.detector), Model(invocations.classifier)
     random = np.random.default_rng(0)
     for model in (detector, classifier):
         # The first one allocates; and each works on the same picture, because filling in another one is not bare.
         model.invoke(random.integers(0, 256, (*model.size[::-1], 3), np.uint8))
     start = time.perf_counter()
-    for of_detector, of_classifier in zip(invocations.of_detector[1:], invocations.of_classifier[1:], strict=True):
+    counts = zip(invocations.of_detector[1:], invocations.of_classifier[1:], strict=True)
+    for (of_detector, of_classifier), _ in zip(counts, frames, strict=False):
         for _ in range(of_detector):
             detector.run()
         for _ in range(of_classifier):
             classifier.run()
     return time.perf_counter() - start
+
+
+def reading_seconds(invocations: Invocations) -> float:
+    """The same while the recording is read and scaled beside, as in the daemon."""
+    recording = Recording(SAMPLE, Models(load_config(None)).detector_input)
+    seconds = bare_seconds(invocations, iter(recording))
+    recording.close()
+    return seconds
 
 
 def run_daemon(server: str, folder: Path) -> Run:
@@ -162,10 +181,11 @@ def main() -> None:
     options = parser.parse_args()
     invocations = count_invocations()
     frames = len(invocations.of_classifier)
-    runs, bare = [], []
+    runs, bare, reading = [], [], []
     with tempfile.TemporaryDirectory() as folder, local_broker(Path(folder)) as server:
         for _ in range(options.rounds):
             bare.append(bare_seconds(invocations))
+            reading.append(reading_seconds(invocations))
             runs.append(run_daemon(server, Path(folder)))
             if runs[-1].violations != invocations.violations:
                 sys.exit(f"the daemon started {runs[-1].violations} violations instead of {invocations.violations}")
@@ -182,6 +202,8 @@ def main() -> None:
     _row(table, bars[0].name, judging, "{:.2f}", bars[0].asked)
     loop = [run.loop_seconds / alone for run, alone in pairs]
     _row(table, "the loop's processor time / bare invocations", loop, "{:.2f}", "")
+    beside = [seconds / alone for seconds, alone in zip(reading, bare, strict=True)]
+    _row(table, "bare invocations, frames read beside / not", beside, "{:.2f}", "")
     _row(table, "whole command / bare invocations", whole, "{:.2f}", "")
     _row(table, bars[1].name, peaks, "{:.0f}", bars[1].asked)
     _row(table, bars[2].name, starts, "{:.2f}", bars[2].asked)
@@ -197,7 +219,10 @@ def main() -> None:
         "frames": frames,
         "detector_invocations": sum(invocations.of_detector),
         "classifier_invocations": sum(invocations.of_classifier),
-        "rounds": [{**asdict(run), "bare_seconds": alone} for run, alone in pairs],
+        "rounds": [
+            {**asdict(run), "bare_seconds": alone, "reading_seconds": with_reading}
+            for run, alone, with_reading in zip(runs, bare, reading, strict=True)
+        ],
     }
     finish(options.json, bars, told)
 
