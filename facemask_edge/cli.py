@@ -320,6 +320,7 @@ def export(
 @with_room_for_calls
 def main() -> NoReturn:
     """Run the command line and end with a documented exit code, see docs/cli.md."""
+    _open_closed_streams()
     try:
         code = app(standalone_mode=False)
     except FacemaskError as error:
@@ -327,12 +328,15 @@ def main() -> NoReturn:
         _end(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _end(130)
+    except SystemExit as error:
+        # Of typer, where nobody reads any more what is printed.
+        _end(error.code if isinstance(error.code, int) else 1)
     except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into a documented exit code
         if _is_usage_error(error):
             error.show()  # type: ignore[attr-defined]
             _end(EXIT_USAGE)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
-            # Of what was printed: whatever else is written has an error of its own.
+            # Mostly that of what is printed: nearly all else that is written has an error of its own.
             _end(_tell_unwritten(error))
         lines = "".join(traceback.format_exception(error))
         fault = "facemask-edge: this is a fault of the program; please report it with the lines above"
@@ -349,18 +353,32 @@ def _end(code: int) -> NoReturn:
     """
     logging.shutdown()
     try:
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        # As typer ends then.
+        code = code or 1
     except OSError as error:
         code = code or _tell_unwritten(error)
     os._exit(code)
 
 
 def _tell_unwritten(error: OSError) -> int:
-    """Say that what was printed cannot be written; the exit code."""
+    """Say what cannot be written; the exit code."""
+    place = error.filename or "the disk of what it prints or writes"
     with suppress(OSError):
-        typer.echo(last_words(f"facemask-edge: what it prints cannot be written: {error.strerror}"), err=True)
+        typer.echo(last_words(f"facemask-edge: {place}: {error.strerror}; make room there"), err=True)
     return OutputError.exit_code
+
+
+def _open_closed_streams() -> None:
+    """Have streams where who starts this has closed them.
+
+    The next file that is opened would take their place, and get what a library prints.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - until the end
 
 
 def _is_usage_error(error: Exception) -> bool:

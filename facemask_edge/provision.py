@@ -78,6 +78,8 @@ def _checked(left: Mapping[str, bytes], settings: Path, environment: Mapping[str
             # As who left the files knows them.
             said = f"{error}".replace(f"{copy}/{CONFIG}", DEVICE if CONFIG in left else f"{settings}/{CONFIG}")
             raise type(error)(said.replace(f"{copy}/", "")) from None
+        except OSError as error:
+            raise OutputError(f"{temporary}: {error.strerror}; the settings are tried there, make room") from error
 
 
 class _Trial:

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -113,7 +114,29 @@ def test_what_cannot_be_printed_is_explained(command: str) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(program, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 73
-    assert ended.stderr == "facemask-edge: what it prints cannot be written: No space left on device\n"
+    place = "the disk of what it prints or writes"
+    assert ended.stderr == f"facemask-edge: {place}: No space left on device; make room there\n"
+
+
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_closed_streams_change_no_exit_code(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    closing = f"import os, sys; [os.close(number) for number in {closed}]; os.execv(sys.executable, sys.argv[1:])"
+    missing = ["annotate", str(tmp_path / "missing.jpg"), "--output", str(tmp_path)]
+    for command, code in ((["config"], 0), (missing, 66)):
+        program = [sys.executable, "-c", closing, sys.executable, "-m", "facemask_edge", *command]
+        assert subprocess.run(program, capture_output=True, check=False).returncode == code
+
+
+def test_a_reader_that_ends_is_no_full_disk() -> None:
+    # Without this variable Python keeps what is printed until the end, which test runners may not want.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    program = [sys.executable, "-m", "facemask_edge", "config"]
+    daemon = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert daemon.stdout is not None
+    daemon.stdout.close()
+    assert daemon.stderr is not None
+    assert (daemon.stderr.read(), daemon.wait()) == ("", 1)
+    daemon.stderr.close()
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["annotate"], ["demo"]])

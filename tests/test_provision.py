@@ -316,6 +316,25 @@ def test_settings_that_cannot_be_written_are_said(card: Card) -> None:
     assert set(files(card.folder)) == {"device.yaml", "ERROR.txt"}
 
 
+def test_where_there_is_no_room_to_try_the_settings_is_said(card: Card) -> None:
+    card.leave("device.yaml", f"{NAMED}# {'x' * 100_000}\n")
+    program = f"from facemask_edge.provision import provision; provision({card.folder!r}, {card.settings!r})"
+    limited = f"""
+import resource
+from pathlib import PosixPath
+from facemask_edge.errors import OutputError
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    {program}
+except OutputError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, check=False)
+    assert "File too large; the settings are tried there, make room" in ended.stdout
+    assert set(files(card.folder)) == {"device.yaml", "ERROR.txt"}
+    assert card.state() == {}
+
+
 def test_what_windows_makes_of_a_text_does_no_harm(card: Card, authority: trustme.CA) -> None:
     card.leave_certificate("gate-7", authority)
     for name, content in files(card.folder).items():

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Recording:
-    """A video file, to be read once. The next frame is made ready for the face detector while the last one is judged.
+    """A video file, to be read once. The next frames are made ready for the face detector while one is judged.
 
     Args:
         path: Anything that OpenCV's FFmpeg reads.
@@ -44,6 +44,7 @@ class Recording:
         self._path, self._detector_input = path, detector_input
         self._thumbnails, self._buffers = Thumbnails(), Buffers()
         self._read_frames = 0
+        self._is_at_end = False
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
             # One thread decodes while another one judges; more would only keep more pictures in memory.
@@ -95,8 +96,10 @@ class Recording:
 
     def _read(self) -> Frame | None:
         """The next frame; None at the end."""
-        found, read = self._capture.read()
+        # Behind what cannot be read there may be more: it is not read ahead, or it would count as read.
+        found, read = (False, None) if self._is_at_end else self._capture.read()
         if not found:
+            self._is_at_end = True
             return None
         image: Image = read  # type: ignore[assignment] # always uint8
         index = self._read_frames

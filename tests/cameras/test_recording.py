@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import pytest
 from facemask_edge.cameras import open_camera
 from facemask_edge.cameras.recording import PictureFolder, Recording, read_picture
 from facemask_edge.config import CameraConfig
+from facemask_edge.demo import SAMPLE
 from facemask_edge.errors import InputError
 from facemask_edge.video import video_writer
 from tests.motion_jpeg import grey
@@ -62,6 +64,24 @@ def test_a_truncated_recording_gives_what_is_there_and_says_so(
     frames = list(Recording(cut))
     assert 5 < len(frames) < 25
     assert "may be truncated" in caplog.text
+
+
+def test_of_a_damaged_recording_no_more_frames_are_told_than_there_were(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damaged = bytearray(SAMPLE.read_bytes())
+    # Of one frame; those behind it can be read.
+    damaged[20_000:20_500] = bytes(500)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(damaged)
+    recording, count = Recording(path), 0
+    for _ in recording:
+        count += 1
+        # Time enough to read ahead.
+        time.sleep(0.01)
+    recording.close()
+    assert count < 300
+    assert f"ends after {count} of 361 frames" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no video\n" * 100])
