@@ -122,7 +122,10 @@ def test_it_says_what_was_judged_of_a_camera() -> None:
     assert door.latency_ms.p50 == pytest.approx(105)
     assert 185 < door.latency_ms.p95 < 200
     assert list(door.stages_ms) == ["detection", "scene", "tracking", "classification", "judgement"]
-    assert all(0 < stage.p50 < stage.p95 for stage in door.stages_ms.values())
+    stages = door.stages_ms
+    # A frame without a look takes less than half a microsecond for it.
+    assert 0 <= stages["classification"].p50 < stages["classification"].p95
+    assert all(0 < stage.p50 <= stage.p95 for name, stage in stages.items() if name != "classification")
     assert door.brightness == pytest.approx(float(frames[0].image.mean()), abs=10)
     assert door.sharpness is not None
     assert door.sharpness > 0.1
