@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -119,21 +120,13 @@ def bare_seconds(invocations: Invocations, frames: Iterator[object] | None = Non
         # The first one allocates; and each works on the same picture, because filling in another one is not bare.
         model.invoke(random.integers(0, 256, (*model.size[::-1], 3), np.uint8))
     start = time.perf_counter()
-    counts = zip(invocations.of_detector[1:], invocations.of_classifier[1:], strict=True)
-    for (of_detector, of_classifier), _ in zip(counts, frames, strict=False):
+    for of_detector, of_classifier in zip(invocations.of_detector[1:], invocations.of_classifier[1:], strict=True):
+        next(frames)
         for _ in range(of_detector):
             detector.run()
         for _ in range(of_classifier):
             classifier.run()
     return time.perf_counter() - start
-
-
-def reading_seconds(invocations: Invocations) -> float:
-    """The same while the recording is read and scaled beside, as in the daemon."""
-    recording = Recording(SAMPLE, Models(load_config(None)).detector_input)
-    seconds = bare_seconds(invocations, iter(recording))
-    recording.close()
-    return seconds
 
 
 def run_daemon(server: str, folder: Path) -> Run:
@@ -181,11 +174,13 @@ def main() -> None:
     options = parser.parse_args()
     invocations = count_invocations()
     frames = len(invocations.of_classifier)
+    detector_input = Models(load_config(None)).detector_input
     runs, bare, reading = [], [], []
     with tempfile.TemporaryDirectory() as folder, local_broker(Path(folder)) as server:
         for _ in range(options.rounds):
             bare.append(bare_seconds(invocations))
-            reading.append(reading_seconds(invocations))
+            with closing(Recording(SAMPLE, detector_input)) as recording:
+                reading.append(bare_seconds(invocations, iter(recording)))
             runs.append(run_daemon(server, Path(folder)))
             if runs[-1].violations != invocations.violations:
                 sys.exit(f"the daemon started {runs[-1].violations} violations instead of {invocations.violations}")

@@ -131,12 +131,12 @@ def test_a_reader_that_ends_is_no_full_disk() -> None:
     # Without this variable Python keeps what is printed until the end, which test runners may not want.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     program = [sys.executable, "-m", "facemask_edge", "config"]
-    daemon = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    assert daemon.stdout is not None
-    daemon.stdout.close()
-    assert daemon.stderr is not None
-    assert (daemon.stderr.read(), daemon.wait()) == ("", 1)
-    daemon.stderr.close()
+    command = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert command.stdout is not None
+    command.stdout.close()
+    assert command.stderr is not None
+    assert (command.stderr.read(), command.wait()) == ("", 1)
+    command.stderr.close()
 
 
 @pytest.mark.parametrize("command", [[], ["run"], ["annotate"], ["demo"]])

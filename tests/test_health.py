@@ -124,8 +124,8 @@ def test_it_says_what_was_judged_of_a_camera() -> None:
     assert list(door.stages_ms) == ["detection", "scene", "tracking", "classification", "judgement"]
     stages = door.stages_ms
     # A frame without a look takes less than half a microsecond for it.
-    assert 0 <= stages["classification"].p50 < stages["classification"].p95
-    assert all(0 < stage.p50 <= stage.p95 for name, stage in stages.items() if name != "classification")
+    assert all(stage.p50 > 0 for name, stage in stages.items() if name != "classification")
+    assert all(0 <= stage.p50 < stage.p95 for stage in stages.values())
     assert door.brightness == pytest.approx(float(frames[0].image.mean()), abs=10)
     assert door.sharpness is not None
     assert door.sharpness > 0.1
