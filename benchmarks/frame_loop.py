@@ -6,7 +6,8 @@ Everything is timed in one run, alternately, on the same machine: only the ratio
 
 A recording is decoded beside the frame loop, on a machine that lets it: some kernels, of virtual machines above all,
 leave a thread on a busy processor though another one is idle. So the loop's own processor time is compared, too; and
-the bare invocations with those that wait for a frame that is read beside, for what the machine alone takes for that.
+the bare invocations with those that wait for a frame that is read beside, for what the machine alone takes for that;
+and the loop with these. The processors of a virtual machine, and those of a desktop, may be two threads of one core.
 
 The daemon must report what the counted run reports: one that saw nobody would be fast.
 """
@@ -199,6 +200,8 @@ def main() -> None:
     _row(table, "the loop's processor time / bare invocations", loop, "{:.2f}", "")
     beside = [seconds / alone for seconds, alone in zip(reading, bare, strict=True)]
     _row(table, "bare invocations, frames read beside / not", beside, "{:.2f}", "")
+    alike = [(run.seconds - run.first_frame) / seconds for run, seconds in zip(runs, reading, strict=True)]
+    _row(table, "the loop / invocations, frames read beside", alike, "{:.2f}", "")
     _row(table, "whole command / bare invocations", whole, "{:.2f}", "")
     _row(table, bars[1].name, peaks, "{:.0f}", bars[1].asked)
     _row(table, bars[2].name, starts, "{:.2f}", bars[2].asked)

@@ -22,6 +22,9 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", 
 MAX_PICTURE_BYTES = 100_000_000
 AHEAD = 2
 """Frames that are decoded while one is judged: with one, each that takes longer to decode would be waited for."""
+MOST_LOST = 300
+"""Frames in a row that cannot be read, after which nothing more is expected: damage may reach to the next frame that is
+coded by itself, and encoders write one at least every 250 frames (x264) or 10 s."""
 logger = logging.getLogger(__name__)
 
 
@@ -51,14 +54,14 @@ class Recording:
             self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
             self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
             """Frames a second."""
+            self.frames = max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+            """Number of frames that the header promises; 0 where it does not say."""
             self._time = MediaTime(self.fps)
             # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
             self._first = self._read()
         if self._first is None:
             self._capture.release()
             raise InputError(f"{path}: not a video that can be read; it may be truncated or of an unknown format")
-        self.frames = max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-        """Number of frames that the header promises; 0 where it does not say."""
         # From here on the one thread that touches the capture, which is not made for two.
         self._decoder = ThreadPoolExecutor(1, "decoder")
 
@@ -73,7 +76,10 @@ class Recording:
             frame = following.popleft().result()
         if self._read_frames < self.frames:
             logger.warning(
-                "%s ends after %d of %d frames; it may be truncated", self._path, self._read_frames, self.frames
+                "%s: only %d of %d frames can be read; it may be truncated or damaged",
+                self._path,
+                self._read_frames,
+                self.frames,
             )
 
     @property
@@ -95,13 +101,17 @@ class Recording:
         self._decoder.shutdown()
 
     def _read(self) -> Frame | None:
-        """The next frame; None at the end."""
-        # Behind what cannot be read there may be more: it is not read ahead, or it would count as read.
-        found, read = (False, None) if self._is_at_end else self._capture.read()
-        if not found:
-            self._is_at_end = True
-            return None
-        image: Image = read  # type: ignore[assignment] # always uint8
+        """The next frame that can be read; None at the end."""
+        # Not again at the end: there it would be looked for with each frame that is read ahead.
+        tries = 0 if self._is_at_end else MOST_LOST if self._read_frames < self.frames else 1
+        for _ in range(tries):
+            found, image = self._capture.read()
+            if found:
+                return self._frame(image)  # type: ignore[arg-type] # always uint8
+        self._is_at_end = True
+        return None
+
+    def _frame(self, image: Image) -> Frame:
         index = self._read_frames
         if index:
             self._time.advance(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
