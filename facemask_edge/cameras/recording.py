@@ -22,9 +22,11 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", 
 MAX_PICTURE_BYTES = 100_000_000
 AHEAD = 2
 """Frames that are decoded while one is judged: with one, each that takes longer to decode would be waited for."""
-MOST_LOST = 300
-"""Frames in a row that cannot be read, after which nothing more is expected: damage may reach to the next frame that is
-coded by itself, and encoders write one at least every 250 frames (x264) or 10 s."""
+MOST_FAILED = 100_000
+"""Reads in a row that may fail where there should be more: an MP4 has one for each frame of a hole, and at the end so
+many take a tenth of a second."""
+KEY_FRAME = ord("I")
+"""As OpenCV names a frame that is coded by itself."""
 logger = logging.getLogger(__name__)
 
 
@@ -47,7 +49,7 @@ class Recording:
         self._path, self._detector_input = path, detector_input
         self._thumbnails, self._buffers = Thumbnails(), Buffers()
         self._read_frames = 0
-        self._is_at_end = False
+        self._is_at_end = self._is_damaged = False
         # FFmpeg and OpenCV complain on stderr of what the sentence below says.
         with native_stderr_hidden():
             # One thread decodes while another one judges; more would only keep more pictures in memory.
@@ -81,6 +83,8 @@ class Recording:
                 self._read_frames,
                 self.frames,
             )
+        elif self._is_damaged:
+            logger.warning("%s: it is damaged; some frames beside %d cannot be read", self._path, self._read_frames)
 
     @property
     def status(self) -> None:
@@ -103,10 +107,15 @@ class Recording:
     def _read(self) -> Frame | None:
         """The next frame that can be read; None at the end."""
         # Not again at the end: there it would be looked for with each frame that is read ahead.
-        tries = 0 if self._is_at_end else MOST_LOST if self._read_frames < self.frames else 1
-        for _ in range(tries):
+        tries = 0 if self._is_at_end else 1 if self._read_frames == self.frames else MOST_FAILED
+        is_whole = True
+        for failed in range(tries):
             found, image = self._capture.read()
-            if found:
+            # Behind a hole the decoder patches what it has with remains of older frames, people who left among them,
+            # until one comes that is coded by itself.
+            is_whole = found and (is_whole or self._capture.get(cv2.CAP_PROP_FRAME_TYPE) == KEY_FRAME)
+            if is_whole:
+                self._is_damaged |= failed > 0
                 return self._frame(image)  # type: ignore[arg-type] # always uint8
         self._is_at_end = True
         return None
