@@ -16,6 +16,12 @@ REACH = 1.0
 """How far from where it is expected a face may be, in heights of the face, to be taken for the one that was lost."""
 REACH_PER_SECOND, LONGEST_REACH = 1.0, 1.5
 """What each second of absence adds to that, and the seconds up to which it does: after that somebody is elsewhere."""
+AT_ONCE, FARTHER_PER_SECOND = 0.3, 3.0
+"""How far from where it is expected a face may show as another track at once, and what each second of absence adds, in
+parts of the reach: who appears a face beside somebody who is missed in one frame is another one."""
+LEAVING_SECONDS, LEAVING = 0.2, 0.7
+"""Who is on the way out has left when they are expected outside of the frame; if they were to be, so many seconds after
+they were seen last, within so many heights of their face from its edge. Others stop, or bend down."""
 STOPPED = 0.5
 """How far, in parts of the reach, a face on the way counts that is not where it is expected."""
 SIMILAR_SIZE = 1.6
@@ -182,6 +188,8 @@ class Reappearance:
         """Of a face in this frame, where faces are ignored or not, to a known one; infinite where it is another one."""
         known = self._faces[face]
         distance = known.distance(box, timestamp)
+        if not known.is_ignored and not is_ignored:
+            return distance if distance <= AT_ONCE + FARTHER_PER_SECOND * (timestamp - known.seen) else math.inf
         if known.is_ignored is is_ignored:
             return distance
         # Who was missed just now goes in only where expected: a screen's face is nobody who turns away beside it.
@@ -196,7 +204,12 @@ class Reappearance:
 
     def _may_be_there(self, face: str, timestamp: float, size: tuple[int, int]) -> bool:
         """Whether a face is to be expected in the frame: who was on the way out has left, who comes in is another."""
-        return all(0 <= at <= side for at, side in zip(self._faces[face].expected(timestamp), size, strict=True))
+        known = self._faces[face]
+        then, soon = known.expected(timestamp), known.expected(min(timestamp, known.seen + LEAVING_SECONDS))
+        margin = LEAVING * known.box.height
+        return all(
+            0 <= at <= side or margin <= near <= side - margin for at, near, side in zip(then, soon, size, strict=True)
+        )
 
     def _own_distance(self, track: Track, timestamp: float, size: tuple[int, int]) -> float:
         """Of a track to the face that it was before."""

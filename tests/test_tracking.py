@@ -202,6 +202,53 @@ def test_who_stops_and_turns_round_keeps_the_id(speed: float, away: float) -> No
     assert len(set(start_ids([(index / 15, box) for index, box in enumerate(path)]))) == 1
 
 
+@pytest.mark.parametrize("fps", [8, 15, 30])
+@pytest.mark.parametrize("heights", [1.0, 1.8, 2.5])
+@pytest.mark.parametrize("down", [0.4, 0.6, 0.8])
+def test_who_bends_down_and_comes_up_again_keeps_the_id(down: float, heights: float, fps: float) -> None:
+    path: list[tuple[float, Box | None]] = []
+    for index in range(round(6 * fps)):
+        bending, rising = index / fps - 2, index / fps - 2.5 - down
+        depth = smooth(min(max(bending / down, 0), 1)) - smooth(min(max(rising / down, 0), 1))
+        # With the head bent the face cannot be seen.
+        path.append((index / fps, Box(268, 120 + 80 * heights * depth, 64, 80) if depth <= 0.6 else None))
+    assert sum(box is None for _, box in path) > 0.7 * fps
+    assert len(set(start_ids(path))) == 1
+
+
+def smooth(part: float) -> float:
+    """Of a movement that starts and ends at rest."""
+    return part * part * (3 - 2 * part)
+
+
+@pytest.mark.parametrize("fps", [8, 15, 30])
+@pytest.mark.parametrize("speed", [120, 200, 300])
+@pytest.mark.parametrize("lost_at", [250, 350, 450])
+def test_who_turns_away_while_stopping_keeps_the_id(lost_at: float, speed: float, fps: float) -> None:
+    path: list[tuple[float, Box | None]] = []
+    for index in range(round(fps * (lost_at / speed + 2))):
+        away = index / fps - lost_at / speed
+        slowing = min(max(away, 0), 0.6)
+        x = min(speed * index / fps, lost_at) + speed * (slowing - slowing**2 / 1.2)
+        path.append((index / fps, None if 0 <= away < 1.2 else Box(x, 150, 64, 80)))
+    assert len(set(start_ids(path))) == 1
+
+
+@pytest.mark.parametrize("fps", [8, 15, 30])
+@pytest.mark.parametrize("speed", [0, 120])
+@pytest.mark.parametrize("beside", [1.0, 1.2, 1.4])
+def test_who_appears_beside_somebody_who_is_missed_in_that_frame_is_another(
+    beside: float, speed: float, fps: int
+) -> None:
+    there = walk(150, speed, seconds=2, fps=fps)
+    missed: list[Box | None] = [*there[:fps], None, *there[fps + 1 :]]
+    newcomer: list[Box | None] = [None] * fps
+    newcomer += [Box(box.x - beside * 60, box.y, box.width, box.height) for box in there[fps:]]
+    ids = ids_of({"there": missed, "newcomer": newcomer}, fps=fps)
+    assert len(set(ids["there"])) == len(set(ids["newcomer"])) == 1
+    assert ids["there"][0] != ids["newcomer"][0]
+
+
 def test_a_face_that_comes_nearer_or_is_half_hidden_keeps_the_id() -> None:
     near, half = Box(100, 100, 80, 100), Box(104, 104, 72, 60)
     boxes: list[Box | None] = [*[near] * 5, *[half] * 5, *[near] * 5]
