@@ -158,7 +158,7 @@ class ComplianceConfig(Section):
         0.2,
         gt=0,
         description="Seconds from capture to decision in which a live camera's frame is to be judged: where "
-        "more faces would take longer, fewer are classified a frame.",
+        "more faces would take longer, fewer are classified a frame, and a frame that waited too long is dropped.",
     )
     leave_after: float = Field(
         1.5,

@@ -221,7 +221,9 @@ class Daemon:
                     watch.has_ended = True
                     self._end_violations(watch, "stopped")
                     continue
-                if frame is not None:
+                if frame is not None and watch.pipeline.waits_for_the_next(frame):
+                    watch.let_pass += 1
+                elif frame is not None:
                     self._judge(watch, frame)
                     is_idle = False
                 elif time.monotonic() - watch.last_judged > watch.pipeline.leave_after:

@@ -32,7 +32,10 @@ class Quantiles(Part):
 class DroppedFrames(Part):
     """Pictures that came and were not judged."""
 
-    busy: int = Field(description="Pictures since the start that a newer one replaced while another was judged.")
+    busy: int = Field(
+        description="Pictures since the start that a newer one replaced while another was judged, or that were let "
+        "pass for a newer one because they would have been judged later than `latency_target`."
+    )
     stale: int = Field(description="Pictures since the start that were older than 2 s when their turn came.")
 
 

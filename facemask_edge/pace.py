@@ -1,11 +1,14 @@
 """Decides how many faces of a live frame may be classified, so that its decision does not come late.
 
-A camera drops the frames that come while one is judged, so latency never grows into a queue; what is left is the time
-that one frame itself takes, of which the classifications are the part that depends on how many people are in view.
+A camera drops the frames that come while one is judged, so latency never grows into a queue; what is left is how old
+the newest frame is when its turn comes, and the time that it takes, of which the classifications are the part that
+depends on how many people are in view.
 """
 
 NEWEST = 0.2
 """Weight of the newest frame in the time of one look."""
+MARGIN = 1.1
+"""How much longer than the one before a frame may take."""
 
 
 class Pace:
@@ -20,6 +23,19 @@ class Pace:
         self._most = most
         self._target = target
         self._seconds_a_look: float | None = None
+        self._has_waited = False
+
+    def waits(self, age: float, *, detection: float, looks: int) -> bool:
+        """Whether to wait for the next frame, as this one would be late and that one may not be; never twice in a row.
+
+        Args:
+            age: Seconds since this one was captured.
+            detection: Seconds that finding the faces took in the one before.
+            looks: How many are needed; no more than one.
+        """
+        needed = MARGIN * (detection + looks * (self._seconds_a_look or 0.0))
+        self._has_waited = not self._has_waited and needed <= self._target < age + needed
+        return self._has_waited
 
     def budget(self, age: float, *, closer_looks: int = 0, seconds_a_closer_look: float = 0.0) -> int:
         """How many faces of a frame may be classified; always one, or a slow device would judge nobody.

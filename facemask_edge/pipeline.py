@@ -196,6 +196,13 @@ class Pipeline:
             confirmed = partial(self._is_face, frame.image)
             return ended + self._compliance.update(tracks, looks, frame.timestamp, confirmed)
 
+    def waits_for_the_next(self, frame: Frame) -> bool:
+        """Whether a frame is to be dropped, because it would be judged too late and the next one may be in time."""
+        if self._pace is None or self._size is None:
+            return False
+        age, detection = time.monotonic() - frame.timestamp, self.times.newest("detection")
+        return self._pace.waits(age, detection=detection, looks=min(self.tracks, 1))
+
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""
         return self._compliance.verdicts()

@@ -1,6 +1,7 @@
 """One camera in the daemon's loop."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from facemask_edge.cameras import is_live, open_camera
@@ -28,8 +29,8 @@ class Watch:
         """What was told of them last, as JSON."""
         self.told_of: tuple[object, int] | None = None
         """The labels of those in view, and how many violations were open then."""
-        self.judged = 0
-        """Frames."""
+        self.judged = self.let_pass = 0
+        """Frames; the latter were dropped for newer ones."""
         self.last_judged = 0.0
         """When its newest frame was judged, by the monotonic clock."""
         self.has_ended = False
@@ -42,7 +43,7 @@ class Watch:
     def status(self) -> CameraStatus:
         """How the camera is; of a recording, what was judged of it."""
         if status := self.camera.status:
-            return status
+            return replace(status, busy=status.busy + self.let_pass)
         state = CameraState.OPENING if self.size is None else CameraState.OK
         if self.has_ended or not self.is_on:
             state = CameraState.ENDED if self.has_ended else CameraState.OFF

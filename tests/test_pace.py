@@ -40,6 +40,39 @@ def test_time_is_kept_for_no_more_closer_looks_than_looks() -> None:
     assert pace.budget(0.19, closer_looks=1, seconds_a_closer_look=0.04) == 1
 
 
+def test_a_frame_that_would_be_late_is_let_pass_where_the_next_one_can_be_in_time() -> None:
+    pace = Pace(most=8, target=0.2)
+    pace.looked(1, 0.04)
+    waits = partial(pace.waits, detection=0.12)
+    assert not waits(0.01, looks=1)
+    assert waits(0.05, looks=1)
+    # Never twice in a row, whatever the other cameras take.
+    assert not waits(0.05, looks=1)
+    assert waits(5.0, looks=1)
+    assert not waits(0.01, looks=1)
+    assert not waits(0.05, looks=0)
+    # The next one would be late, too.
+    assert not pace.waits(0.05, detection=0.19, looks=0)
+
+
+def test_of_a_slow_device_with_a_camera_of_15_frames_a_second_hardly_a_frame_is_late() -> None:
+    pace = Pace(most=8, target=0.2)
+    pace.looked(1, 0.04)
+    random = np.random.default_rng(0)
+    now, newest, latencies = 0.0, -1, []
+    while now < 60:
+        number = int(now * 15)
+        if number == newest or pace.waits(now - number / 15, detection=0.12, looks=1):
+            now = (number + 1) / 15 + 1e-6
+            continue
+        newest = number
+        now += 0.16 * random.uniform(0.9, 1.1)
+        latencies.append(now - number / 15)
+    # More than half of them were.
+    assert np.mean(np.array(latencies) > 0.2) < 0.05
+    assert len(latencies) > 250
+
+
 def crowd(columns: int = 5, rows: int = 3) -> Image:
     """A frame full of the same face, 1280 x 720."""
     side = int(ASTRONAUT_FACE.height * 1.6)
@@ -102,6 +135,23 @@ def test_a_frame_that_is_late_already_still_gets_one_look() -> None:
     config = load_config(None, ["compliance.latency_target=0.01"])
     _, looks = judged(config, seconds_a_look=0.02, frames=4, is_live=True)
     assert looks == [1, 1, 1, 1]
+
+
+def test_a_live_frame_that_is_old_when_its_turn_comes_is_let_pass_once() -> None:
+    config = load_config(None)
+    image = crowd()
+    for is_live in (True, False):
+        models = Models(config)
+        pipeline = Pipeline(config, config.cameras[0], models, is_live=is_live)
+
+        def waits(age: float, pipeline: Pipeline = pipeline) -> bool:
+            return pipeline.waits_for_the_next(Frame(image, time.monotonic() - age, 1))
+
+        # How long one takes is not known yet.
+        assert not waits(0.199)
+        pipeline.process(Frame(image, time.monotonic(), 0))
+        assert waits(0.199) is is_live
+        assert not waits(0.199)
 
 
 def test_a_recording_has_the_time_it_takes() -> None:
