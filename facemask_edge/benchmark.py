@@ -1,12 +1,14 @@
 """``facemask-edge benchmark``: what a device's owner can expect of their own hardware, and where the time goes."""
 
 import json
+import logging
 import os
 import platform
 import re
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Column, Table
 
 from facemask_edge import __version__
-from facemask_edge.cameras import is_live, open_camera
+from facemask_edge.cameras import is_live, open_camera, recording
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.edge_tpu_devices import EdgeTpuDevice, edge_tpu_devices
@@ -154,9 +156,11 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
     samples = _judged(camera, config, models, seconds, console)[WARM_UP:]
     if len(samples) < LEAST_FRAMES:
         shown = without_password(source)
+        # More time helps only who gives pictures at all.
+        longer = ", or give more --seconds" if samples else ""
         raise InputError(
             f"{shown} gave {len(samples)} frames after the first {WARM_UP}, too few to measure; look whether it gives "
-            "pictures, or give more --seconds"
+            f"pictures{longer}"
         )
     stages = {stage: [sample.stages[stage] for sample in samples] for stage in samples[0].stages}
     frame = statistics.mean(sample.stages["camera"] + sample.judged for sample in samples)
@@ -201,7 +205,10 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
     samples: list[_Sample] = []
     start = time.perf_counter()
     live = is_live(camera.source)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with (
+        _said_once(recording.logger),
+        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+    ):
         task = bar.add_task("judging frames", total=seconds)
         while not _is_over(samples, time.perf_counter() - start, seconds):
             before, live_time = len(samples), LiveTime()
@@ -209,7 +216,9 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
             pipeline = Pipeline(config, camera, models, is_live=live)
             asked = time.perf_counter()
             for frame in opened:
-                if frame is not None and (live or not live_time.is_dropped(frame.timestamp)):
+                if frame is not None and not (
+                    pipeline.waits_for_the_next(frame) if live else live_time.is_dropped(frame.timestamp)
+                ):
                     samples.append(_sample(pipeline, frame, models, asked))
                     live_time.judged(frame.timestamp, samples[-1].judged)
                     if len(samples) == WARM_UP:
@@ -225,6 +234,24 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
     return samples
 
 
+@contextmanager
+def _said_once(logger: logging.Logger) -> Iterator[None]:
+    """As long as the block lasts, no message is logged again: a recording is played again and again."""
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        is_new = message not in said
+        said.add(message)
+        return is_new
+
+    logger.addFilter(is_new)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_new)
+
+
 def _is_over(samples: Sequence[_Sample], elapsed: float, seconds: float) -> bool:
     return elapsed >= seconds * (1 if len(samples) >= WARM_UP + LEAST_FRAMES else PATIENCE)
 
@@ -235,7 +262,8 @@ def _sample(pipeline: Pipeline, frame: Frame, models: Models, asked: float) -> _
     before = [model.invocations for model in used]
     pipeline.process(frame)
     judged = time.perf_counter() - got
-    stages = {"camera": got - asked} | {stage: pipeline.times.newest(stage) for stage in pipeline.times.seconds}
+    stages = {stage: pipeline.times.newest(stage) for stage in pipeline.times.seconds}
+    stages = {"camera": got - asked, **stages, "other": judged - sum(stages.values())}
     looks, detections = (model.invocations - count for model, count in zip(used, before, strict=True))
     size = frame.width, frame.height
     return _Sample(stages, judged, looks, detections - 1, size, time.monotonic() - frame.timestamp)

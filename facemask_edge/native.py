@@ -5,6 +5,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import cv2
+
+_SILENT = 0
+"""OpenCV's log level."""
+
 
 @contextmanager
 def native_stderr_hidden() -> Iterator[None]:
@@ -21,3 +26,10 @@ def native_stderr_hidden() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def silence_opencv() -> None:
+    """Keep what OpenCV itself logs from the terminal from now on: what goes wrong is said in this program's words."""
+    # OpenCV 5 keeps it elsewhere than 4, which Python 3.11 on a Pi has.
+    silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
+    silence(_SILENT)

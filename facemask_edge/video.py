@@ -10,7 +10,7 @@ import numpy as np
 
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.errors import InputError, OutputError
-from facemask_edge.native import native_stderr_hidden
+from facemask_edge.native import native_stderr_hidden, silence_opencv
 from facemask_edge.overlay import FONT
 from facemask_edge.values import Frame, Image
 
@@ -54,6 +54,8 @@ def _append(writer: cv2.VideoWriter, image: Image) -> None:
 def _open_writer(target: Path, fps: float, size: tuple[int, int]) -> cv2.VideoWriter:
     # OpenCV itself checks nothing: a folder that cannot be written would give an empty result silently.
     target.touch()
+    # It would warn of each frame for which the disk has no room.
+    silence_opencv()
     # OpenCV prints a harmless warning about VP8's tag, past its own log level.
     with native_stderr_hidden():
         writer = cv2.VideoWriter(str(target), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"VP80"), fps, size)

@@ -12,12 +12,11 @@ import cv2
 from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError, Picture
 from facemask_edge.cameras.lag import Lag
 from facemask_edge.config import CameraConfig
+from facemask_edge.native import silence_opencv
 
 RTSP_PORT = 554
 MOST_LAG = 2.0
 """Seconds that a picture may have waited in the network's buffers."""
-_SILENT = 0
-"""OpenCV's level of logging."""
 LATE = 0.95
 """Part of the time limit after which a picture came because of it."""
 
@@ -33,7 +32,8 @@ class OpencvCapture:
     """
 
     def __init__(self, config: CameraConfig) -> None:
-        _silence_opencv()
+        # What a camera lacks is said here, in the daemon's own words.
+        silence_opencv()
         self._is_stream = "://" in config.source
         self._lag = Lag()
         self._capture = _open_url(config.source) if self._is_stream else _open_device(config)
@@ -59,13 +59,6 @@ class OpencvCapture:
     def close(self) -> None:
         """As ``Capture``."""
         self._capture.release()
-
-
-def _silence_opencv() -> None:
-    """What a camera lacks is said here, in the daemon's own words."""
-    # OpenCV 5 keeps it elsewhere than 4, which Python 3.11 on a Pi has.
-    silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
-    silence(_SILENT)
 
 
 def _open_url(url: str) -> cv2.VideoCapture:
