@@ -226,7 +226,7 @@ class Daemon:
                 elif frame is not None:
                     self._judge(watch, frame)
                     is_idle = False
-                elif time.monotonic() - watch.last_judged > watch.pipeline.leave_after:
+                elif time.monotonic() - watch.last_judged > watch.pipeline.without_frames:
                     # Nobody can be seen any more; who is there when the camera is back is another violation.
                     self._end_violations(watch, "left")
             if is_idle:

@@ -1,5 +1,6 @@
-"""How long somebody may be out of view without having left: longer where frames are rare."""
+"""How long somebody may be out of view without having left: longer where frames are rare, or were missing."""
 
+import math
 from collections import deque
 
 GAP = 2.5
@@ -8,7 +9,10 @@ be somebody else's."""
 NEWEST = 5
 """Intervals that tell how far apart frames are now."""
 FEWEST = 3
-"""Of fewer, one that is long may be a stall."""
+"""Of fewer, one that is long may be a pause."""
+PAUSE = 3.0
+"""How many times as long as somebody may be out of view all frames may be missing: a network hesitates, and who stands
+there then still stands there. After more a camera was away, and nobody knows who was there."""
 
 
 class LeaveAfter:
@@ -21,16 +25,33 @@ class LeaveAfter:
     def __init__(self, least: float) -> None:
         self._least = self.seconds = least
         """Out of view after which a person has left."""
+        self._usual = least / GAP
+        """Seconds between two frames; until it is known, the longest that changes nothing."""
         self._last: float | None = None
+        self._missing, self._until = 0.0, -math.inf
+        """Seconds without a frame, and up to when they count."""
         self._intervals: deque[float] = deque(maxlen=NEWEST)
 
     def take(self, timestamp: float) -> float:
         """Take in when a frame was taken, in seconds; the seconds that hold with it."""
+        interval = 0.0 if self._last is None else timestamp - self._last
         if self._last is not None:
-            self._intervals.append(timestamp - self._last)
+            self._intervals.append(interval)
         self._last = timestamp
         if len(self._intervals) >= FEWEST:
-            # The median, of two the smaller one: a stall is longer, and nobody knows who was there.
-            usual = sorted(self._intervals)[(len(self._intervals) - 1) // 2]
-            self.seconds = max(self._least, GAP * usual)
+            # The median, of two the smaller one: a pause is longer.
+            self._usual = sorted(self._intervals)[(len(self._intervals) - 1) // 2]
+        if GAP * self._usual < interval <= self.without_frames:
+            self._missing, self._until = interval, timestamp + self._unbroken
+        self.seconds = self._unbroken + (self._missing if timestamp <= self._until else 0.0)
         return self.seconds
+
+    @property
+    def without_frames(self) -> float:
+        """Seconds without any frame after which everybody has left."""
+        return PAUSE * self._unbroken
+
+    @property
+    def _unbroken(self) -> float:
+        """Seconds that hold where no frames are missing."""
+        return max(self._least, GAP * self._usual)

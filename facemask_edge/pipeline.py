@@ -144,10 +144,11 @@ class Pipeline:
         self._models = models
         self._most_looks = config.compliance.classifications_per_frame
         self._pace = Pace(most=self._most_looks, target=config.compliance.latency_target) if is_live else None
-        self._leave_after = LeaveAfter(config.compliance.leave_after)
-        self._zones = Zones(camera.zones, camera.ignore_zones, memory=self.leave_after)
+        leave_after = config.compliance.leave_after
+        self._leave_after = LeaveAfter(leave_after)
+        self._zones = Zones(camera.zones, camera.ignore_zones, memory=leave_after)
         self._compliance = Compliance(config.compliance)
-        self._new_tracker = partial(FaceTracker, min_score=config.detector.min_score, lifespan=self.leave_after)
+        self._new_tracker = partial(FaceTracker, min_score=config.detector.min_score, lifespan=leave_after)
         self._tracker = self._new_tracker()
         self._thumbnails, self._cuts = Thumbnails(), SceneCuts()
         self._size: tuple[int, int] | None = None
@@ -222,9 +223,9 @@ class Pipeline:
         self._cuts.forget()
 
     @property
-    def leave_after(self) -> float:
-        """Seconds out of view after which a person has left, as frames come now."""
-        return self._leave_after.seconds
+    def without_frames(self) -> float:
+        """Seconds without any frame after which everybody has left."""
+        return self._leave_after.without_frames
 
     @property
     def open_violations(self) -> int:

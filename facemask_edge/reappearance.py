@@ -65,8 +65,8 @@ class _Known:
         self.box, self.seen = box, timestamp
 
     def expected(self, timestamp: float) -> tuple[float, float]:
-        """Where its centre is then, if it goes on as it did."""
-        passed = timestamp - self.seen
+        """Where its centre is then, if it goes on as it did; not for longer than somebody is known to be there."""
+        passed = min(timestamp - self.seen, LONGEST_REACH)
         (x, y), (right, down) = self.box.centre, self.velocity
         return x + right * passed, y + down * passed
 

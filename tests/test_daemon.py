@@ -138,10 +138,13 @@ def test_a_camera_that_is_lost_is_said_and_what_was_open_ends_as_last_seen(
 
     handler.stream = staticmethod(someone_who_is_lost)
     cameras = [{"name": "door", "source": url}]
+    # Who may be out of view for half a second has left when no frame came for three times as long; the camera is back
+    # after four seconds.
+    settings = [f"cameras={json.dumps(cameras)}", "compliance.leave_after=0.5"]
     with (
         watchdog(tmp_path / "notify") as signs,
         subprocess.Popen(
-            [*facemask_edge_run(mosquitto, tmp_path), "--set", f"cameras={json.dumps(cameras)}"],
+            [*facemask_edge_run(mosquitto, tmp_path), *(part for value in settings for part in ("--set", value))],
             env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"},
         ) as daemon,
     ):

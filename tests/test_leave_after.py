@@ -19,11 +19,21 @@ def test_frames_that_follow_each_other_quickly_leave_it_as_it_is() -> None:
 
 def test_rare_frames_make_it_longer_and_quick_ones_short_again() -> None:
     told = taken([2.0] * 5 + [0.1] * 5)
-    assert told[:3] == [1.5] * 3
+    # Until it is known that they are rare, one was late.
+    assert told[:3] == [1.5, 3.5, 3.5]
     assert told[3:6] == [pytest.approx(5.0)] * 3
     assert told[-1] == 1.5
 
 
 @pytest.mark.parametrize("before", [1, 2, 5, 9])
-def test_a_stall_changes_nothing(before: int) -> None:
+def test_a_long_time_without_frames_changes_nothing(before: int) -> None:
     assert set(taken([0.1] * before + [60.0, 0.1, 60.0, 0.1])) == {1.5}
+
+
+@pytest.mark.parametrize("pause", [0.4, 1.4, 3.0, 4.4])
+def test_a_pause_does_not_count_as_out_of_view(pause: float) -> None:
+    told = taken([0.1] * 9 + [pause] + [0.1] * 20)
+    assert told[:10] == [1.5] * 10
+    # For who was last seen before it, and not longer.
+    assert told[10:25] == [pytest.approx(1.5 + pause)] * 15
+    assert told[27:] == [1.5] * 4

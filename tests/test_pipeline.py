@@ -179,6 +179,29 @@ def test_who_stands_there_is_one_violation_however_rare_frames_are(interval: flo
     assert events[1].timestamp == 38 * interval
 
 
+@pytest.mark.parametrize(("pause", "starts"), [(1.4, 1), (3.0, 1), (4.4, 1), (6.0, 2)])
+def test_who_stands_there_before_and_behind_a_pause_is_one_violation_unless_it_was_long(
+    pause: float, starts: int
+) -> None:
+    config = Config()
+    pipeline = Pipeline(config, config.cameras[0], Models(config))
+    seen = np.full((480, 640, 3), 128, np.uint8)
+    seen[100 : 100 + 256, 200 : 200 + 256] = cv2.resize(astronaut(), (256, 256))
+    missed = seen.copy()
+    missed[110:210, 265:365] = 128
+    events = []
+    for index in range(60):
+        timestamp = index / 15 + (pause if index >= 30 else 0.0)
+        # Not found again at once.
+        events += pipeline.process(Frame(missed if 30 <= index < 35 else seen, timestamp, index))
+    assert [event.event_type for event in events].count("violation_start") == starts
+    assert pipeline.open_violations == 1
+    events = []
+    for index in range(60, 100):
+        events += pipeline.process(Frame(missed, index / 15 + pause, index))
+    assert [(event.reason, event.timestamp) for event in events] == [("left", 59 / 15 + pause)]
+
+
 @pytest.mark.parametrize("interval", [0.1, 1.6])
 def test_who_counts_beyond_an_edge_does_when_frames_are_rare_and_other_zones_are_drawn(interval: float) -> None:
     left = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
