@@ -153,11 +153,12 @@ def measure(source: str, config: Config, seconds: float, console: Console) -> Me
     """
     models = Models(config)
     camera = _camera(source, config)
-    samples = _judged(camera, config, models, seconds, console)[WARM_UP:]
+    given = _judged(camera, config, models, seconds, console)
+    samples = given[WARM_UP:]
     if len(samples) < LEAST_FRAMES:
         shown = without_password(source)
         # More time helps only who gives pictures at all.
-        longer = ", or give more --seconds" if samples else ""
+        longer = ", or give more --seconds" if given else ""
         raise InputError(
             f"{shown} gave {len(samples)} frames after the first {WARM_UP}, too few to measure; look whether it gives "
             f"pictures{longer}"

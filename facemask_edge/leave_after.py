@@ -41,7 +41,9 @@ class LeaveAfter:
         if len(self._intervals) >= FEWEST:
             # The median, of two the smaller one: a pause is longer.
             self._usual = sorted(self._intervals)[(len(self._intervals) - 1) // 2]
-        if GAP * self._usual < interval <= self.without_frames:
+        # One that counts is not cut short by a shorter one: where a network hesitated, frames come unevenly at first.
+        is_longest = interval >= self._missing or timestamp > self._until
+        if is_longest and GAP * self._usual < interval <= self.without_frames:
             self._missing, self._until = interval, timestamp + self._unbroken
         self.seconds = self._unbroken + (self._missing if timestamp <= self._until else 0.0)
         return self.seconds

@@ -9,6 +9,8 @@ NEWEST = 0.2
 """Weight of the newest frame in the time of one look."""
 MARGIN = 1.1
 """How much longer than the one before a frame may take."""
+SOON = 0.1
+"""Seconds between a camera's frames up to which the next one is waited for."""
 
 
 class Pace:
@@ -25,16 +27,18 @@ class Pace:
         self._seconds_a_look: float | None = None
         self._has_waited = False
 
-    def waits(self, age: float, *, detection: float, looks: int) -> bool:
+    def waits(self, age: float, *, interval: float, detection: float, looks: int) -> bool:
         """Whether to wait for the next frame, as this one would be late and that one may not be; never twice in a row.
 
         Args:
             age: Seconds since this one was captured.
+            interval: Seconds between the camera's frames.
             detection: Seconds that finding the faces took in the one before.
             looks: How many are needed; no more than one.
         """
         needed = MARGIN * (detection + looks * (self._seconds_a_look or 0.0))
-        self._has_waited = not self._has_waited and needed <= self._target < age + needed
+        is_late = interval <= SOON and needed <= self._target < age + needed
+        self._has_waited = is_late and not self._has_waited
         return self._has_waited
 
     def budget(self, age: float, *, closer_looks: int = 0, seconds_a_closer_look: float = 0.0) -> int:

@@ -152,6 +152,10 @@ class Pipeline:
         self._tracker = self._new_tracker()
         self._thumbnails, self._cuts = Thumbnails(), SceneCuts()
         self._size: tuple[int, int] | None = None
+        self._newest: tuple[float, int] | None = None
+        """Timestamp and index of the newest frame."""
+        self._is_new_dropped = False
+        """Whether one was dropped since that was new to the camera: its repeat is new here."""
         self._buffers = Buffers()
         self._min_score = config.detector.min_score
         self.times = times = StageTimes()
@@ -186,7 +190,9 @@ class Pipeline:
         self.faces, self.tracks = len(self._zones.counting(sure, *size)), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
         # The same picture again is no evidence: a camera that is frozen must not make up somebody's mind.
-        budget = 0 if frame.is_repeat else self._budget(frame, whole)
+        is_repeat = frame.is_repeat and not self._is_new_dropped
+        budget = 0 if is_repeat else self._budget(frame, whole)
+        self._newest, self._is_new_dropped = (frame.timestamp, frame.index), False
         self._compliance.is_doubtful = self._cuts.is_doubtful
         chosen = self._compliance.worth_classifying(whole, frame.timestamp, budget)
         with self._classification:
@@ -199,10 +205,17 @@ class Pipeline:
 
     def waits_for_the_next(self, frame: Frame) -> bool:
         """Whether a frame is to be dropped, because it would be judged too late and the next one may be in time."""
-        if self._pace is None or self._size is None:
+        if self._pace is None or self._newest is None:
             return False
-        age, detection = time.monotonic() - frame.timestamp, self.times.newest("detection")
-        return self._pace.waits(age, detection=detection, looks=min(self.tracks, 1))
+        timestamp, index = self._newest
+        waits = self._pace.waits(
+            time.monotonic() - frame.timestamp,
+            interval=(frame.timestamp - timestamp) / max(frame.index - index, 1),
+            detection=self.times.newest("detection"),
+            looks=min(self.tracks, 1),
+        )
+        self._is_new_dropped |= waits and not frame.is_repeat
+        return waits
 
     def verdicts(self) -> list[Verdict]:
         """What is thought of each face in view in the newest frame."""

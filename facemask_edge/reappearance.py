@@ -51,6 +51,8 @@ class _Known:
     """In pixels, averaged: what hides a face in part cuts its box off in a moment."""
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels a second, to the right and down."""
+    has_velocity: bool = False
+    """Whether that is known: it was seen twice."""
     is_ignored: bool = False
     """Whether it was seen last where faces are ignored."""
 
@@ -60,7 +62,7 @@ class _Known:
             newest, (right, down) = 1 - math.exp(-passed / STEADY_SECONDS), self.velocity
             right += newest * (_moved(self.box.x, self.box.width, box.x, box.width) / passed - right)
             down += newest * (_moved(self.box.y, self.box.height, box.y, box.height) / passed - down)
-            self.velocity = right, down
+            self.velocity, self.has_velocity = (right, down), True
             self.height += (1 - math.exp(-passed / STEADY_SIZE_SECONDS)) * (box.height - self.height)
         self.box, self.seen = box, timestamp
 
@@ -188,7 +190,7 @@ class Reappearance:
         """Of a face in this frame, where faces are ignored or not, to a known one; infinite where it is another one."""
         known = self._faces[face]
         distance = known.distance(box, timestamp)
-        if not known.is_ignored and not is_ignored:
+        if not known.is_ignored and not is_ignored and known.has_velocity:
             return distance if distance <= AT_ONCE + FARTHER_PER_SECOND * (timestamp - known.seen) else math.inf
         if known.is_ignored is is_ignored:
             return distance

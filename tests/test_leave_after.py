@@ -30,6 +30,12 @@ def test_a_long_time_without_frames_changes_nothing(before: int) -> None:
     assert set(taken([0.1] * before + [60.0, 0.1, 60.0, 0.1])) == {1.5}
 
 
+def test_a_shorter_pause_cuts_no_longer_one_short() -> None:
+    told = taken([0.1] * 9 + [3.0] + [0.1] * 3 + [0.4] + [0.1] * 30)
+    assert told[10:21] == [pytest.approx(4.5)] * 11
+    assert told[24:] == [1.5] * len(told[24:])
+
+
 @pytest.mark.parametrize("pause", [0.4, 1.4, 3.0, 4.4])
 def test_a_pause_does_not_count_as_out_of_view(pause: float) -> None:
     told = taken([0.1] * 9 + [pause] + [0.1] * 20)

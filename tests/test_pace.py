@@ -43,7 +43,7 @@ def test_time_is_kept_for_no_more_closer_looks_than_looks() -> None:
 def test_a_frame_that_would_be_late_is_let_pass_where_the_next_one_can_be_in_time() -> None:
     pace = Pace(most=8, target=0.2)
     pace.looked(1, 0.04)
-    waits = partial(pace.waits, detection=0.12)
+    waits = partial(pace.waits, interval=1 / 15, detection=0.12)
     assert not waits(0.01, looks=1)
     assert waits(0.05, looks=1)
     # Never twice in a row, whatever the other cameras take.
@@ -52,7 +52,9 @@ def test_a_frame_that_would_be_late_is_let_pass_where_the_next_one_can_be_in_tim
     assert not waits(0.01, looks=1)
     assert not waits(0.05, looks=0)
     # The next one would be late, too.
-    assert not pace.waits(0.05, detection=0.19, looks=0)
+    assert not waits(0.05, detection=0.19, looks=0)
+    # It would come much later.
+    assert not waits(0.05, interval=0.2, looks=1)
 
 
 def test_of_a_slow_device_with_a_camera_of_15_frames_a_second_hardly_a_frame_is_late() -> None:
@@ -62,7 +64,7 @@ def test_of_a_slow_device_with_a_camera_of_15_frames_a_second_hardly_a_frame_is_
     now, newest, latencies = 0.0, -1, []
     while now < 60:
         number = int(now * 15)
-        if number == newest or pace.waits(now - number / 15, detection=0.12, looks=1):
+        if number == newest or pace.waits(now - number / 15, interval=1 / 15, detection=0.12, looks=1):
             now = (number + 1) / 15 + 1e-6
             continue
         newest = number
@@ -145,13 +147,27 @@ def test_a_live_frame_that_is_old_when_its_turn_comes_is_let_pass_once() -> None
         pipeline = Pipeline(config, config.cameras[0], models, is_live=is_live)
 
         def waits(age: float, pipeline: Pipeline = pipeline) -> bool:
-            return pipeline.waits_for_the_next(Frame(image, time.monotonic() - age, 1))
+            return pipeline.waits_for_the_next(Frame(image, time.monotonic() - age, 2))
 
         # How long one takes is not known yet.
         assert not waits(0.199)
-        pipeline.process(Frame(image, time.monotonic(), 0))
+        pipeline.process(Frame(image, time.monotonic() - 0.3, 0))
         assert waits(0.199) is is_live
         assert not waits(0.199)
+
+
+def test_the_repeat_of_a_new_picture_that_was_let_pass_is_new() -> None:
+    config = load_config(None)
+    models = Models(config)
+    pipeline = Pipeline(config, config.cameras[0], models, is_live=True)
+    image, classifier = crowd(), models.classifier.model
+    pipeline.process(Frame(image, time.monotonic() - 0.3, 0))
+    for is_new_let_pass in (False, True, False):
+        if is_new_let_pass:
+            assert pipeline.waits_for_the_next(Frame(image, time.monotonic() - 0.199, 9))
+        before = classifier.invocations
+        pipeline.process(Frame(image, time.monotonic(), 10, is_repeat=True))
+        assert (classifier.invocations > before) is is_new_let_pass
 
 
 def test_a_recording_has_the_time_it_takes() -> None:

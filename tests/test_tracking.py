@@ -95,6 +95,14 @@ def test_a_fast_face_at_a_low_frame_rate_keeps_its_id() -> None:
     assert len(set(ids)) == 1
 
 
+@pytest.mark.parametrize(("fps", "heights"), [(5, 6), (6, 7), (8, 6), (8, 8), (10, 8), (15, 10)])
+def test_who_walks_quickly_by_keeps_the_id_from_the_first_step_on(fps: float, heights: float) -> None:
+    seconds = 640 / (60 * heights)
+    path: list[Box | None] = [*walk(0, 60 * heights, seconds=seconds, fps=fps)]
+    assert len(path) >= 4
+    assert len(set(ids_of({"walker": path}, fps=fps)["walker"])) == 1
+
+
 def test_who_walks_on_behind_something_keeps_the_id() -> None:
     path: list[Box | None] = [*walk(0, 120, seconds=4, fps=10)]
     path[15:25] = [None] * 10

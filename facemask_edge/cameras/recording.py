@@ -23,8 +23,8 @@ MAX_PICTURE_BYTES = 100_000_000
 AHEAD = 2
 """Frames that are decoded while one is judged: with one, each that takes longer to decode would be waited for."""
 MOST_FAILED = 100_000
-"""Reads in a row that may fail where there should be more: an MP4 has one for each frame of a hole, and at the end so
-many take a tenth of a second."""
+"""Reads in a row that may fail where there may be more: an MP4 has one for each frame of a hole, and at the end of a
+damaged recording so many take some tenths of a second."""
 KEY_FRAME = ord("I")
 """As OpenCV names a frame that is coded by itself."""
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Recording:
 
     def _frame(self, image: Image) -> Frame:
         index = self._read_frames
-        if index:
+        if index or self._is_damaged:
             self._time.advance(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         self._read_frames += 1
         lores = lores_of(image, self._detector_input, self._buffers)
