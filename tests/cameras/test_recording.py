@@ -87,6 +87,19 @@ def test_a_damaged_recording_goes_on_behind_the_damage_and_tells_how_many_frames
     assert f"only {len(times)} of 361 frames can be read" in caplog.text
 
 
+def test_a_recording_that_is_damaged_from_its_first_frame_on_keeps_the_time(tmp_path: Path) -> None:
+    damaged = bytearray(SAMPLE.read_bytes())
+    start = damaged.index(b"mdat") + 8
+    damaged[start : start + 3000] = bytes(3000)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(damaged)
+    recording = Recording(path)
+    times = [frame.timestamp for frame in recording]
+    recording.close()
+    # From the sample's second frame on that is coded by itself.
+    assert times == pytest.approx(np.arange(250, 361) / 15, abs=0.01)
+
+
 def test_a_long_hole_is_passed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "long.mp4"
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 15, (64, 48))
