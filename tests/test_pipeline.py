@@ -14,7 +14,7 @@ from facemask_edge.config import Config
 from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.pipeline import Models, Pipeline
-from facemask_edge.values import Box, Frame
+from facemask_edge.values import Box, Frame, Image
 from tests.conftest import ROOT
 from tests.converter.portraits import astronaut
 from tests.judge_recordings import as_in_the_ground_truth, judged
@@ -158,14 +158,20 @@ def test_who_stands_at_the_edge_of_a_zone_is_one_violation(sway: float, period: 
     assert [event.event_type for event in events] == ["violation_start"]
 
 
-@pytest.mark.parametrize("interval", [0.1, 0.5, 1.0, 1.6, 4.0])
-def test_who_stands_there_is_one_violation_however_rare_frames_are(interval: float) -> None:
-    config = Config()
-    pipeline = Pipeline(config, config.cameras[0], Models(config))
+def seen_and_missed() -> tuple[Image, Image]:
+    """A frame with somebody who stands there, and one in which the face cannot be found."""
     seen = np.full((480, 640, 3), 128, np.uint8)
     seen[100 : 100 + 256, 200 : 200 + 256] = cv2.resize(astronaut(), (256, 256))
     missed = seen.copy()
     missed[110:210, 265:365] = 128
+    return seen, missed
+
+
+@pytest.mark.parametrize("interval", [0.1, 0.5, 1.0, 1.6, 4.0])
+def test_who_stands_there_is_one_violation_however_rare_frames_are(interval: float) -> None:
+    config = Config()
+    pipeline = Pipeline(config, config.cameras[0], Models(config))
+    seen, missed = seen_and_missed()
     events = []
     for index in range(40):
         is_missed = index > 5 and index % 9 == 3
@@ -185,10 +191,7 @@ def test_who_stands_there_before_and_behind_a_pause_is_one_violation_unless_it_w
 ) -> None:
     config = Config()
     pipeline = Pipeline(config, config.cameras[0], Models(config))
-    seen = np.full((480, 640, 3), 128, np.uint8)
-    seen[100 : 100 + 256, 200 : 200 + 256] = cv2.resize(astronaut(), (256, 256))
-    missed = seen.copy()
-    missed[110:210, 265:365] = 128
+    seen, missed = seen_and_missed()
     events = []
     for index in range(60):
         timestamp = index / 15 + (pause if index >= 30 else 0.0)
