@@ -242,9 +242,10 @@ def _said_once(logger: logging.Logger) -> Iterator[None]:
 
     def is_new(record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        is_new = message not in said
+        if message in said:
+            return False
         said.add(message)
-        return is_new
+        return True
 
     logger.addFilter(is_new)
     try:

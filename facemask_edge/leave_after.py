@@ -34,10 +34,11 @@ class LeaveAfter:
 
     def take(self, timestamp: float) -> float:
         """Take in when a frame was taken, in seconds; the seconds that hold with it."""
-        interval = 0.0 if self._last is None else timestamp - self._last
-        if self._last is not None:
-            self._intervals.append(interval)
-        self._last = timestamp
+        last, self._last = self._last, timestamp
+        if last is None:
+            return self.seconds
+        interval = timestamp - last
+        self._intervals.append(interval)
         if len(self._intervals) >= FEWEST:
             # The median, of two the smaller one: a pause is longer.
             self._usual = sorted(self._intervals)[(len(self._intervals) - 1) // 2]

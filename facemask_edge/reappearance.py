@@ -190,14 +190,17 @@ class Reappearance:
         """Of a face in this frame, where faces are ignored or not, to a known one; infinite where it is another one."""
         known = self._faces[face]
         distance = known.distance(box, timestamp)
-        if not known.is_ignored and not is_ignored and known.has_velocity:
-            return distance if distance <= AT_ONCE + FARTHER_PER_SECOND * (timestamp - known.seen) else math.inf
-        if known.is_ignored is is_ignored:
-            return distance
-        # Who was missed just now goes in only where expected: a screen's face is nobody who turns away beside it.
-        passed = timestamp - known.seen if known.is_ignored or known.seen == self._last else 0.0
-        crossing = SAME_TRACK + min(CROSSING_PER_SECOND * passed, LONGEST_CROSSING)
-        return distance if distance <= crossing else math.inf
+        passed = timestamp - known.seen
+        if known.is_ignored is not is_ignored:
+            # Who was missed just now goes in only where expected: a screen's face is nobody who turns away beside it.
+            counted = passed if known.is_ignored or known.seen == self._last else 0.0
+            most = SAME_TRACK + min(CROSSING_PER_SECOND * counted, LONGEST_CROSSING)
+        elif is_ignored or not known.has_velocity:
+            # The first step of somebody who walks quickly by is a long one.
+            most = 1.0
+        else:
+            most = AT_ONCE + FARTHER_PER_SECOND * passed
+        return distance if distance <= most else math.inf
 
     def _bonus(self, face: str, timestamp: float) -> float:
         """What speaks for a face that was in view just now and whose track is gone, and not for one that was hidden."""

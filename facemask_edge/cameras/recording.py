@@ -122,6 +122,7 @@ class Recording:
 
     def _frame(self, image: Image) -> Frame:
         index = self._read_frames
+        # The first one has 0, unless others before it could not be read.
         if index or self._is_damaged:
             self._time.advance(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
         self._read_frames += 1

@@ -44,10 +44,16 @@ def test_two_recordings_one_behind_the_other_take_as_long_as_both(tmp_path: Path
     writer.release()
     # A transport stream may be joined so; its times begin anew.
     both.write_bytes(2 * part.read_bytes())
-    recording = Recording(both)
+    times = times_of(both)
+    assert times == pytest.approx(np.arange(120) / 15, abs=0.01)
+
+
+def times_of(path: Path) -> list[float]:
+    """When each of a recording's frames was taken."""
+    recording = Recording(path)
     times = [frame.timestamp for frame in recording]
     recording.close()
-    assert times == pytest.approx(np.arange(120) / 15, abs=0.01)
+    return times
 
 
 def test_a_truncated_recording_gives_what_is_there_and_says_so(
@@ -93,9 +99,7 @@ def test_a_recording_that_is_damaged_from_its_first_frame_on_keeps_the_time(tmp_
     damaged[start : start + 3000] = bytes(3000)
     path = tmp_path / "damaged.mp4"
     path.write_bytes(damaged)
-    recording = Recording(path)
-    times = [frame.timestamp for frame in recording]
-    recording.close()
+    times = times_of(path)
     # From the sample's second frame on that is coded by itself.
     assert times == pytest.approx(np.arange(250, 361) / 15, abs=0.01)
 
@@ -111,9 +115,7 @@ def test_a_long_hole_is_passed(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     start, end = len(content) // 4, len(content) // 2
     content[start:end] = bytes(end - start)
     path.write_bytes(content)
-    recording = Recording(path)
-    times = [frame.timestamp for frame in recording]
-    recording.close()
+    times = times_of(path)
     assert max(np.diff(times)) > 20
     assert times[-1] == pytest.approx(1499 / 15, abs=0.01)
     assert f"only {len(times)} of 1500 frames can be read" in caplog.text
