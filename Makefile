@@ -26,7 +26,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/pip-audit --local --skip-editable --progress-spinner off
 
 # Compares the daemon with the bare invocations of its models; its figures stand in docs/performance.md.
-benchmark: $(VENV)/demo.stamp
+benchmark: $(VENV)/test.stamp
 	$(BIN)/python -m benchmarks.frame_loop --rounds $(ROUNDS)
 
 # All that docs/performance.md tells: also a crowd, the paper's pipeline (installs TensorFlow once more) and a long run;

@@ -226,7 +226,7 @@ def measure() -> Measured:
 
 def invocations_a_frame(rate: float) -> tuple[float, float]:
     """Of the detector and the classifier, on the sample, where so many frames a second are judged."""
-    counted = count_invocations(rate)
+    counted = count_invocations(fps=rate)
     frames = len(counted.of_detector)
     return round(sum(counted.of_detector) / frames, 2), round(sum(counted.of_classifier) / frames, 2)
 

@@ -1,8 +1,11 @@
-"""Compares ``facemask-edge run`` on the sample recording with nothing but the model invocations that it makes.
+"""Compares ``facemask-edge run`` on two minutes of recording with nothing but the model invocations that it makes.
 
     python -m benchmarks.frame_loop [--rounds 5] [--json frame_loop.json]
 
 Everything is timed in one run, alternately, on the same machine: only the ratio means something elsewhere.
+
+The recording is the sample five times over: a daemon runs for months, and on half a minute it counts what a program
+does once (code that runs for the first time, its end). The sample alone is timed, too.
 
 A recording is decoded beside the frame loop, on a machine that lets it: some kernels, of virtual machines above all,
 leave a thread on a busy processor though another one is idle. So the loop's own processor time is compared, too; and
@@ -33,6 +36,7 @@ from rich.table import Table
 
 from benchmarks.bars import Bar, add_json_option, finish
 from benchmarks.peak_memory import PeakMemory
+from benchmarks.repeated import repeated
 from facemask_edge.cameras.recording import Recording
 from facemask_edge.config_file import load_config
 from facemask_edge.demo import SAMPLE
@@ -44,6 +48,8 @@ from facemask_edge.pipeline import Models, Pipeline
 
 FIRST_FRAME, LAST_FRAME, STARTED = "first frame judged", "has ended", "violation_start"
 """In the lines that the daemon logs then."""
+TIMES = 5
+"""The sample is played over."""
 MOST_TIMES, MOST_MEBIBYTES, MOST_SECONDS = 1.25, 110.0, 0.5
 """Asked for: of the ratio from the first frame on, of the peak memory, and from the start to the first frame."""
 
@@ -76,17 +82,34 @@ class Run:
     violations: int
     """Started, as it logs."""
 
+    @property
+    def judging_seconds(self) -> float:
+        """From the first frame on."""
+        return self.seconds - self.first_frame
 
-def count_invocations(fps: float = math.inf) -> Invocations:
-    """Judge the sample in this process and count.
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What is timed in turn on one recording."""
+
+    run: Run
+    bare_seconds: float
+    """Of the same invocations and nothing else."""
+    reading_seconds: float
+    """Of those that wait for frames that are read beside."""
+
+
+def count_invocations(source: Path = SAMPLE, fps: float = math.inf) -> Invocations:
+    """Judge a recording in this process and count.
 
     Args:
+        source: The recording.
         fps: Frames a second that a device can judge; a camera drops the others.
     """
     config = load_config(None)
     models = Models(config)
     pipeline = Pipeline(config, config.cameras[0], models)
-    recording = Recording(SAMPLE)
+    recording = Recording(source)
     counted: list[tuple[int, int]] = []
     live, violations = LiveTime(), 0
     size = 0, 0
@@ -130,10 +153,10 @@ def bare_seconds(invocations: Invocations, frames: Iterator[object] | None = Non
     return time.perf_counter() - start
 
 
-def run_daemon(server: str, folder: Path) -> Run:
-    """Run the daemon on the sample until its end."""
+def run_daemon(source: Path, server: str, folder: Path) -> Run:
+    """Run the daemon on a recording until its end."""
     settings = {
-        "cameras": json.dumps([{"name": "door", "source": str(SAMPLE)}]),
+        "cameras": json.dumps([{"name": "door", "source": str(source)}]),
         "mqtt.servers": json.dumps([server]),
         "outbox.path": json.dumps(str(folder / "outbox.sqlite3")),
     }
@@ -167,46 +190,77 @@ def processor_seconds(process: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
+def timed_once(source: Path, invocations: Invocations, server: str, folder: Path) -> Round:
+    """Time the bare invocations, those with frames read beside, and the daemon on the same recording.
+
+    Args:
+        source: The recording.
+        invocations: That were counted on it.
+        server: The broker's address.
+        folder: Of the daemon's outbox.
+    """
+    bare = bare_seconds(invocations)
+    with closing(Recording(source, Models(load_config(None)).detector_input)) as recording:
+        reading = bare_seconds(invocations, iter(recording))
+    run = run_daemon(source, server, folder)
+    if run.violations != invocations.violations:
+        sys.exit(f"the daemon started {run.violations} violations instead of {invocations.violations}")
+    return Round(run, bare, reading)
+
+
 def main() -> None:
     """Print the figures; exit code 1 when something asked for is not reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="how often both are timed")
+    parser.add_argument("--rounds", type=int, default=5, help="how often everything is timed")
     add_json_option(parser)
     options = parser.parse_args()
-    invocations = count_invocations()
-    frames = len(invocations.of_classifier)
-    detector_input = Models(load_config(None)).detector_input
-    runs, bare, reading = [], [], []
-    with tempfile.TemporaryDirectory() as folder, local_broker(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as name, local_broker(Path(name)) as server:
+        folder = Path(name)
+        recording = repeated(SAMPLE, TIMES, folder / "recording.mp4")
+        invocations, of_sample = count_invocations(recording), count_invocations()
+        rounds, alone = [], []
         for _ in range(options.rounds):
-            bare.append(bare_seconds(invocations))
-            with closing(Recording(SAMPLE, detector_input)) as recording:
-                reading.append(bare_seconds(invocations, iter(recording)))
-            runs.append(run_daemon(server, Path(folder)))
-            if runs[-1].violations != invocations.violations:
-                sys.exit(f"the daemon started {runs[-1].violations} violations instead of {invocations.violations}")
-    table = Table("", "median", "worst", "asked for", title=f"facemask-edge run on {SAMPLE.name}, {frames} frames")
-    pairs = list(zip(runs, bare, strict=True))
-    whole = [run.seconds / alone for run, alone in pairs]
-    judging = [(run.seconds - run.first_frame) / alone for run, alone in pairs]
-    peaks, starts = [run.peak_mebibytes for run in runs], [run.first_frame for run in runs]
+            rounds.append(timed_once(recording, invocations, server, folder))
+            alone.append(timed_once(SAMPLE, of_sample, server, folder))
+    frames = len(invocations.of_classifier)
+    judging = [each.run.judging_seconds / each.bare_seconds for each in rounds]
+    peaks, starts = [each.run.peak_mebibytes for each in rounds], [each.run.first_frame for each in rounds]
     bars = [
         Bar("from the first frame on / bare invocations", statistics.median(judging), at_most=MOST_TIMES),
         Bar("peak memory, MiB", statistics.median(peaks), at_most=MOST_MEBIBYTES),
         Bar("process start to first frame judged, s", statistics.median(starts), at_most=MOST_SECONDS),
     ]
+    title = f"facemask-edge run on {SAMPLE.name}, {TIMES} times over: {frames} frames"
+    table = Table("", "median", "worst", "asked for", title=title)
     _row(table, bars[0].name, judging, "{:.2f}", bars[0].asked)
-    loop = [run.loop_seconds / alone for run, alone in pairs]
-    _row(table, "the loop's processor time / bare invocations", loop, "{:.2f}", "")
-    beside = [seconds / alone for seconds, alone in zip(reading, bare, strict=True)]
-    _row(table, "bare invocations, frames read beside / not", beside, "{:.2f}", "")
-    alike = [(run.seconds - run.first_frame) / seconds for run, seconds in zip(runs, reading, strict=True)]
-    _row(table, "the loop / invocations, frames read beside", alike, "{:.2f}", "")
-    _row(table, "whole command / bare invocations", whole, "{:.2f}", "")
+    _row(
+        table,
+        f"likewise, {SAMPLE.name} alone, {len(of_sample.of_classifier)} frames",
+        [each.run.judging_seconds / each.bare_seconds for each in alone],
+        "{:.2f}",
+    )
+    _row(
+        table,
+        "the loop's processor time / bare invocations",
+        [each.run.loop_seconds / each.bare_seconds for each in rounds],
+        "{:.2f}",
+    )
+    _row(
+        table,
+        "bare invocations, frames read beside / not",
+        [each.reading_seconds / each.bare_seconds for each in rounds],
+        "{:.2f}",
+    )
+    _row(
+        table,
+        "the loop / invocations, frames read beside",
+        [each.run.judging_seconds / each.reading_seconds for each in rounds],
+        "{:.2f}",
+    )
     _row(table, bars[1].name, peaks, "{:.0f}", bars[1].asked)
     _row(table, bars[2].name, starts, "{:.2f}", bars[2].asked)
-    _row(table, "whole command, s", [run.seconds for run in runs], "{:.2f}", "")
-    _row(table, "bare invocations, s", bare, "{:.2f}", "")
+    _row(table, "whole command, s", [each.run.seconds for each in rounds], "{:.2f}")
+    _row(table, "bare invocations, s", [each.bare_seconds for each in rounds], "{:.2f}")
     console = Console()
     console.print(table)
     console.print(
@@ -217,15 +271,13 @@ def main() -> None:
         "frames": frames,
         "detector_invocations": sum(invocations.of_detector),
         "classifier_invocations": sum(invocations.of_classifier),
-        "rounds": [
-            {**asdict(run), "bare_seconds": alone, "reading_seconds": with_reading}
-            for run, alone, with_reading in zip(runs, bare, reading, strict=True)
-        ],
+        "rounds": [asdict(each) for each in rounds],
+        "rounds_of_the_sample_alone": [asdict(each) for each in alone],
     }
     finish(options.json, bars, told)
 
 
-def _row(table: Table, name: str, values: list[float], form: str, asked: str) -> None:
+def _row(table: Table, name: str, values: list[float], form: str, asked: str = "") -> None:
     table.add_row(name, form.format(statistics.median(values)), form.format(max(values)), asked)
 
 
