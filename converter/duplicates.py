@@ -66,7 +66,7 @@ def perceptual_hashes(image: Image) -> Hashes:
             part = turned[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
             cells = np.asarray(cv2.resize(part, (32, 32), interpolation=cv2.INTER_AREA), np.float32)
             # The first frequency is the brightness, which says nothing.
-            frequencies = np.asarray(cv2.dct(cells))[:FREQUENCIES, :FREQUENCIES].ravel()[1:]
+            frequencies = np.asarray(cv2.dct(cells), np.float32)[:FREQUENCIES, :FREQUENCIES].ravel()[1:]
             hashes.append(frequencies > np.median(frequencies))
     return np.packbits(np.array(hashes, np.bool_), axis=-1)
 

@@ -20,6 +20,7 @@ from rich.table import Column, Table
 
 from facemask_edge import __version__
 from facemask_edge.cameras import is_live, open_camera, recording
+from facemask_edge.cameras.prepared import PREPARATION
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.demo import SAMPLE
 from facemask_edge.edge_tpu_devices import EdgeTpuDevice, edge_tpu_devices
@@ -28,7 +29,7 @@ from facemask_edge.inference import runtime
 from facemask_edge.live_time import LiveTime
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.redaction import without_password
-from facemask_edge.stage_times import percentiles
+from facemask_edge.stage_times import StageTimes, percentiles
 from facemask_edge.values import Frame
 
 SCHEMA = "facemask-edge/benchmark/1"
@@ -213,8 +214,9 @@ def _judged(camera: CameraConfig, config: Config, models: Models, seconds: float
         task = bar.add_task("judging frames", total=seconds)
         while not _is_over(samples, time.perf_counter() - start, seconds):
             before, live_time = len(samples), LiveTime()
-            opened = open_camera(camera, detector_input=models.detector_input)
-            pipeline = Pipeline(config, camera, models, is_live=live)
+            times = StageTimes()
+            opened = open_camera(camera, detector_input=models.detector_input, times=times)
+            pipeline = Pipeline(config, camera, models, is_live=live, times=times)
             asked = time.perf_counter()
             for frame in opened:
                 if frame is not None and not (
@@ -263,9 +265,11 @@ def _sample(pipeline: Pipeline, frame: Frame, models: Models, asked: float) -> _
     used = models.classifier.model, models.detector(frame.width, frame.height).model
     before = [model.invocations for model in used]
     pipeline.process(frame)
-    judged = time.perf_counter() - got
+    # What a picture was prepared for, before it was given, is no wait for the camera.
+    preparation = pipeline.times.newest(PREPARATION) if PREPARATION in pipeline.times.seconds else 0.0
+    judged = preparation + time.perf_counter() - got
     stages = {stage: pipeline.times.newest(stage) for stage in pipeline.times.seconds}
-    stages = {"camera": got - asked, **stages, "other": judged - sum(stages.values())}
+    stages = {"camera": got - asked - preparation, **stages, "other": judged - sum(stages.values())}
     looks, detections = (model.invocations - count for model, count in zip(used, before, strict=True))
     size = frame.width, frame.height
     return _Sample(stages, judged, looks, detections - 1, size, time.monotonic() - frame.timestamp)

@@ -61,7 +61,8 @@ class CameraHealth(Part):
     )
     stages_ms: dict[str, Quantiles] = Field(
         description="How long each stage of judging takes, over as many frames: `detection`, "
-        "`scene` (is it another one?), `tracking`, `classification`, `judgement`."
+        "`scene` (is it another one?), `tracking`, `classification`, `judgement`; before them, where pictures are "
+        "turned, mirrored or masked, `preparation`."
     )
     faces: int = Field(description="Faces found in the newest frame, where they count.")
     tracks: int = Field(description="Faces followed in the newest frame.")

@@ -30,6 +30,4 @@ def native_stderr_hidden() -> Iterator[None]:
 
 def silence_opencv() -> None:
     """Keep what OpenCV itself logs from the terminal from now on: what goes wrong is said in this program's words."""
-    # OpenCV 5 keeps it elsewhere than 4, which Python 3.11 on a Pi has.
-    silence = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
-    silence(_SILENT)
+    cv2.setLogLevel(_SILENT)

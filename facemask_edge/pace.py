@@ -9,8 +9,8 @@ NEWEST = 0.2
 """Weight of the newest frame in the time of one look."""
 MARGIN = 1.1
 """How much longer than the one before a frame may take."""
-SOON = 0.1
-"""Seconds between a camera's frames up to which the next one is waited for."""
+SOON = 0.12
+"""Seconds between a camera's frames up to which the next one is waited for: ten a second, not all exactly apart."""
 
 
 class Pace:

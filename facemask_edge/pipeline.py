@@ -138,9 +138,18 @@ class Pipeline:
         camera: The camera's part of it.
         models: May be shared with other cameras.
         is_live: Whether the frames' timestamps are monotonic time, and a decision may come late; a recording waits.
+        times: Of what was done to a frame before; None where nobody knows.
     """
 
-    def __init__(self, config: Config, camera: CameraConfig, models: Models, *, is_live: bool = False) -> None:
+    def __init__(
+        self,
+        config: Config,
+        camera: CameraConfig,
+        models: Models,
+        *,
+        is_live: bool = False,
+        times: StageTimes | None = None,
+    ) -> None:
         self._models = models
         self._most_looks = config.compliance.classifications_per_frame
         self._pace = Pace(most=self._most_looks, target=config.compliance.latency_target) if is_live else None
@@ -158,7 +167,7 @@ class Pipeline:
         """Whether one was dropped since that was new to the camera: its repeat is new here."""
         self._buffers = Buffers()
         self._min_score = config.detector.min_score
-        self.times = times = StageTimes()
+        self.times = times = times or StageTimes()
         self._detection, self._scene, self._tracking = map(times.stopwatch, ("detection", "scene", "tracking"))
         self._classification, self._judgement = map(times.stopwatch, ("classification", "judgement"))
         self.faces = self.tracks = 0

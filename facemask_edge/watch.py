@@ -10,6 +10,7 @@ from facemask_edge.cameras.status import CameraState, CameraStatus
 from facemask_edge.config import CameraConfig, Config
 from facemask_edge.pipeline import Models, Pipeline
 from facemask_edge.privacy import PrivacyMasks
+from facemask_edge.stage_times import StageTimes
 
 
 class Watch:
@@ -19,10 +20,11 @@ class Watch:
         self.name = camera.name
         # One of several must not let the others wait.
         wait = WAIT_FOR_FRAME if len(config.cameras) == 1 else 0.0
-        self.camera = open_camera(camera, wait=wait, detector_input=models.detector_input)
+        times = StageTimes()
+        self.camera = open_camera(camera, wait=wait, detector_input=models.detector_input, times=times)
         self.frames = iter(self.camera)
         self.is_live = is_live(camera.source)
-        self.pipeline = Pipeline(config, camera, models, is_live=self.is_live)
+        self.pipeline = Pipeline(config, camera, models, is_live=self.is_live, times=times)
         self.size: tuple[int, int] | None = None
         """Width and height of its frames; None before the first one. No frame is kept longer than it is judged."""
         self.people = ""

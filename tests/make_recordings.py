@@ -118,7 +118,7 @@ def direct(seed: int) -> tuple[list[Person], int]:
     is_mirrored = rng.random() < 0.5
     # Of the first meeting's two, one wears a mask, for some seeds only from the middle of the walk on.
     acts = [_meeting(rng, [float(rng.choice([0.0, 0.5])), None]), _meeting(rng, [None, None])]
-    rng.shuffle(acts)
+    rng.shuffle(acts)  # type: ignore[arg-type] # numpy takes any list
     acts.insert(2 * int(rng.integers(2)), _procession(rng))
     people: list[Person] = []
     now = _EMPTY_AT_START_S
@@ -190,7 +190,7 @@ def _procession(rng: np.random.Generator) -> list[_Entry]:
 def _person(rng: np.random.Generator, portrait: Portrait, walk: Walk, mask_from: float | None) -> Person:
     """Choose the looks and compute the path."""
     is_mirrored = rng.random() < 0.5
-    u = np.linspace(0, 1, round(walk.duration_s * FPS))
+    u = np.linspace(0, 1, round(walk.duration_s * FPS), dtype=np.float64)
     face_height = walk.far + (walk.near - walk.far) * np.sin(np.pi * u) ** 2
     steps = 2 * np.pi * (1.8 * u * walk.duration_s + rng.random())
     brightness = rng.uniform(0.84, 1.06)

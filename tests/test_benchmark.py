@@ -106,6 +106,10 @@ def test_a_camera_of_the_configuration_is_opened_as_configured(source: str) -> N
     config = Config.model_validate({"cameras": [{"name": "door", "source": str(SAMPLE), "rotation": 90}]})
     measured = measure(source, config, 2, QUIET)
     assert (measured.width, measured.height) == (480, 640)
+    # Turning the pictures is not waiting for them.
+    assert list(measured.stages) == ["camera", "preparation", *STAGES[1:]]
+    assert measured.stages["preparation"].p50 > 0
+    assert sum(stage.share or 0.0 for stage in measured.stages.values()) == pytest.approx(1, abs=0.001)
     assert measured.source == "sample.mp4"
 
 

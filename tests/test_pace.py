@@ -53,6 +53,9 @@ def test_a_frame_that_would_be_late_is_let_pass_where_the_next_one_can_be_in_tim
     assert not waits(0.05, looks=0)
     # The next one would be late, too.
     assert not waits(0.05, detection=0.19, looks=0)
+    # Ten frames a second are not all a tenth of a second apart.
+    assert waits(0.05, interval=0.104, looks=1)
+    assert not waits(0.05, interval=0.104, looks=1)
     # It would come much later.
     assert not waits(0.05, interval=0.2, looks=1)
 

@@ -14,6 +14,7 @@ from facemask_edge.config import CameraConfig
 from facemask_edge.errors import InputError
 from facemask_edge.privacy import PrivacyMasks
 from facemask_edge.scaling import DetectorInput
+from facemask_edge.stage_times import StageTimes
 
 # Read by OpenCV when it first needs them, and so set before any video is opened. Its V4L2 waits ten seconds for a
 # picture; over UDP, which FFmpeg falls back to, a device listens; and FFmpeg writes to stderr what a user cannot act
@@ -37,7 +38,11 @@ def is_live(source: str) -> bool:
 
 
 def open_camera(
-    config: CameraConfig, *, wait: float = WAIT_FOR_FRAME, detector_input: DetectorInput | None = None
+    config: CameraConfig,
+    *,
+    wait: float = WAIT_FOR_FRAME,
+    detector_input: DetectorInput | None = None,
+    times: StageTimes | None = None,
 ) -> PreparedCamera:
     """Open the camera that a configuration describes.
 
@@ -46,6 +51,7 @@ def open_camera(
         wait: Seconds that a live camera waits for a frame.
         detector_input: How large a picture the face detector wants: whoever reads the camera scales for it, beside the
             judging; None where nobody detects.
+        times: Gets the stage ``preparation`` where pictures are turned, mirrored or masked; None where nobody asks.
 
     Raises:
         InputError: It is a recording or folder that cannot be read.
@@ -69,7 +75,7 @@ def open_camera(
         camera: Camera = LiveCamera(config.name, open_capture, wait=wait, hangs=hangs, detector_input=detector_input)
     else:
         camera = _open_recording(Path(config.source), detector_input)
-    return PreparedCamera(camera, orientation, PrivacyMasks(config.privacy_masks))
+    return PreparedCamera(camera, orientation, PrivacyMasks(config.privacy_masks), times or StageTimes())
 
 
 def _turned(detector_input: DetectorInput) -> DetectorInput:

@@ -26,6 +26,10 @@ class Picture:
     image: Image
     lores: Image | None = None
     """The same, scaled down for the face detector."""
+    received: float | None = None
+    """When it had come, before it was decoded, by the monotonic clock; None where there is nothing to decode."""
+    skipped: int = 0
+    """Older ones that came since the one before, and were not decoded."""
 
 
 class Capture(Protocol):

@@ -2,6 +2,8 @@
 
 DRIFT = 0.05
 """A camera's clock may go so much slower than ours."""
+JUMP = 1.0
+"""Seconds by which a stream's time falls when it begins anew."""
 
 
 class Lag:
@@ -9,7 +11,8 @@ class Lag:
 
     def __init__(self) -> None:
         self._least: float | None = None
-        self._newest = 0.0
+        self._newest = self._media = 0.0
+        """When the newest picture came, and its time in the stream."""
 
     def seconds(self, media: float, now: float) -> float:
         """How much later the newest picture came than the promptest one, in seconds.
@@ -21,9 +24,10 @@ class Lag:
         if media <= 0.0:
             return 0.0
         offset = now - media
-        if self._least is None:
+        # A stream that begins anew, as a file does that is sent again and again, is not late.
+        if self._least is None or media < self._media - JUMP:
             self._least = offset
         else:
             self._least = min(offset, self._least + DRIFT * (now - self._newest))
-        self._newest = now
+        self._newest, self._media = now, media
         return offset - self._least

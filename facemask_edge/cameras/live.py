@@ -155,6 +155,7 @@ class LiveCamera:
             return
         self._state, self._reason = CameraState.OFF, ""
         with self._fresh:
+            self._busy += self._newest is not None
             self._newest = None
         # However long it is off, no driver hangs.
         self._called = math.inf
@@ -191,24 +192,24 @@ class LiveCamera:
             capture.close()
 
     def _hand_over(self, picture: Picture) -> None:
-        now = time.monotonic()
+        taken = time.monotonic() if picture.received is None else picture.received
         lores = picture.lores
         if lores is None:
             lores = lores_of(picture.image, self._detector_input, self._buffers)
         thumbnail = None if lores is None else self._thumbnails.of(lores)
-        frame = Frame(picture.image, now, self._frames, lores=lores, thumbnail=thumbnail)
+        frame = Frame(picture.image, taken, self._frames + picture.skipped, lores=lores, thumbnail=thumbnail)
         size = frame.width, frame.height
         if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:
             self._next_size_log = frame.timestamp + SIZE_LOG_INTERVAL
             logger.info("camera %s: %d x %d", self._name, *size)
             self._throttle.forget()
-        self._frames += 1
+        self._frames += 1 + picture.skipped
         self._last_frame = frame.timestamp
         self._state, self._reason, self._size = CameraState.OK, "", size
         with self._fresh:
             # Of pictures that nobody took, one that is new makes the newest one new.
             is_repeat = self._watch.is_repeat and (self._newest is None or self._newest.is_repeat)
-            self._busy += self._newest is not None
+            self._busy += picture.skipped + (self._newest is not None)
             self._newest = dataclasses.replace(frame, is_repeat=is_repeat)
             self._fresh.notify()
 

@@ -28,8 +28,8 @@ MOST_BYTES = 20_000_000
 """Of one picture."""
 MOST_BETWEEN = 16_384
 """Bytes between two pictures."""
-MOST_WAITING = 2 * MOST_BYTES
-"""Bytes that are read ahead."""
+LONGEST_SKIP = 0.1
+"""Seconds for which older pictures are passed over: some programs send without a pause, as fast as they are read."""
 CHUNK = 65_536
 HEADERS = {"User-Agent": "facemask-edge", "Accept": "multipart/x-mixed-replace"}
 LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,9})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -74,11 +74,14 @@ class MotionJpegCapture:
     def read(self) -> Picture:
         """As ``Capture``."""
         deadline = time.monotonic() + READ_TIMEOUT
+        skipped = 0
         while True:
-            content = self._next_part(deadline)
+            content, received = self._next_part(deadline), time.monotonic()
             # Where decoding is slower than the camera, pictures wait: only the newest is looked at.
-            while time.monotonic() < deadline and self._has_another(deadline):
-                content = self._next_part(deadline)
+            skip_until = received + LONGEST_SKIP
+            while received < skip_until and self._has_another(deadline):
+                content, received = self._next_part(deadline), time.monotonic()
+                skipped += 1
             # Half a picture would be decoded with a grey half.
             if not content.rstrip(b"\0\r\n ").endswith(jpeg.END):
                 continue
@@ -90,7 +93,7 @@ class MotionJpegCapture:
                 raise CameraLostError(f"its pictures have {width} x {height} pixels, too many")
             image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
             if image is not None:
-                return Picture(image)  # type: ignore[arg-type] # always uint8
+                return Picture(image, received=received, skipped=skipped)  # type: ignore[arg-type] # always uint8
 
     def close(self) -> None:
         """As ``Capture``."""
@@ -114,14 +117,18 @@ class MotionJpegCapture:
 
     def _has_another(self, deadline: float) -> bool:
         """Whether a whole part more was received by now."""
-        while len(self._received) < MOST_WAITING and not self._response.isclosed():
-            if not select.select([self._socket], [], [], 0)[0]:
+        while not (is_whole := self._holds_a_part()) and not self._response.isclosed():
+            if len(self._received) > MOST_BYTES or not select.select([self._socket], [], [], 0)[0]:
                 break
             try:
                 self._receive(deadline)
             except CameraLostError:
                 # The next one will find out, and say so.
                 break
+        return is_whole
+
+    def _holds_a_part(self) -> bool:
+        """Whether what was received has a whole one."""
         received = self._received
         begin = received.find(jpeg.BEGIN)
         lengths = LENGTH.findall(received[: max(begin, 0)])

@@ -44,17 +44,18 @@ class OpencvCapture:
     def read(self) -> Picture:
         """As ``Capture``."""
         asked = time.monotonic()
-        found, image = self._capture.read()
+        is_there, received = self._capture.grab(), time.monotonic()
+        found, image = self._capture.retrieve() if is_there else (False, None)
         # After its time limit FFmpeg gives one that it had kept: what it shows is as old as the wait was long.
-        if not found or time.monotonic() - asked > LATE * READ_TIMEOUT:
+        if not found or received - asked > LATE * READ_TIMEOUT:
             raise CameraLostError("it gives no picture any more")
         if self._is_stream:
-            behind = self._lag.seconds(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, time.monotonic())
+            behind = self._lag.seconds(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, received)
             if behind > MOST_LAG:
                 raise CameraLostError(
                     f"its pictures are {behind:.0f} s late: it sends more than this device can decode; use a sub-stream"
                 )
-        return Picture(image)  # type: ignore[arg-type] # always uint8
+        return Picture(image, received=received)  # type: ignore[arg-type] # always uint8
 
     def close(self) -> None:
         """As ``Capture``."""

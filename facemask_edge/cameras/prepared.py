@@ -7,7 +7,11 @@ from facemask_edge.cameras.camera import Camera
 from facemask_edge.cameras.orientation import HALF, Orientation
 from facemask_edge.cameras.status import CameraStatus
 from facemask_edge.privacy import PrivacyMasks
+from facemask_edge.stage_times import StageTimes
 from facemask_edge.values import Frame, Image
+
+PREPARATION = "preparation"
+"""The stage's name."""
 
 
 class PreparedCamera:
@@ -17,13 +21,15 @@ class PreparedCamera:
         camera: Gives them as they are.
         orientation: Of the camera.
         masks: In the picture that is upright.
+        times: Gets the stage ``preparation`` of the frames that are not taken as they are.
     """
 
-    def __init__(self, camera: Camera, orientation: Orientation, masks: PrivacyMasks) -> None:
+    def __init__(self, camera: Camera, orientation: Orientation, masks: PrivacyMasks, times: StageTimes) -> None:
         self.source = camera
         """What gives them as they are."""
         self._orientation = orientation
         self._masks = masks
+        self._preparation = times.stopwatch(PREPARATION)
 
     def __iter__(self) -> Iterator[Frame | None]:
         """As ``Camera``."""
@@ -58,10 +64,11 @@ class PreparedCamera:
     def _prepared(self, frame: Frame) -> Frame:
         if self._orientation.is_upright and not self._masks:
             return frame
-        lores = frame.lores
-        if lores is not None:
-            lores = prepared(lores, self._orientation, self._masks, is_scaled=True)
-        image = prepared(frame.image, self._orientation, self._masks)
+        with self._preparation:
+            lores = frame.lores
+            if lores is not None:
+                lores = prepared(lores, self._orientation, self._masks, is_scaled=True)
+            image = prepared(frame.image, self._orientation, self._masks)
         return dataclasses.replace(frame, image=image, lores=lores, thumbnail=None)
 
 

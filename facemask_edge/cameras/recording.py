@@ -25,6 +25,11 @@ AHEAD = 2
 MOST_FAILED = 100_000
 """Reads in a row that may fail where there may be more: an MP4 has one for each frame of a hole, and at the end of a
 damaged recording so many take some tenths of a second."""
+COUNTED = (b"ftyp", b"RIFF")
+"""In the first bytes of containers that say how many frames they hold: MP4, AVI. Of others OpenCV guesses it from how
+long they last."""
+MOST_MISSING = 0.5
+"""Seconds that such a guess may be wrong by: sound lasts longer than pictures."""
 KEY_FRAME = ord("I")
 """As OpenCV names a frame that is coded by itself."""
 logger = logging.getLogger(__name__)
@@ -57,13 +62,16 @@ class Recording:
             self.fps = self._capture.get(cv2.CAP_PROP_FPS) or 25.0
             """Frames a second."""
             self.frames = max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-            """Number of frames that the header promises; 0 where it does not say."""
+            """Number of frames that the header promises, or is guessed; 0 where that is not known."""
             self._time = MediaTime(self.fps)
             # isOpened() and the header may promise what is not there: only a frame that was read proves a video.
             self._first = self._read()
         if self._first is None:
             self._capture.release()
             raise InputError(f"{path}: not a video that can be read; it may be truncated or of an unknown format")
+        with path.open("rb") as file:
+            begin = file.read(8)
+        self._is_counted = any(mark in begin for mark in COUNTED)
         # From here on the one thread that touches the capture, which is not made for two.
         self._decoder = ThreadPoolExecutor(1, "decoder")
 
@@ -76,7 +84,8 @@ class Recording:
             following.append(self._decoder.submit(self._read))
             yield frame
             frame = following.popleft().result()
-        if self._read_frames < self.frames:
+        ends_early = self._is_counted or (self.frames - 1) / self.fps - self._time.newest > MOST_MISSING
+        if self._read_frames < self.frames and (self._is_damaged or ends_early):
             logger.warning(
                 "%s: only %d of %d frames can be read; it may be truncated or damaged",
                 self._path,

@@ -21,6 +21,19 @@ def test_a_clock_that_goes_a_little_slower_is_no_lag() -> None:
     assert max(found) < 0.5
 
 
+def test_a_stream_that_begins_anew_is_not_late() -> None:
+    lag = Lag()
+    found = [lag.seconds(1.0 + index % 120 / 15, 100.0 + index / 15) for index in range(600)]
+    assert max(found) < 0.1
+
+
+def test_a_stream_that_begins_anew_can_lag_then() -> None:
+    lag = Lag()
+    lag.seconds(50.0, 100.0)
+    found = [lag.seconds(1.0 + index / 15, 101.0 + index / 7.5) for index in range(150)]
+    assert found[-1] > 5
+
+
 def test_a_stream_without_a_time_says_nothing() -> None:
     lag = Lag()
     assert {lag.seconds(0.0, 100.0 + index) for index in range(100)} == {0.0}

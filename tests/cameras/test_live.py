@@ -12,6 +12,7 @@ from facemask_edge.cameras.capture import CameraLostError, Picture
 from facemask_edge.cameras.live import LiveCamera
 from facemask_edge.cameras.status import CameraState
 from facemask_edge.config import CameraConfig
+from facemask_edge.values import Image
 from tests.motion_jpeg import MotionJpeg, encoded, grey, lighter, part
 from tests.subscriber import wait_until
 
@@ -290,6 +291,36 @@ def test_the_same_picture_again_is_a_repeat_unless_nobody_saw_it_yet() -> None:
         frames = iter(camera)
         seen = [next(frames) for _ in range(4)]
     assert [frame.is_repeat for frame in seen if frame] == [False, True, True, True]
+
+
+class Decoding(StillScene):
+    """Pictures that were received half a second ago, each with three older ones that nobody decoded."""
+
+    def read(self) -> Picture:
+        picture = super().read()
+        self._picture = lit(self._picture)
+        return Picture(picture.image, received=time.monotonic() - 0.5, skipped=3)
+
+
+def lit(picture: Image) -> Image:
+    """A little brighter or darker: another one."""
+    return picture ^ np.uint8(1)
+
+
+def test_a_picture_that_was_decoded_for_long_is_as_old_as_it_is_and_those_passed_over_are_counted() -> None:
+    with closing(LiveCamera("door", Decoding().open)) as camera:
+        frames = iter(camera)
+        first, second = next(frames), next(frames)
+        assert first is not None
+        assert second is not None
+        assert 0.5 < time.monotonic() - second.timestamp < 1
+        assert (second.index - first.index) % 4 == 0
+        taken = sum(next(frames) is not None for _ in range(3)) + 2
+        camera.switch(on=False)
+        assert state_within(camera, CameraState.OFF)
+        # The newest one, too, that nobody took before it was switched off.
+        assert camera.status.frames == camera.status.busy + taken
+        assert camera.status.frames % 4 == 0
 
 
 def test_a_camera_that_cannot_be_opened_again_when_it_is_suspected_is_tried_with_pauses(

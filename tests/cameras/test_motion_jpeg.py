@@ -2,10 +2,12 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import repeat
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from facemask_edge.cameras.capture import CameraLostError
 from facemask_edge.cameras.motion_jpeg import MotionJpegCapture, OtherStreamError
@@ -206,6 +208,34 @@ def test_an_address_that_is_none_is_said_without_it(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_sender_that_never_pauses_is_read_nevertheless(stream: Stream) -> None:
+    random = np.random.default_rng(0)
+    noise = part(encoded(random.integers(0, 255, (480, 640, 3)).astype(np.uint8)))
+    stream[1].stream = staticmethod(lambda: repeat(noise))
+    with closing(MotionJpegCapture(stream[0])) as capture:
+        started = time.monotonic()
+        pictures = [capture.read() for _ in range(5)]
+        # One by one they took three seconds each, the time limit of a picture.
+        assert time.monotonic() - started < 5
+    assert all(picture.skipped for picture in pictures)
+
+
+def test_a_picture_is_as_old_as_its_bytes_however_long_it_is_decoded(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = cv2.imdecode
+
+    def slow(content: NDArray[np.uint8], flags: int) -> object:
+        time.sleep(0.3)
+        return decode(content, flags)
+
+    monkeypatch.setattr(cv2, "imdecode", slow)
+    with closing(MotionJpegCapture(sends(stream, part(PICTURE)))) as capture:
+        picture = capture.read()
+    assert picture.received is not None
+    assert 0.3 < time.monotonic() - picture.received < 2
+
+
 def test_where_decoding_is_slower_than_the_camera_the_newest_picture_is_looked_at(stream: Stream) -> None:
     def fast() -> Iterator[bytes]:
         for index in range(1000):
@@ -214,13 +244,17 @@ def test_where_decoding_is_slower_than_the_camera_the_newest_picture_is_looked_a
 
     stream[1].stream = staticmethod(fast)
     started = time.monotonic()
-    levels = []
+    levels, came = [], 0
     with closing(MotionJpegCapture(stream[0])) as capture:
         for _ in range(10):
-            levels.append(round(float(capture.read().image.mean())))
+            picture = capture.read()
+            levels.append(round(float(picture.image.mean())))
+            came += 1 + picture.skipped
             time.sleep(0.1)
     # About as many as were sent meanwhile; one after the other they would be ten.
     assert levels[-1] > 40 * (time.monotonic() - started)
+    # Each is counted, from the first one on, which is 0.
+    assert abs(came - levels[-1] - 1) <= 1
 
 
 def test_an_answer_in_chunks_is_refused(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:

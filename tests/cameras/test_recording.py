@@ -1,6 +1,9 @@
 import time
+from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -70,6 +73,42 @@ def test_a_truncated_recording_gives_what_is_there_and_says_so(
     frames = list(Recording(cut))
     assert 5 < len(frames) < 25
     assert "may be truncated" in caplog.text
+
+
+def write_at(path: Path, times: Iterable[float], **options: str) -> None:
+    """Write frames, each lighter than the one before, that were taken at these times in seconds."""
+    with av.open(path, "w") as written:
+        stream = written.add_stream("libx264", rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = 160, 128, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for index, taken in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(grey(50 + 3 * index, 160, 128), "bgr24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = round(1000 * taken), Fraction(1, 1000)
+            written.mux(stream.encode(frame))
+        written.mux(stream.encode())
+
+
+def test_a_recording_with_a_pause_is_not_damaged_and_one_that_was_cut_off_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Such a container does not say how many frames it holds.
+    whole, cut = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
+    write_at(whole, [*np.arange(30) / 10, *(5 + np.arange(30) / 10)], bf="0")
+    assert len(times_of(whole)) == 60
+    assert not caplog.messages
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert 5 < len(times_of(cut)) < 55
+    assert "may be truncated" in caplog.text
+
+
+def test_an_interlaced_recording_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "interlaced.mp4"
+    write_at(path, np.arange(30) / 10, flags="+ildct+ilme")
+    with av.open(path) as made:
+        assert all(frame.interlaced_frame for frame in made.decode(video=0))
+    levels = [float(frame.image.mean()) for frame in Recording(path)]
+    # Some versions of OpenCV give what is in the memory, always the same.
+    assert np.diff(levels) == pytest.approx(np.full(29, 3), abs=2)
 
 
 def test_a_damaged_recording_goes_on_behind_the_damage_and_tells_how_many_frames_are_lost(
