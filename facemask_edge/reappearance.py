@@ -151,10 +151,11 @@ class Reappearance:
         taken = set(faces.values())
         lost = [face for face in self._faces if face not in taken and self._may_be_there(face, timestamp, size)]
         others = [
-            (self._distance(face, track.box, timestamp) - self._bonus(face, timestamp), track.id, face)
+            (distance - self._bonus(face, distance, timestamp), track.id, face)
             for track in tracks
             if track.id not in faces
             for face in lost
+            if (distance := self._distance(face, track.box, timestamp)) < math.inf
         ]
         # Who still is in view where faces are ignored is nobody who appears beside it.
         there = [
@@ -202,10 +203,18 @@ class Reappearance:
             most = AT_ONCE + FARTHER_PER_SECOND * passed
         return distance if distance <= most else math.inf
 
-    def _bonus(self, face: str, timestamp: float) -> float:
-        """What speaks for a face that was in view just now and whose track is gone, and not for one that was hidden."""
-        is_continuous = self._faces[face].seen == self._last and timestamp - self._last <= CONTINUOUS
-        return 2 * SAME_TRACK if is_continuous else 0.0
+    def _bonus(self, face: str, distance: float, timestamp: float) -> float:
+        """What speaks for a face that was in view just now and whose track is gone, and not for one that was hidden.
+
+        Args:
+            face: Which one.
+            distance: Of another track's box to it.
+            timestamp: Of the frame.
+        """
+        known = self._faces[face]
+        # Soon after, it is where it was; later, only who is where they are expected is the one who was in view.
+        is_there = timestamp - self._last <= CONTINUOUS or (distance <= SAME_TRACK and not known.is_ignored)
+        return 2 * SAME_TRACK if is_there and known.seen == self._last else 0.0
 
     def _may_be_there(self, face: str, timestamp: float, size: tuple[int, int]) -> bool:
         """Whether a face is to be expected in the frame: who was on the way out has left, who comes in is another."""

@@ -257,6 +257,22 @@ def test_who_appears_beside_somebody_who_is_missed_in_that_frame_is_another(
     assert ids["there"][0] != ids["newcomer"][0]
 
 
+@pytest.mark.parametrize("hidden", [0.4, 0.8, 1.1])
+@pytest.mark.parametrize("fps", [5, 6, 8, 10, 15, 30])
+def test_who_is_in_view_keeps_the_id_while_somebody_beside_them_is_hidden(fps: float, hidden: float) -> None:
+    # They come together, stand head to head for a while, and part again.
+    way = 240 / 120
+    exchanged = 0
+    for seed in range(20):
+        times = (np.arange(round((2 * way + hidden) * fps)) + seed / 20) / fps
+        apart = 25 + 120 * np.maximum(np.maximum(way - times, times - way - hidden), 0)
+        nearer: list[Box | None] = [Box(320 - away, 100, 60, 75) for away in apart]
+        farther: list[Box | None] = [None if away == 25 else Box(310 + away, 105, 56, 70) for away in apart]
+        ids = ids_of({"nearer": nearer, "farther": farther}, fps=fps, seed=seed)
+        exchanged += len(set(ids["nearer"])) > 1
+    assert exchanged <= 2
+
+
 def test_a_face_that_comes_nearer_or_is_half_hidden_keeps_the_id() -> None:
     near, half = Box(100, 100, 80, 100), Box(104, 104, 72, 60)
     boxes: list[Box | None] = [*[near] * 5, *[half] * 5, *[near] * 5]
