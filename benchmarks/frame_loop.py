@@ -45,6 +45,7 @@ from facemask_edge.inference import Model
 from facemask_edge.live_time import LiveTime
 from facemask_edge.local_broker import local_broker
 from facemask_edge.pipeline import Models, Pipeline
+from facemask_edge.scaling import DetectorInput
 
 FIRST_FRAME, LAST_FRAME, STARTED = "first frame judged", "has ended", "violation_start"
 """In the lines that the daemon logs then."""
@@ -190,17 +191,20 @@ def processor_seconds(process: int) -> float:
     return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def timed_once(source: Path, invocations: Invocations, server: str, folder: Path) -> Round:
+def timed_once(
+    source: Path, invocations: Invocations, detector_input: DetectorInput, server: str, folder: Path
+) -> Round:
     """Time the bare invocations, those with frames read beside, and the daemon on the same recording.
 
     Args:
         source: The recording.
         invocations: That were counted on it.
+        detector_input: How large a picture the face detector wants.
         server: The broker's address.
         folder: Of the daemon's outbox.
     """
     bare = bare_seconds(invocations)
-    with closing(Recording(source, Models(load_config(None)).detector_input)) as recording:
+    with closing(Recording(source, detector_input)) as recording:
         reading = bare_seconds(invocations, iter(recording))
     run = run_daemon(source, server, folder)
     if run.violations != invocations.violations:
@@ -218,10 +222,11 @@ def main() -> None:
         folder = Path(name)
         recording = repeated(SAMPLE, TIMES, folder / "recording.mp4")
         invocations, of_sample = count_invocations(recording), count_invocations()
+        detector_input = Models(load_config(None)).detector_input
         rounds, alone = [], []
         for _ in range(options.rounds):
-            rounds.append(timed_once(recording, invocations, server, folder))
-            alone.append(timed_once(SAMPLE, of_sample, server, folder))
+            rounds.append(timed_once(recording, invocations, detector_input, server, folder))
+            alone.append(timed_once(SAMPLE, of_sample, detector_input, server, folder))
     frames = len(invocations.of_classifier)
     judging = [each.run.judging_seconds / each.bare_seconds for each in rounds]
     peaks, starts = [each.run.peak_mebibytes for each in rounds], [each.run.first_frame for each in rounds]
@@ -232,35 +237,21 @@ def main() -> None:
     ]
     title = f"facemask-edge run on {SAMPLE.name}, {TIMES} times over: {frames} frames"
     table = Table("", "median", "worst", "asked for", title=title)
-    _row(table, bars[0].name, judging, "{:.2f}", bars[0].asked)
-    _row(
-        table,
-        f"likewise, {SAMPLE.name} alone, {len(of_sample.of_classifier)} frames",
-        [each.run.judging_seconds / each.bare_seconds for each in alone],
-        "{:.2f}",
-    )
-    _row(
-        table,
-        "the loop's processor time / bare invocations",
-        [each.run.loop_seconds / each.bare_seconds for each in rounds],
-        "{:.2f}",
-    )
-    _row(
-        table,
-        "bare invocations, frames read beside / not",
-        [each.reading_seconds / each.bare_seconds for each in rounds],
-        "{:.2f}",
-    )
-    _row(
-        table,
-        "the loop / invocations, frames read beside",
-        [each.run.judging_seconds / each.reading_seconds for each in rounds],
-        "{:.2f}",
-    )
-    _row(table, bars[1].name, peaks, "{:.0f}", bars[1].asked)
-    _row(table, bars[2].name, starts, "{:.2f}", bars[2].asked)
-    _row(table, "whole command, s", [each.run.seconds for each in rounds], "{:.2f}")
-    _row(table, "bare invocations, s", [each.bare_seconds for each in rounds], "{:.2f}")
+    once = [each.run.judging_seconds / each.bare_seconds for each in alone]
+    loop = [each.run.loop_seconds / each.bare_seconds for each in rounds]
+    beside = [each.reading_seconds / each.bare_seconds for each in rounds]
+    alike = [each.run.judging_seconds / each.reading_seconds for each in rounds]
+    whole = [each.run.seconds / each.bare_seconds for each in rounds]
+    _row(table, bars[0].name, judging, asked=bars[0].asked)
+    _row(table, f"likewise, {SAMPLE.name} alone, {len(of_sample.of_classifier)} frames", once)
+    _row(table, "the loop's processor time / bare invocations", loop)
+    _row(table, "bare invocations, frames read beside / not", beside)
+    _row(table, "the loop / invocations, frames read beside", alike)
+    _row(table, "whole command / bare invocations", whole)
+    _row(table, bars[1].name, peaks, "{:.0f}", asked=bars[1].asked)
+    _row(table, bars[2].name, starts, asked=bars[2].asked)
+    _row(table, "whole command, s", [each.run.seconds for each in rounds])
+    _row(table, "bare invocations, s", [each.bare_seconds for each in rounds])
     console = Console()
     console.print(table)
     console.print(
@@ -277,7 +268,7 @@ def main() -> None:
     finish(options.json, bars, told)
 
 
-def _row(table: Table, name: str, values: list[float], form: str, asked: str = "") -> None:
+def _row(table: Table, name: str, values: list[float], form: str = "{:.2f}", asked: str = "") -> None:
     table.add_row(name, form.format(statistics.median(values)), form.format(max(values)), asked)
 
 

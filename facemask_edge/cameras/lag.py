@@ -1,9 +1,9 @@
 """How far a stream lags behind: where decoding is slower than the camera, pictures wait in the network's buffers."""
 
+from facemask_edge.cameras.media_time import JUMP
+
 DRIFT = 0.05
 """A camera's clock may go so much slower than ours."""
-JUMP = 1.0
-"""Seconds by which a stream's time falls when it begins anew."""
 
 
 class Lag:

@@ -84,8 +84,9 @@ class Recording:
             following.append(self._decoder.submit(self._read))
             yield frame
             frame = following.popleft().result()
-        ends_early = self._is_counted or (self.frames - 1) / self.fps - self._time.newest > MOST_MISSING
-        if self._read_frames < self.frames and (self._is_damaged or ends_early):
+        # A guess is too high where the rate changes: then the last frame tells whether there were to be more.
+        ends_early = (self.frames - 1) / self.fps - self._time.newest > MOST_MISSING
+        if self._read_frames < self.frames and (self._is_counted or self._is_damaged or ends_early):
             logger.warning(
                 "%s: only %d of %d frames can be read; it may be truncated or damaged",
                 self._path,
