@@ -7,13 +7,17 @@ Above ``+decision`` of evidence (``person.py``) a face is ``no_mask``, if it is 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from facemask_edge.config import ComplianceConfig
 from facemask_edge.identifiers import uuid7
 from facemask_edge.person import CERTAIN_LOG_ODDS, Person
 from facemask_edge.schedule import Schedule
 from facemask_edge.values import Label, Look, Track, Verdict, Violation
+
+LONGEST_ASIDE = 10.0
+"""Seconds out of view after which somebody has left who is thought to be at the edge of where faces are ignored: a
+poster that was taken for them must not keep a violation open."""
 
 
 class Compliance:
@@ -67,6 +71,7 @@ class Compliance:
         looks: Mapping[str, Look],
         timestamp: float,
         is_face: Callable[[Track], bool] = lambda _: True,
+        aside: Collection[str] = (),
     ) -> list[Violation]:
         """Take in one frame.
 
@@ -76,6 +81,7 @@ class Compliance:
             timestamp: Time of the frame in seconds.
             is_face: A closer look at a track that was classified in this frame: whether it is a face. Asked before it
                 becomes ``no_mask``; what is none has to gather its evidence anew.
+            aside: Ids of those that are at the edge of where faces are ignored: out of view, but they have not left.
 
         Returns:
             The violations that start or end with this frame.
@@ -83,6 +89,9 @@ class Compliance:
         # First of all: after a long time without frames, nobody is still there.
         events = self._forget_the_gone(timestamp)
         self._in_view = [self._seen(track, timestamp) for track in tracks]
+        for person in filter(None, map(self._people.get, aside)):
+            if timestamp - person.last_seen <= LONGEST_ASIDE:
+                person.last_there = timestamp
         for person in self._in_view:
             if person.track.id in looks:
                 person.take_in(
@@ -145,10 +154,10 @@ class Compliance:
     def _seen(self, track: Track, timestamp: float) -> Person:
         if track.id not in self._people:
             quiet_until = self._quiet.pop(track.id, -math.inf)
-            self._people[track.id] = Person(track, timestamp, timestamp, quiet_until=quiet_until)
+            self._people[track.id] = Person(track, timestamp, timestamp, timestamp, quiet_until=quiet_until)
         person = self._people[track.id]
         person.track = track
-        person.last_seen = timestamp
+        person.last_seen = person.last_there = timestamp
         return person
 
     def _decide(self, person: Person, is_face: Callable[[Track], bool]) -> None:
@@ -181,7 +190,7 @@ class Compliance:
         gone = [
             person
             for person in self._people.values()
-            if timestamp - person.last_seen > self.leave_after
+            if timestamp - person.last_there > self.leave_after
             # Whether it was the same scene, and so a violation, is not known yet.
             and not (self.is_doubtful and person.is_unreported)
         ]

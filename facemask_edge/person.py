@@ -45,6 +45,8 @@ class Person:
     track: Track
     first_seen: float
     last_seen: float
+    last_there: float
+    """Later than they were seen where they went to the edge of where faces are ignored."""
     evidence: float = 0.0
     label: Label = Label.UNDETERMINED
     probability: float | None = None

@@ -195,6 +195,8 @@ class Pipeline:
             faces, ignored = self._zones.parted(found, *size)
             followed = self._tracker.update(faces, frame.timestamp, size, ignored)
             tracks = self._zones.staying(followed, frame.timestamp, *size)
+            there = zip(self._tracker.ignored_ids, ignored, strict=True)
+            aside = [name for name, face in there if self._zones.at_the_edge(face, *size)]
         sure = [face for face in faces if face.score >= self._min_score]
         self.faces, self.tracks = len(self._zones.counting(sure, *size)), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]
@@ -210,7 +212,7 @@ class Pipeline:
             self._pace.looked(len(looks), self.times.newest("classification"))
         with self._judgement:
             confirmed = partial(self._is_face, frame.image)
-            return ended + self._compliance.update(tracks, looks, frame.timestamp, confirmed)
+            return ended + self._compliance.update(tracks, looks, frame.timestamp, confirmed, aside)
 
     def waits_for_the_next(self, frame: Frame) -> bool:
         """Whether a frame is to be dropped, because it would be judged too late and the next one may be in time."""

@@ -104,6 +104,8 @@ class Reappearance:
         """By the track's own id: the face's, and when the track was last in view."""
         self._last = -math.inf
         """Timestamp of the frame before."""
+        self.ignored_ids: list[str] = []
+        """Of what is seen in the newest frame where faces are ignored, in its order."""
 
     def update(
         self, tracks: Sequence[Track], timestamp: float, size: tuple[int, int], ignored: Sequence[Box], lifespan: float
@@ -131,8 +133,7 @@ class Reappearance:
             known = self._faces.setdefault(face, _Known(track.box, timestamp, track.box.height))
             known.move(track.box, timestamp)
             known.is_ignored = False
-        if ignored:
-            self._follow(ignored, timestamp, set(faces.values()))
+        self.ignored_ids = self._followed(ignored, timestamp, set(faces.values())) if ignored else []
         self._last = timestamp
         # Mostly the tracker is right, and what it said is passed on as it is.
         return [track if (face := faces[track.id]) == track.id else replace(track, id=face) for track in tracks]
@@ -168,8 +169,8 @@ class Reappearance:
         pairs = _nearest_pairs(pair for pair in [*left, *others, *there] if pair[0] < math.inf and pair[2] not in taken)
         return faces | {track.id: pairs[track.id] for track in tracks if track.id in pairs}
 
-    def _follow(self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str]) -> None:
-        """Take in what is seen where faces are ignored: those that went in there, and others."""
+    def _followed(self, ignored: Sequence[Box], timestamp: float, in_view: Collection[str]) -> list[str]:
+        """Take in what is seen where faces are ignored, those that went in there and others; their ids."""
         out_of_view = [face for face in self._faces if face not in in_view]
         counted = {face for face, _ in self._ids.values()}
         pairs = [
@@ -182,10 +183,12 @@ class Reappearance:
             for face in out_of_view
         ]
         faces = _nearest_pairs(pair for pair in pairs if pair[0] < math.inf)
-        for number, box in enumerate(ignored):
-            known = self._faces.setdefault(faces.get(_name(number)) or uuid7(), _Known(box, timestamp, box.height))
+        ids = [faces.get(_name(number)) or uuid7() for number in range(len(ignored))]
+        for face, box in zip(ids, ignored, strict=True):
+            known = self._faces.setdefault(face, _Known(box, timestamp, box.height))
             known.move(box, timestamp)
             known.is_ignored = True
+        return ids
 
     def _distance(self, face: str, box: Box, timestamp: float, *, is_ignored: bool = False) -> float:
         """Of a face in this frame, where faces are ignored or not, to a known one; infinite where it is another one."""

@@ -59,6 +59,11 @@ class FaceTracker:
         ]
         return self._reappearance.update(tracks, timestamp, size, [face.box for face in ignored], self.lifespan)
 
+    @property
+    def ignored_ids(self) -> Sequence[str]:
+        """Of the faces that were ignored in the newest frame, in their order: who went in there keeps their id."""
+        return self._reappearance.ignored_ids
+
     def _forget(self) -> None:
         # The library's own iou (0.25) and update (0.25) lose a person who walks across the frame in four seconds: the
         # smoothed box lags until it no longer overlaps the detected one.

@@ -12,7 +12,7 @@ from facemask_edge.values import Box, Face, Track
 EDGE = 0.5
 """How far beyond the edge of its zone who counted before still does, in heights of the face: nobody stands quite still,
 and one who stands at the edge is one violation. An ignored zone has a sharp edge: what hangs there must never count,
-also when somebody stood before it."""
+also when somebody stood before it. Who is as far inside of one has not left at once, but is not judged."""
 
 
 class Zones:
@@ -50,6 +50,17 @@ class Zones:
             is_ignored = any(_depth(zone, face.box, width, height) >= 0 for zone in self._ignored)
             (ignored if is_ignored else kept).append(face)
         return kept, ignored
+
+    def at_the_edge(self, ignored: Face, width: int, height: int) -> bool:
+        """Whether a face in an ignored zone is so near its edge that who was before it may have swayed there.
+
+        Args:
+            ignored: As ``parted`` gives it.
+            width: Of the frame in pixels.
+            height: Likewise.
+        """
+        inside = max(_depth(zone, ignored.box, width, height) for zone in self._ignored)
+        return inside <= EDGE * ignored.box.height
 
     def counting(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
         """Of the faces that are not ignored, those whose middle is in a zone.

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facemask_edge.compliance import LONGEST_ASIDE
 from facemask_edge.person import SHARP
 from facemask_edge.values import Label, Look, Track, Violation
 from tests.judging import BUDGET, InView, clear, new_compliance, play, summary, track
@@ -114,6 +115,31 @@ def test_the_cooldown_keeps_the_same_person_from_starting_again_at_once() -> Non
 def test_a_short_absence_ends_nothing() -> None:
     events = play(new_compliance(leave_after=1), [{"a": 0.99}] * 10 + [{}] * 8 + [{"a": 0.99}] * 10)
     assert summary(events) == [("violation_start", None)]
+
+
+@pytest.mark.parametrize("seconds", [2, 9, 60])
+def test_who_is_aside_has_not_left_for_a_while(seconds: int) -> None:
+    compliance = new_compliance(leave_after=1.0)
+    events = play(compliance, [{"a": 0.99}] * 10)
+    for index in range(seconds * 10):
+        events += compliance.update([], {}, 1 + index / 10, aside=["a", "nobody that is known"])
+        assert compliance.verdicts() == []
+    events += play(compliance, [{"a": 0.99}] * 10, start=1.0 + seconds)
+    reasons: list[str | None] = [event.reason for event in events]
+    assert reasons == ([None] if seconds < LONGEST_ASIDE else [None, "left", None])
+    # It was over when they were seen last.
+    assert [event.timestamp for event in events[1:2]] == [0.9] * (len(events) > 1)
+
+
+def test_who_is_aside_no_more_has_left() -> None:
+    compliance = new_compliance(leave_after=1.0)
+    events = play(compliance, [{"a": 0.99}] * 10)
+    for index in range(30):
+        events += compliance.update([], {}, 1 + index / 10, aside=["a"])
+    assert len(events) == 1
+    events += play(compliance, [{}] * 12, start=4.0)
+    assert summary(events)[1:] == [("violation_end", "left")]
+    assert events[1].timestamp == 0.9
 
 
 def test_two_people_are_two_violations() -> None:

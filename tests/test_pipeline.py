@@ -142,10 +142,11 @@ def test_a_crowd_is_judged_within_three_seconds_and_costs_a_look_a_frame_soon_af
     assert scene.right_starts()
 
 
+@pytest.mark.parametrize("kind", ["zones", "ignore_zones"])
 @pytest.mark.parametrize(("sway", "period"), [(3, 6), (20, 4), (15, 6)])
-def test_who_stands_at_the_edge_of_a_zone_is_one_violation(sway: float, period: float) -> None:
+def test_who_stands_at_the_edge_of_a_zone_is_one_violation(sway: float, period: float, kind: str) -> None:
     left = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)]
-    config = load_config(None, [f"cameras=[{{name: door, zones: {json.dumps([left])}}}]"])
+    config = load_config(None, [f"cameras=[{{name: door, {kind}: {json.dumps([left])}}}]"])
     pipeline = Pipeline(config, config.cameras[0], Models(config))
     face = np.asarray(cv2.resize(astronaut(), (256, 256)), np.uint8)
     events = []

@@ -277,6 +277,16 @@ def test_an_ignored_zone_has_a_sharp_edge() -> None:
     assert [len(names) for names in told] == [1, 0, 0, 1]
 
 
+# Of several, the one that reaches farthest around the face counts.
+@pytest.mark.parametrize(("ignored", "inside"), [([LEFT], 20), ([TOP], 10), ([LEFT, TOP], 20), ([TOP, LEFT], 20)])
+def test_at_the_edge_of_an_ignored_zone_is_within_half_a_face(ignored: Sequence[Polygon], inside: int) -> None:
+    zones = Zones([], ignored)
+    # The middle is at (30, 40).
+    large, small = (Face(Box(30 - side / 2, 40 - side / 2, side, side), 0.9) for side in (2 * inside, 2 * inside - 1))
+    assert zones.at_the_edge(large, 100, 100)
+    assert not zones.at_the_edge(small, 100, 100)
+
+
 def test_without_zones_every_track_counts() -> None:
     tracks = [track_at(5, 5), track_at(95, 40, "b")]
     assert Zones([], []).staying(tracks, 0.0, 100, 50) == tracks
