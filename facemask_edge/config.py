@@ -163,8 +163,9 @@ class ComplianceConfig(Section):
     leave_after: float = Field(
         1.5,
         gt=0,
-        description="Seconds out of view after which a person has left; where frames are rare, 2.5 of their intervals. "
-        "A pause of the camera of up to three times as long does not count.",
+        description="Seconds out of view after which a person has left. The interval between two frames comes on top; "
+        "where frames are rare, it is 2.5 intervals in all. A pause of the camera of up to three times as long does "
+        "not count.",
     )
     cooldown: float = Field(
         2.0, ge=0, description="Seconds after a violation in which the same person starts no other one."

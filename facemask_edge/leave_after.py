@@ -3,6 +3,8 @@
 import math
 from collections import deque
 
+UNSEEN = 1.0
+"""Intervals between two frames with a face in which it was in view, too: on average half of one at either end."""
 GAP = 2.5
 """Intervals between frames: a face that is missed in one frame, the next one late, was there. After more frames it may
 be somebody else's."""
@@ -19,14 +21,14 @@ class LeaveAfter:
     """Follows how far apart one camera's frames are.
 
     Args:
-        least: Seconds, which hold where frames follow each other quickly.
+        least: Seconds; what is between two frames comes on top.
     """
 
     def __init__(self, least: float) -> None:
         self._least = self.seconds = least
         """Out of view after which a person has left."""
-        self._usual = least / GAP
-        """Seconds between two frames; until it is known, the longest that changes nothing."""
+        self._usual = 0.0
+        """Seconds between two frames; 0 until it is known."""
         self._last: float | None = None
         self._missing, self._until = 0.0, -math.inf
         """Seconds without a frame, and up to when they count."""
@@ -44,7 +46,7 @@ class LeaveAfter:
             self._usual = sorted(self._intervals)[(len(self._intervals) - 1) // 2]
         # One that counts is not cut short by a shorter one: where a network hesitated, frames come unevenly at first.
         is_longest = interval >= self._missing or timestamp > self._until
-        if is_longest and GAP * self._usual < interval <= self.without_frames:
+        if is_longest and (GAP * self._usual or self._least) < interval <= self.without_frames:
             self._missing, self._until = interval, timestamp + self._unbroken
         self.seconds = self._unbroken + (self._missing if timestamp <= self._until else 0.0)
         return self.seconds
@@ -57,4 +59,4 @@ class LeaveAfter:
     @property
     def _unbroken(self) -> float:
         """Seconds that hold where no frames are missing."""
-        return max(self._least, GAP * self._usual)
+        return max(self._least + UNSEEN * self._usual, GAP * self._usual)
