@@ -79,11 +79,11 @@ def prepared(image: Image, orientation: Orientation, masks: PrivacyMasks, *, is_
         image: uint8, height x width x 3, BGR; may be painted into.
         orientation: Of the camera that took it.
         masks: In the picture that is upright.
-        is_scaled: Whether it was scaled down before.
+        is_scaled: Whether it was scaled down before, and so is no camera's own memory.
     """
     image = orientation.apply(image)
     if masks:
         # Never into the camera's own memory.
-        image = image if image.flags.owndata else image.copy()
+        image = image if is_scaled or image.flags.owndata else image.copy()
         masks.blacken(image, is_scaled=is_scaled)
     return image

@@ -7,6 +7,7 @@ from facemask_edge.cameras import open_camera
 from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.cameras.prepared import PreparedCamera, prepared
 from facemask_edge.config import CameraConfig
+from facemask_edge.demo import SAMPLE
 from facemask_edge.privacy import PrivacyMasks
 from facemask_edge.values import Frame
 from tests.test_daemon import RECORDINGS
@@ -45,6 +46,19 @@ def test_a_camera_s_own_memory_is_not_painted_into() -> None:
     shown = prepared(memory[:, :50], Orientation(), PrivacyMasks([UPPER_HALF]))
     assert not shown[:20].any()
     assert memory.all()
+
+
+def test_the_smaller_picture_is_painted_where_it_lies() -> None:
+    camera = open_camera(CameraConfig(name="door", source=str(SAMPLE)), detector_input=lambda *_: (320, 320))
+    with closing(camera):
+        frame = next(iter(camera.source))
+    assert frame is not None
+    assert frame.lores is not None
+    assert frame.lores[:100].any()
+    shown = prepared(frame.lores, Orientation(), PrivacyMasks([UPPER_HALF]), is_scaled=True)
+    assert shown is frame.lores
+    assert not shown[:120].any()
+    assert shown[125:].any()
 
 
 def test_other_masks_hold_from_the_next_frame_on() -> None:
