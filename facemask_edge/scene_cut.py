@@ -2,8 +2,10 @@
 
 import math
 from collections import deque
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facemask_edge.thumbnail import deviations_of
 from facemask_edge.values import Thumbnail
@@ -21,6 +23,14 @@ LEAST_BLACK = 0.02
 mean."""
 LEAST_SHOWN = 0.1
 """The part of two thumbnails that has to show something in both."""
+TILE = 4
+"""Width and height, in a thumbnail's pixels, of the tiles that are compared one by one where two thumbnails differ as a
+whole: a door that opens to the daylight, somebody who steps close or a lamp outweighs all the rest."""
+SAME_TILE = 0.85
+"""Correlation of two tiles from which on they show the same."""
+SAME_TILES, FEWEST_TILES = 0.3, 8
+"""The part of the tiles that show something, and their number, from which on it is the same scene: of 20,000 pairs of
+different street scenes 0.01 % have as many."""
 QUICK = 0.9
 """Seconds within which frames follow each other quickly: those of a slow device with two cameras do, pictures that are
 judged one a second do not."""
@@ -31,6 +41,8 @@ LASTS_UNSTEADY = 2.0
 EARLIER_SECONDS = 2.0
 """How far apart are the earlier views of the scene that are kept."""
 EARLIER_VIEWS = 2
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class SceneCuts:
@@ -120,4 +132,28 @@ def _is_like(one: Thumbnail, other: Thumbnail) -> bool:
     (first, contrast), (second, other_contrast) = pairs
     if min(contrast, other_contrast) < LEAST_CONTRAST:
         return True
-    return float(np.vdot(first, second)) / count >= SAME_SCENE * contrast * other_contrast
+    if float(np.vdot(first, second)) / count >= SAME_SCENE * contrast * other_contrast:
+        return True
+    return _is_like_in_parts(one, other)
+
+
+def _is_like_in_parts(one: Thumbnail, other: Thumbnail) -> bool:
+    """Whether enough of the places show the same, whatever the others show."""
+    first, second = (_deviations_of_tiles(each.gray) for each in (one, other))
+    contrast, other_contrast = first.std(axis=1), second.std(axis=1)
+    tells = _tiles(one.shown & other.shown).all(axis=1) & (np.minimum(contrast, other_contrast) >= LEAST_CONTRAST)
+    same = tells & ((first * second).mean(axis=1) >= SAME_TILE * contrast * other_contrast)
+    return bool(np.count_nonzero(same) >= max(SAME_TILES * np.count_nonzero(tells), FEWEST_TILES))
+
+
+def _deviations_of_tiles(gray: NDArray[np.float32]) -> NDArray[np.float32]:
+    tiles = _tiles(gray)
+    means: NDArray[np.float32] = tiles.mean(axis=1, keepdims=True)
+    return tiles - means
+
+
+def _tiles(pixels: NDArray[Pixel]) -> NDArray[Pixel]:
+    """Of height x width: tiles x pixels."""
+    height, width = pixels.shape
+    parts = pixels.reshape(height // TILE, TILE, width // TILE, TILE)
+    return parts.swapaxes(1, 2).reshape(-1, TILE * TILE)

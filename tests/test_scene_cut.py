@@ -84,6 +84,33 @@ def test_who_passes_close_to_the_camera_is_no_cut(fps: int, width: float, second
     assert cuts_in(images, fps=fps) == []
 
 
+@pytest.mark.parametrize("fps", [2, 5, 15])
+@pytest.mark.parametrize("width", [0.1, 0.3, 0.5])
+def test_a_door_that_opens_to_the_daylight_is_no_cut(fps: int, width: float, lobby: list[Image]) -> None:
+    for scene in (other_scene(), lobby[0]):
+        closed = scene.copy()
+        door = np.s_[:, -round(width * scene.shape[1]) :]
+        closed[door] //= 8
+        opened = closed.copy()
+        opened[door] = 225
+        # It stays open for four seconds, twice.
+        assert cuts_in(([closed] * 4 * fps + [opened] * 4 * fps) * 2, fps=fps) == []
+
+
+@pytest.mark.parametrize("fps", [2, 5, 15])
+def test_who_steps_close_and_stays_is_no_cut(fps: int) -> None:
+    hidden = other_scene().copy()
+    hidden[:, 200:520] = (45, 35, 30)
+    assert cuts_in([other_scene()] * 3 * fps + [hidden] * 4 * fps + [other_scene()] * 3 * fps, fps=fps) == []
+
+
+def test_a_lamp_that_lights_a_part_is_no_cut() -> None:
+    dark = other_scene() // 3
+    lit = dark.copy()
+    cv2.circle(lit, (320, 0), 240, (255, 255, 255), -1)
+    assert cuts_in([dark] * 30 + [lit] * 30) == []
+
+
 @pytest.mark.parametrize("late", [0.05, 0.1, 0.15, 0.2])
 def test_who_passes_slowly_in_a_pale_coat_is_no_cut(late: float) -> None:
     # Frame by frame, a little more of the scene hidden is the scene: what stood there before must be remembered longer.
