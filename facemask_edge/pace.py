@@ -37,7 +37,9 @@ class Pace:
             looks: How many are needed; no more than one.
         """
         needed = MARGIN * (detection + looks * (self._seconds_a_look or 0.0))
-        is_late = interval <= SOON and needed <= self._target < age + needed
+        # One that is older than an interval came late, and so will the next one.
+        came_late = max(age - interval, 0.0)
+        is_late = interval <= SOON and came_late + needed <= self._target < age + needed
         self._has_waited = is_late and not self._has_waited
         return self._has_waited
 

@@ -72,6 +72,8 @@ class LiveCamera:
         self._busy = self._stale = 0
         self._losses = 0
         self._last_frame = 0.0
+        self._taken = -math.inf
+        """Timestamp of the newest frame."""
         self._thumbnails, self._buffers = Thumbnails(), Buffers()
         self._watch = PictureWatch()
         """Outlives what is opened: a camera that is still black when it was opened again was never well."""
@@ -192,19 +194,21 @@ class LiveCamera:
             capture.close()
 
     def _hand_over(self, picture: Picture) -> None:
-        taken = time.monotonic() if picture.received is None else picture.received
+        now = time.monotonic()
+        # The time of a stream is known anew now and then; that of its pictures never goes back.
+        self._taken = taken = max(now if picture.received is None else picture.received, self._taken)
         lores = picture.lores
         if lores is None:
             lores = lores_of(picture.image, self._detector_input, self._buffers)
         thumbnail = None if lores is None else self._thumbnails.of(lores)
         frame = Frame(picture.image, taken, self._frames + picture.skipped, lores=lores, thumbnail=thumbnail)
         size = frame.width, frame.height
-        if (self._state is not CameraState.OK or size != self._size) and frame.timestamp >= self._next_size_log:
-            self._next_size_log = frame.timestamp + SIZE_LOG_INTERVAL
+        if (self._state is not CameraState.OK or size != self._size) and now >= self._next_size_log:
+            self._next_size_log = now + SIZE_LOG_INTERVAL
             logger.info("camera %s: %d x %d", self._name, *size)
             self._throttle.forget()
         self._frames += 1 + picture.skipped
-        self._last_frame = frame.timestamp
+        self._last_frame = now
         self._state, self._reason, self._size = CameraState.OK, "", size
         with self._fresh:
             # Of pictures that nobody took, one that is new makes the newest one new.

@@ -11,6 +11,7 @@ import cv2
 
 from facemask_edge.cameras.capture import MOST_PIXELS, OPEN_TIMEOUT, READ_TIMEOUT, CameraLostError, Picture
 from facemask_edge.cameras.lag import Lag
+from facemask_edge.cameras.waiting_time import waiting_time
 from facemask_edge.config import CameraConfig
 from facemask_edge.native import silence_opencv
 
@@ -35,27 +36,32 @@ class OpencvCapture:
         # What a camera lacks is said here, in the daemon's own words.
         silence_opencv()
         self._is_stream = "://" in config.source
-        self._lag = Lag()
+        opened = time.monotonic()
         self._capture = _open_url(config.source) if self._is_stream else _open_device(config)
         if not self._capture.isOpened():
             self._capture.release()
             raise CameraLostError("it cannot be opened; is it there, and may this user read it?")
+        # What came meanwhile is read first.
+        self._lag = Lag(min(time.monotonic() - opened, MOST_LAG / 2))
 
     def read(self) -> Picture:
         """As ``Capture``."""
-        asked = time.monotonic()
-        is_there, received = self._capture.grab(), time.monotonic()
+        asked, waited, worked = time.monotonic(), waiting_time(), time.thread_time()
+        is_there, grabbed = self._capture.grab(), time.monotonic()
+        waited, worked = waiting_time() - waited, time.thread_time() - worked
         found, image = self._capture.retrieve() if is_there else (False, None)
         # After its time limit FFmpeg gives one that it had kept: what it shows is as old as the wait was long.
-        if not found or received - asked > LATE * READ_TIMEOUT:
+        if not found or grabbed - asked > LATE * READ_TIMEOUT:
             raise CameraLostError("it gives no picture any more")
+        behind = 0.0
         if self._is_stream:
-            behind = self._lag.seconds(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, received)
+            behind = self._lag.seconds(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, grabbed, waited)
             if behind > MOST_LAG:
                 raise CameraLostError(
                     f"its pictures are {behind:.0f} s late: it sends more than this device can decode; use a sub-stream"
                 )
-        return Picture(image, received=received)  # type: ignore[arg-type] # always uint8
+        # FFmpeg decodes what it was given at once: that is what it worked on.
+        return Picture(image, received=grabbed - worked - behind)  # type: ignore[arg-type] # always uint8
 
     def close(self) -> None:
         """As ``Capture``."""

@@ -37,3 +37,21 @@ def test_a_stream_that_begins_anew_can_lag_then() -> None:
 def test_a_stream_without_a_time_says_nothing() -> None:
     lag = Lag()
     assert {lag.seconds(0.0, 100.0 + index) for index in range(100)} == {0.0}
+
+
+def test_a_picture_that_was_waited_for_is_prompt_however_wrong_the_clock_is() -> None:
+    lag = Lag()
+    found = [lag.seconds(1.0 + index / 12, 100.0 + index / 15, waited=0.05) for index in range(1_000)]
+    assert max(found) == 0.0
+    lag = Lag()
+    found = [lag.seconds(90.0 + index / 20, 200.0 + index / 15, waited=0.05) for index in range(1_000)]
+    assert max(found) == 0.0
+
+
+def test_the_first_picture_may_have_waited_until_one_is_waited_for() -> None:
+    lag = Lag(1.0)
+    found = [lag.seconds(1.0 + index / 15, 100.0 + index / 100) for index in range(9)]
+    assert found[0] == 1.0
+    assert found[-1] == pytest.approx(1.0 - 8 / 15 + 0.08, abs=0.01)
+    assert lag.seconds(1.6, 100.2, waited=0.06) == 0.0
+    assert lag.seconds(1.6 + 1 / 15, 100.3) == pytest.approx(0.1 - 1 / 15, abs=0.01)

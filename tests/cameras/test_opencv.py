@@ -1,10 +1,14 @@
+import time
 from contextlib import closing
 
 import pytest
 
 from facemask_edge.cameras import open_camera
+from facemask_edge.cameras.capture import CameraLostError
+from facemask_edge.cameras.opencv import OpencvCapture
 from facemask_edge.config import CameraConfig
 from tests.subscriber import wait_until
+from tests.transport_stream import sent, transport_stream
 
 
 def test_a_usb_camera_that_is_not_there_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -17,3 +21,54 @@ def test_an_rtsp_camera_that_is_not_there_is_tried_again(caplog: pytest.LogCaptu
     with closing(open_camera(CameraConfig(name="door", source="rtsp://user:secret@127.0.0.1:9/x"))):
         assert wait_until(lambda: "camera door: it cannot be reached: Connection refused" in caplog.text)
         assert "secret" not in caplog.text
+
+
+def ages(source: str, *, seconds: float, between: float) -> list[tuple[float, float]]:
+    """Of a stream's pictures, how old the camera says they are and how old they are, in seconds.
+
+    Args:
+        source: Its address.
+        seconds: For which it is read.
+        between: Seconds of work between two pictures.
+    """
+    found = []
+    with closing(OpencvCapture(CameraConfig(name="door", source=source))) as capture:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            picture = capture.read()
+            now = time.monotonic()
+            assert picture.received is not None
+            found.append((now - picture.received, now - sent(picture.image)))
+            work_until = time.thread_time() + between
+            while time.thread_time() < work_until:
+                pass
+    return found
+
+
+def test_a_stream_that_is_read_in_time_is_not_old() -> None:
+    with transport_stream() as source:
+        told = ages(source, seconds=4, between=0.01)
+    assert max(said for said, _ in told[30:]) < 0.1
+
+
+def test_pictures_that_wait_in_the_network_are_as_old_as_they_are() -> None:
+    with transport_stream() as source:
+        told = ages(source, seconds=3, between=0.0)
+        of_its_own = min(age for _, age in told)
+    with transport_stream() as source:
+        told = ages(source, seconds=3, between=0.08)
+    said, age = told[-1]
+    assert age > 1.0
+    assert said == pytest.approx(age - of_its_own, abs=0.5)
+
+
+def test_a_stream_that_falls_too_far_behind_is_opened_anew() -> None:
+    with transport_stream() as source, pytest.raises(CameraLostError, match="2 s late: it sends more than this device"):
+        ages(source, seconds=30, between=0.13)
+
+
+def test_a_camera_whose_clock_goes_fast_is_not_late() -> None:
+    with transport_stream(fps=12, clock=1.25) as source:
+        told = ages(source, seconds=12, between=0.01)
+    assert max(said for said, _ in told[30:]) < 0.1
+    assert max(age for _, age in told[30:]) < 0.5
