@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from facemask_edge import overlay
+from facemask_edge.buffers import Buffers
 from facemask_edge.cameras.orientation import Orientation
 from facemask_edge.cameras.prepared import prepared
 from facemask_edge.cameras.recording import PICTURE_SUFFIXES, Recording, pictures_in, read_picture
@@ -76,6 +77,7 @@ class Annotator:
         self.models = Models(config)
         self._camera = config.cameras[0]
         self._zones = Zones(self._camera.zones, self._camera.ignore_zones)
+        self._buffers = Buffers()
         self._orientation = Orientation.of(self._camera)
         self._masks = PrivacyMasks(self._camera.privacy_masks)
 
@@ -103,7 +105,7 @@ class Annotator:
 
     def prepared(self, image: Image) -> Image:
         """A picture as the first camera would show it."""
-        return prepared(image, self._orientation, self._masks)
+        return prepared(image, self._orientation, self._masks, self._buffers)
 
     def judge(self, image: Image) -> list[Verdict]:
         """The verdicts on the faces of one uint8 height x width x 3 BGR picture."""

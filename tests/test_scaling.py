@@ -80,7 +80,8 @@ def test_nothing_of_what_is_masked_is_in_the_smaller_picture() -> None:
         secret = np.zeros((480, 640, 3), np.uint8)
         # All that the mask covers is white, and nothing else.
         cv2.fillPoly(secret, [np.round(np.array(mask) * (640, 480)).astype(np.int32)], (255, 255, 255))
-        assert prepared(fitted(secret, (side, side)), Orientation(), PrivacyMasks([mask]), is_scaled=True).max() == 0
+        small = fitted(secret, (side, side))
+        assert prepared(small, Orientation(), PrivacyMasks([mask]), Buffers(), is_scaled=True).max() == 0
 
 
 def test_frames_that_are_small_enough_bring_none() -> None:

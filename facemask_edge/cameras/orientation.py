@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Self
 
 import cv2
-import numpy as np
 
+from facemask_edge.buffers import Buffers
 from facemask_edge.config import CameraConfig
 from facemask_edge.values import Image
 
-QUARTER, HALF, FULL = 90, 180, 360
-TURNS = {QUARTER: cv2.ROTATE_90_CLOCKWISE, HALF: cv2.ROTATE_180, FULL - QUARTER: cv2.ROTATE_90_COUNTERCLOCKWISE}
+HALF = 180
+LEFT_AND_RIGHT, TOP_AND_BOTTOM, BOTH = 1, 0, -1
+"""What OpenCV's ``flip`` lets change places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +35,24 @@ class Orientation:
         """Whether there is nothing to do."""
         return self == Orientation()
 
-    def apply(self, image: Image) -> Image:
-        """A new picture, upright.
+    def apply(self, image: Image, buffers: Buffers) -> Image:
+        """A picture of its own, upright; itself where it is already.
 
         Args:
             image: uint8, height x width x 3, BGR.
+            buffers: Where its memory comes from.
         """
-        if self.rotation:
-            image = cv2.rotate(image, TURNS[self.rotation])  # type: ignore[assignment] # always uint8
-        if self.hflip or self.vflip:
-            image = np.ascontiguousarray(image[:: -1 if self.vflip else 1, :: -1 if self.hflip else 1])
-        return image
+        # Half a turn is mirroring both ways, and a quarter is one of these behind what OpenCV's transpose does.
+        hflip, vflip = self.hflip != (self.rotation >= HALF), self.vflip != (self.rotation >= HALF)
+        if self.rotation % HALF:
+            height, width = image.shape[:2]
+            image = cv2.transpose(image, buffers.picture(height, width))  # type: ignore[assignment] # always uint8
+            hflip = not hflip
+        if not (hflip or vflip):
+            return image
+        height, width = image.shape[:2]
+        changing = BOTH if hflip and vflip else LEFT_AND_RIGHT if hflip else TOP_AND_BOTTOM
+        return cv2.flip(image, changing, buffers.picture(width, height))  # type: ignore[return-value] # likewise
 
     def split(self) -> tuple["Orientation", "Orientation"]:
         """What a sensor can do by itself, which is to mirror, and what remains to be done after that.

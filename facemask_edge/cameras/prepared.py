@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
+from facemask_edge.buffers import Buffers
 from facemask_edge.cameras.camera import Camera
 from facemask_edge.cameras.orientation import HALF, Orientation
 from facemask_edge.cameras.status import CameraStatus
@@ -30,6 +31,8 @@ class PreparedCamera:
         self._orientation = orientation
         self._masks = masks
         self._preparation = times.stopwatch(PREPARATION)
+        self._buffers, self._lores_buffers = Buffers(), Buffers()
+        """They keep memory of one size."""
 
     def __iter__(self) -> Iterator[Frame | None]:
         """As ``Camera``."""
@@ -67,23 +70,30 @@ class PreparedCamera:
         with self._preparation:
             lores = frame.lores
             if lores is not None:
-                lores = prepared(lores, self._orientation, self._masks, is_scaled=True)
-            image = prepared(frame.image, self._orientation, self._masks)
+                lores = prepared(lores, self._orientation, self._masks, self._lores_buffers, is_scaled=True)
+            image = prepared(frame.image, self._orientation, self._masks, self._buffers)
         return dataclasses.replace(frame, image=image, lores=lores, thumbnail=None)
 
 
-def prepared(image: Image, orientation: Orientation, masks: PrivacyMasks, *, is_scaled: bool = False) -> Image:
-    """The same, or a new picture, upright and black where nobody may look.
+def prepared(
+    image: Image, orientation: Orientation, masks: PrivacyMasks, buffers: Buffers, *, is_scaled: bool = False
+) -> Image:
+    """The same, or a picture of its own, upright and black where nobody may look.
 
     Args:
         image: uint8, height x width x 3, BGR; may be painted into.
         orientation: Of the camera that took it.
         masks: In the picture that is upright.
+        buffers: Where the memory of another picture comes from.
         is_scaled: Whether it was scaled down before, and so is no camera's own memory.
     """
-    image = orientation.apply(image)
+    # Never into the camera's own memory.
+    may_be_painted = is_scaled or image.flags.owndata or not orientation.is_upright
+    image = orientation.apply(image, buffers)
     if masks:
-        # Never into the camera's own memory.
-        image = image if is_scaled or image.flags.owndata else image.copy()
+        if not may_be_painted:
+            own = buffers.picture(image.shape[1], image.shape[0])
+            own[:] = image
+            image = own
         masks.blacken(image, is_scaled=is_scaled)
     return image
