@@ -2,7 +2,7 @@
 
 Each look adds its log-odds of ``no_mask``, clipped and weighted by how well the face was to be seen (its size, its
 sharpness, the detector's score), to the evidence: the sum of log-odds is the naive Bayes combination of independent
-observations. It is capped, so that a change of mind takes seconds and not as long as the person already stood there.
+observations. It is capped, so that a change of mind takes some looks and not as long as the person already stood there.
 """
 
 import math

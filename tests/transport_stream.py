@@ -73,7 +73,7 @@ class _Sender:
         while True:
             time.sleep(max(started + index / self._fps - time.monotonic(), 0))
             image = np.asarray(np.roll(cv2.resize(background, (WIDTH, HEIGHT)), index, axis=1), np.uint8)
-            frame = av.VideoFrame.from_ndarray(_stamped(image, time.monotonic()), format="bgr24")
+            frame = av.VideoFrame.from_ndarray(stamped(image, time.monotonic()), format="bgr24")
             frame.pts, frame.time_base = round(1000 * (1 + self._clock * index / self._fps)), Fraction(1, 1000)
             for packet in stream.encode(frame):
                 written.mux(packet)
@@ -97,7 +97,8 @@ def sent(image: Image) -> float:
     return now - age
 
 
-def _stamped(image: Image, now: float) -> Image:
+def stamped(image: Image, now: float) -> Image:
+    """The picture, with the time painted into it."""
     stamp = round(now * 1000) % 2**BITS
     for bit in range(BITS):
         image[:SIDE, SIDE * bit : SIDE * (bit + 1)] = 255 if stamp >> bit & 1 else 0
