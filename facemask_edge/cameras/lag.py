@@ -2,10 +2,11 @@
 
 from facemask_edge.cameras.media_time import JUMP
 
-DRIFT = 0.05
-"""A camera's clock may go so much slower than ours."""
+DRIFT, DRIFT_WHERE_PROMPT = 0.05, 0.5
+"""A camera's clock may go so much slower than ours, and so much where its pictures are waited for: none lies in a queue
+then. It is not believed at once, or what a network held up for seconds would be new."""
 PROMPT = 0.5
-"""Part of what is between two pictures after which one that was waited for has come at once: none is before it."""
+"""Part of what is between two pictures after which one that was waited for is prompt: no other one lay there."""
 
 
 class Lag:
@@ -18,6 +19,8 @@ class Lag:
 
     def __init__(self, most_at_first: float = 0.0) -> None:
         self._most_at_first = most_at_first
+        self._is_known = False
+        """Whether one was waited for."""
         self._least: float | None = None
         self._newest = self._media = 0.0
         """When the newest picture came, and its time in the stream."""
@@ -33,12 +36,15 @@ class Lag:
         if media <= 0.0:
             return 0.0
         offset = now - media
-        # A stream that begins anew, as a file does that is sent again and again, is not late.
+        is_prompt = waited > PROMPT * max(media - self._media, 0.0) > 0.0
         if self._least is None:
             self._least = offset - self._most_at_first
-        elif media < self._media - JUMP or waited > PROMPT * max(media - self._media, 0.0) > 0.0:
+        # A stream that begins anew, as a file does that is sent again and again, is not late.
+        elif media < self._media - JUMP or (is_prompt and not self._is_known):
             self._least = offset
+            self._is_known = True
         else:
-            self._least = min(offset, self._least + DRIFT * (now - self._newest))
+            drift = DRIFT_WHERE_PROMPT * (media - self._media) if is_prompt else DRIFT * (now - self._newest)
+            self._least = min(offset, self._least + drift)
         self._newest, self._media = now, media
         return offset - self._least

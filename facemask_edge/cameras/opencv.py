@@ -43,6 +43,9 @@ class OpencvCapture:
             raise CameraLostError("it cannot be opened; is it there, and may this user read it?")
         # What came meanwhile is read first.
         self._lag = Lag(min(time.monotonic() - opened, MOST_LAG / 2))
+        if self._is_stream:
+            # The first picture's time is always 0, as is that of all pictures that have none.
+            self._capture.grab()
 
     def read(self) -> Picture:
         """As ``Capture``."""

@@ -87,13 +87,11 @@ def prepared(
         buffers: Where the memory of another picture comes from.
         is_scaled: Whether it was scaled down before, and so is no camera's own memory.
     """
-    # Never into the camera's own memory.
-    may_be_painted = is_scaled or image.flags.owndata or not orientation.is_upright
-    image = orientation.apply(image, buffers)
+    upright = orientation.apply(image, buffers)
     if masks:
-        if not may_be_painted:
-            own = buffers.picture(image.shape[1], image.shape[0])
-            own[:] = image
-            image = own
-        masks.blacken(image, is_scaled=is_scaled)
-    return image
+        # Never into the camera's own memory.
+        if upright is image and not (is_scaled or image.flags.owndata):
+            upright = buffers.picture(image.shape[1], image.shape[0])
+            upright[:] = image
+        masks.blacken(upright, is_scaled=is_scaled)
+    return upright

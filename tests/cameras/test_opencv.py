@@ -57,9 +57,9 @@ def test_pictures_that_wait_in_the_network_are_as_old_as_they_are() -> None:
         of_its_own = min(age for _, age in told)
     with transport_stream() as source:
         told = ages(source, seconds=3, between=0.08)
-    said, age = told[-1]
-    assert age > 1.0
-    assert said == pytest.approx(age - of_its_own, abs=0.5)
+    for said, age in told:
+        assert age > 1.0
+        assert said == pytest.approx(age - of_its_own, abs=0.5)
 
 
 def test_a_stream_that_falls_too_far_behind_is_opened_anew() -> None:
@@ -67,8 +67,8 @@ def test_a_stream_that_falls_too_far_behind_is_opened_anew() -> None:
         ages(source, seconds=30, between=0.13)
 
 
-def test_a_camera_whose_clock_goes_fast_is_not_late() -> None:
-    with transport_stream(fps=12, clock=1.25) as source:
+def test_a_camera_whose_clock_goes_slow_is_not_late() -> None:
+    with transport_stream(clock=0.75) as source:
         told = ages(source, seconds=12, between=0.01)
     assert max(said for said, _ in told[30:]) < 0.1
     assert max(age for _, age in told[30:]) < 0.5

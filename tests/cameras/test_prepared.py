@@ -49,9 +49,10 @@ def test_masks_are_drawn_in_the_picture_that_is_upright() -> None:
     assert masked.height > masked.width
 
 
-def test_a_camera_s_own_memory_is_not_painted_into() -> None:
+@pytest.mark.parametrize("orientation", [Orientation(), Orientation(180, hflip=True, vflip=True)])
+def test_a_camera_s_own_memory_is_not_painted_into(orientation: Orientation) -> None:
     memory = np.full((40, 60, 3), 9, np.uint8)
-    shown = prepared(memory[:, :50], Orientation(), PrivacyMasks([UPPER_HALF]), Buffers())
+    shown = prepared(memory[:, :50], orientation, PrivacyMasks([UPPER_HALF]), Buffers())
     assert not shown[:20].any()
     assert memory.all()
 
