@@ -1,5 +1,6 @@
 """Which faces count by where they are: inside a zone, and in no ignored one."""
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -47,7 +48,7 @@ class Zones:
         kept: list[Face] = []
         ignored: list[Face] = []
         for face in faces:
-            is_ignored = any(_depth(zone, face.box, width, height) >= 0 for zone in self._ignored)
+            is_ignored = _depth(self._ignored, face.box, width, height) >= 0
             (ignored if is_ignored else kept).append(face)
         return kept, ignored
 
@@ -59,8 +60,7 @@ class Zones:
             width: Of the frame in pixels.
             height: Likewise.
         """
-        inside = max(_depth(zone, ignored.box, width, height) for zone in self._ignored)
-        return inside <= EDGE * ignored.box.height
+        return _depth(self._ignored, ignored.box, width, height) <= EDGE * ignored.box.height
 
     def counting(self, faces: Sequence[Face], width: int, height: int) -> list[Face]:
         """Of the faces that are not ignored, those whose middle is in a zone.
@@ -94,9 +94,10 @@ class Zones:
 
     def _is_inside(self, box: Box, width: int, height: int, margin: float = 0.0) -> bool:
         """Whether the middle of a face is in a zone, or up to ``margin`` pixels beyond its edge."""
-        return not self._zones or any(_depth(zone, box, width, height) >= -margin for zone in self._zones)
+        return not self._zones or _depth(self._zones, box, width, height) >= -margin
 
 
-def _depth(zone: NDArray[np.float32], box: Box, width: int, height: int) -> float:
-    """How many pixels the middle of a face is inside of the edge; less than 0 outside."""
-    return cv2.pointPolygonTest(zone * np.array([width, height], np.float32), box.centre, measureDist=True)
+def _depth(zones: Sequence[NDArray[np.float32]], box: Box, width: int, height: int) -> float:
+    """How many pixels the middle of a face is inside of the zone that it is deepest in; less than 0 outside of all."""
+    scale, middle = np.array([width, height], np.float32), box.centre
+    return max((cv2.pointPolygonTest(zone * scale, middle, measureDist=True) for zone in zones), default=-math.inf)

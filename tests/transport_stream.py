@@ -13,6 +13,7 @@ import numpy as np
 
 from facemask_edge.values import Image
 
+FPS = 15
 WIDTH, HEIGHT, SIDE, BITS = 320, 240, 16, 20
 """Of the pictures and of a square that is a bit, in pixels; and how many of these there are."""
 
@@ -32,12 +33,11 @@ class _Sender:
     """One that sends for as long as somebody reads.
 
     Args:
-        fps: Pictures a second that it sends.
         clock: How much faster than ours its clock goes.
     """
 
-    def __init__(self, fps: float, clock: float) -> None:
-        self._fps, self._clock = fps, clock
+    def __init__(self, clock: float) -> None:
+        self._clock = clock
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/x"
 
@@ -63,7 +63,7 @@ class _Sender:
 
     def _send(self, connection: socket.socket) -> None:
         written = av.open(_Socket(connection), "w", format="mpegts", options={"flush_packets": "1"})
-        stream = written.add_stream("libx264", rate=round(self._fps))
+        stream = written.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.gop_size, stream.codec_context.time_base = 15, Fraction(1, 1000)
         stream.options = {"tune": "zerolatency", "preset": "ultrafast"}
@@ -71,19 +71,19 @@ class _Sender:
         background = noise.integers(0, 255, (HEIGHT // 16, WIDTH // 16, 3), np.uint8)
         index = 0
         while True:
-            time.sleep(max(started + index / self._fps - time.monotonic(), 0))
+            time.sleep(max(started + index / FPS - time.monotonic(), 0))
             image = np.asarray(np.roll(cv2.resize(background, (WIDTH, HEIGHT)), index, axis=1), np.uint8)
             frame = av.VideoFrame.from_ndarray(stamped(image, time.monotonic()), format="bgr24")
-            frame.pts, frame.time_base = round(1000 * (1 + self._clock * index / self._fps)), Fraction(1, 1000)
+            frame.pts, frame.time_base = round(1000 * (1 + self._clock * index / FPS)), Fraction(1, 1000)
             for packet in stream.encode(frame):
                 written.mux(packet)
             index += 1
 
 
 @contextmanager
-def transport_stream(*, fps: float = 15, clock: float = 1.0) -> Iterator[str]:
+def transport_stream(*, clock: float = 1.0) -> Iterator[str]:
     """Its address."""
-    with closing(_Sender(fps, clock)) as sender:
+    with closing(_Sender(clock)) as sender:
         threading.Thread(target=sender.serve, daemon=True).start()
         yield sender.url
 

@@ -42,8 +42,8 @@ class Orientation:
             image: uint8, height x width x 3, BGR.
             buffers: Where its memory comes from.
         """
-        # Half a turn is mirroring both ways, and a quarter is one of these behind what OpenCV's transpose does.
-        hflip, vflip = self.hflip != (self.rotation >= HALF), self.vflip != (self.rotation >= HALF)
+        hflip, vflip = self._mirrors
+        # A quarter is mirroring behind what OpenCV's transpose does.
         if self.rotation % HALF:
             height, width = image.shape[:2]
             image = cv2.transpose(image, buffers.picture(height, width))  # type: ignore[assignment] # always uint8
@@ -57,11 +57,15 @@ class Orientation:
     def split(self) -> tuple["Orientation", "Orientation"]:
         """What a sensor can do by itself, which is to mirror, and what remains to be done after that.
 
-        Half a turn is mirroring both ways; and mirroring left and right after a quarter is mirroring top and bottom
-        before it.
+        Mirroring left and right after a quarter is mirroring top and bottom before it.
         """
-        is_half = self.rotation >= HALF
-        first, second = self.hflip != is_half, self.vflip != is_half
+        first, second = self._mirrors
         if self.rotation % HALF:
             first, second = second, first
         return Orientation(hflip=first, vflip=second), Orientation(rotation=self.rotation % HALF)
+
+    @property
+    def _mirrors(self) -> tuple[bool, bool]:
+        """What changes places after a quarter turn or none: left and right; top and bottom. Half a turn is both."""
+        is_half = self.rotation >= HALF
+        return self.hflip != is_half, self.vflip != is_half
