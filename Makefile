@@ -50,9 +50,9 @@ test-tflite-runtime: .venv-tflite-runtime/test.stamp .venv-bookworm/test.stamp
 	$(BOOKWORM_PYTEST) $(OTHER_TESTS) $(PYTEST_OPTIONS)
 
 # Of the last, what has to do with cameras, pictures and models, and with archives, in few minutes: .ci/run runs it, as
-# OpenCV 4 is not OpenCV 5, nor tarfile what it is later.
-BOOKWORM_TESTS := tests/cameras tests/rollouts/test_fetch.py $(foreach name,annotate classifier edge_tpu explain faces \
-  inference overlay scene_cut sharpness tracking video,tests/test_$(name).py)
+# numpy 1.26 is not numpy 2, OpenCV 4.11 not 4.12, nor tarfile what it is later.
+BOOKWORM_TESTS := tests/cameras tests/rollouts/test_fetch.py $(foreach name,annotate classifier closer_look edge_tpu explain \
+  faces inference overlay redaction scaling scene_cut sharpness tracking video,tests/test_$(name).py)
 test-bookworm: .venv-bookworm/test.stamp
 	$(BOOKWORM_PYTEST) $(BOOKWORM_TESTS) $(PYTEST_OPTIONS)
 
