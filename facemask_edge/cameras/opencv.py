@@ -18,6 +18,9 @@ from facemask_edge.native import silence_opencv
 RTSP_PORT = 554
 MOST_LAG = 2.0
 """Seconds that a picture may have waited in the network's buffers."""
+MOST_WITHOUT_TIME = 3
+"""Pictures of a stream that are discarded at the most when it is opened: the first one's time is always 0, over RTSP
+the second one's, too, and that of all pictures where none have any."""
 LATE = 0.95
 """Part of the time limit after which a picture came because of it."""
 
@@ -44,8 +47,7 @@ class OpencvCapture:
         # What came meanwhile is read first.
         self._lag = Lag(min(time.monotonic() - opened, MOST_LAG / 2))
         if self._is_stream:
-            # The first picture's time is always 0, as is that of all pictures that have none.
-            self._capture.grab()
+            self._discard_what_has_no_time()
 
     def read(self) -> Picture:
         """As ``Capture``."""
@@ -56,19 +58,28 @@ class OpencvCapture:
         # After its time limit FFmpeg gives one that it had kept: what it shows is as old as the wait was long.
         if not found or grabbed - asked > LATE * READ_TIMEOUT:
             raise CameraLostError("it gives no picture any more")
-        behind = 0.0
+        # FFmpeg decodes what it was given at once: that is what it worked on.
+        came, behind = grabbed - worked, 0.0
         if self._is_stream:
-            behind = self._lag.seconds(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000, grabbed, waited)
+            behind = self._lag.seconds(self._seconds(), came, waited)
             if behind > MOST_LAG:
                 raise CameraLostError(
                     f"its pictures are {behind:.0f} s late: it sends more than this device can decode; use a sub-stream"
                 )
-        # FFmpeg decodes what it was given at once: that is what it worked on.
-        return Picture(image, received=grabbed - worked - behind)  # type: ignore[arg-type] # always uint8
+        return Picture(image, received=came - behind)  # type: ignore[arg-type] # always uint8
 
     def close(self) -> None:
         """As ``Capture``."""
         self._capture.release()
+
+    def _discard_what_has_no_time(self) -> None:
+        for _ in range(MOST_WITHOUT_TIME):
+            if not self._capture.grab() or self._seconds() > 0.0:
+                return
+
+    def _seconds(self) -> float:
+        """The newest picture's time in the stream."""
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
 
 
 def _open_url(url: str) -> cv2.VideoCapture:

@@ -13,8 +13,11 @@ def waiting_time() -> float:
     Source: the kernel's ``Documentation/scheduler/sched-stats.rst``.
     """
     try:
-        _, queued, *_ = SCHEDULED.read_bytes().split()
+        ran, queued, *_ = map(int, SCHEDULED.read_bytes().split())
     except (OSError, ValueError):
         return 0.0
-    # The first number there may be as old as the kernel's tick.
-    return time.monotonic() - time.thread_time() - int(queued) / 1e9
+    # What runs has run: a kernel that does not count says three times 0.
+    if not ran:
+        return 0.0
+    # The first number may be as old as the kernel's tick.
+    return time.monotonic() - time.thread_time() - queued / 1e9

@@ -63,5 +63,14 @@ def test_the_first_picture_may_have_waited_until_one_is_waited_for() -> None:
     found = [lag.seconds(1.0 + index / 15, 100.0 + index / 100) for index in range(9)]
     assert found[0] == 1.0
     assert found[-1] == pytest.approx(1.0 - 8 / 15 + 0.08, abs=0.01)
-    assert lag.seconds(1.6, 100.2, waited=0.06) == 0.0
-    assert lag.seconds(1.6 + 1 / 15, 100.3) == pytest.approx(0.1 - 1 / 15, abs=0.01)
+    assert lag.seconds(1.6, 100.14, waited=0.06) == 0.0
+    assert lag.seconds(1.6 + 1 / 15, 100.24) == pytest.approx(0.1 - 1 / 15, abs=0.01)
+
+
+def test_the_first_that_is_waited_for_is_late_where_a_network_held_it_up() -> None:
+    lag = Lag()
+    for index in range(150):
+        # A device that is just quick enough.
+        lag.seconds(1.0 + index / 15, 100.0 + index / 15, waited=0.02)
+    held_up = [lag.seconds(11.0, 111.5, waited=1.5), *(lag.seconds(11.0 + i / 15, 111.5 + i / 20) for i in range(1, 9))]
+    assert held_up == pytest.approx([1.5 - max(i / 15 - i / 20, 0) for i in range(9)], abs=0.1)

@@ -302,6 +302,15 @@ class Decoding(StillScene):
         return Picture(picture.image, received=time.monotonic() - 0.5, skipped=3)
 
 
+class Wavering(Decoding):
+    """Of which every second picture was received sooner than the one before, as it seems."""
+
+    def read(self) -> Picture:
+        picture = super().read()
+        self._is_sooner = not getattr(self, "_is_sooner", True)
+        return Picture(picture.image, received=time.monotonic() - (0.5 if self._is_sooner else 0.1))
+
+
 def lit(picture: Image) -> Image:
     """A little brighter or darker: another one."""
     return picture ^ np.uint8(1)
@@ -321,6 +330,14 @@ def test_a_picture_that_was_decoded_for_long_is_as_old_as_it_is_and_those_passed
         # The newest one, too, that nobody took before it was switched off.
         assert camera.status.frames == camera.status.busy + taken
         assert camera.status.frames % 4 == 0
+
+
+def test_the_time_of_a_cameras_pictures_never_falls() -> None:
+    with closing(LiveCamera("door", Wavering().open)) as camera:
+        frames = iter(camera)
+        timestamps = [frame.timestamp for frame in (next(frames) for _ in range(12)) if frame]
+    assert len(timestamps) == 12
+    assert timestamps == sorted(timestamps)
 
 
 def test_a_camera_that_cannot_be_opened_again_when_it_is_suspected_is_tried_with_pauses(

@@ -1,7 +1,10 @@
 import math
 import time
 from contextlib import closing
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from facemask_edge.cameras import open_camera
@@ -10,6 +13,8 @@ from facemask_edge.cameras.opencv import OpencvCapture
 from facemask_edge.config import CameraConfig
 from tests.subscriber import wait_until
 from tests.transport_stream import sent, transport_stream
+
+OPENCVS = cv2.VideoCapture
 
 
 def test_a_usb_camera_that_is_not_there_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -65,6 +70,36 @@ def test_pictures_that_wait_in_the_network_are_as_old_as_they_are() -> None:
     assert min(unknown) > -0.2
     assert max(unknown) < 1.0
     assert max(unknown) - min(unknown) < 0.4
+
+
+class SlowDecoder:
+    """OpenCV's, but that it needs 30 ms for a picture and 100 for one of 15, as for a key frame."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._capture = OPENCVS(*arguments)
+        self._grabbed = 0
+
+    def __getattr__(self, name: str) -> object:
+        """All else."""
+        return getattr(self._capture, name)
+
+    def grab(self) -> bool:
+        is_there = self._capture.grab()
+        self._grabbed += 1
+        work_until = time.thread_time() + (0.1 if self._grabbed % 15 == 0 else 0.03)
+        while time.thread_time() < work_until:
+            pass
+        return is_there
+
+
+def test_a_picture_is_no_older_for_taking_longer_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", SlowDecoder)
+    with transport_stream() as source:
+        told = ages(source, seconds=9, between=0.0)
+    unknown = np.array([age - said for said, age in told])
+    # What FFmpeg keeps changes slowly; what each of five key frames takes more would be 70 ms.
+    steps = np.diff(unknown)[-75:].reshape(5, 15)
+    assert np.abs(np.median(steps, axis=0)).max() < 0.02
 
 
 def test_a_stream_that_falls_too_far_behind_is_opened_anew() -> None:
