@@ -194,9 +194,9 @@ class Pipeline:
         with self._tracking:
             faces, ignored = self._zones.parted(found, *size)
             followed = self._tracker.update(faces, frame.timestamp, size, ignored)
-            tracks = self._zones.staying(followed, frame.timestamp, *size)
             there = zip(self._tracker.ignored_ids, ignored, strict=True)
             aside = [name for name, face in there if self._zones.at_the_edge(face, *size)]
+            tracks = self._zones.staying(followed, frame.timestamp, *size, aside)
         sure = [face for face in faces if face.score >= self._min_score]
         self.faces, self.tracks = len(self._zones.counting(sure, *size)), len(tracks)
         whole = [track for track in tracks if track.box.visible_part(*size) >= WHOLE_FACE]

@@ -72,7 +72,9 @@ class Zones:
         """
         return [face for face in faces if self._is_inside(face.box, width, height)]
 
-    def staying(self, tracks: Sequence[Track], timestamp: float, width: int, height: int) -> list[Track]:
+    def staying(
+        self, tracks: Sequence[Track], timestamp: float, width: int, height: int, aside: Sequence[str] = ()
+    ) -> list[Track]:
         """The tracks that count: those in a zone and those that were and are near it.
 
         Faces that do not count are followed, too, or who comes in would be taken for who just went out.
@@ -82,9 +84,11 @@ class Zones:
             timestamp: Time of the frame in seconds.
             width: Of the frame in pixels.
             height: Likewise.
+            aside: Ids of faces at the edge of an ignored zone: they do not count, and are not forgotten there.
         """
         if not self._zones:
             return list(tracks)
+        self._counted |= {name: timestamp for name in aside if name in self._counted}
         self._counted = {name: seen for name, seen in self._counted.items() if timestamp - seen <= self.memory}
         margins = [EDGE * track.box.height if track.id in self._counted else 0.0 for track in tracks]
         pairs = zip(tracks, margins, strict=True)

@@ -60,6 +60,15 @@ def test_who_counted_counts_half_a_face_beyond_the_edge() -> None:
     assert zones.staying([track_at(59, 20)], 3.2, 100, 50) == []
 
 
+def test_who_is_at_the_edge_of_an_ignored_zone_is_not_forgotten_there() -> None:
+    zones = Zones([LEFT], [], memory=1.5)
+    assert zones.staying([track_at(49, 20)], 0.0, 100, 50)
+    for tenth in range(1, 40):
+        # Nor does somebody count for being there who did not before.
+        assert zones.staying([track_at(59, 40, "b")], tenth / 10, 100, 50, aside=["a", "b"]) == []
+    assert zones.staying([track_at(59, 20)], 4.0, 100, 50) == [track_at(59, 20)]
+
+
 def test_who_counts_beyond_an_edge_still_does_when_other_zones_are_drawn() -> None:
     zones = Zones([LEFT], [], memory=1.5)
     zones.staying([track_at(49, 20)], 0.0, 100, 50)
