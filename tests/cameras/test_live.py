@@ -305,10 +305,12 @@ class Decoding(StillScene):
 class Wavering(Decoding):
     """Of which every second picture was received sooner than the one before, as it seems."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._ages = cycle([0.1, 0.5])
+
     def read(self) -> Picture:
-        picture = super().read()
-        self._is_sooner = not getattr(self, "_is_sooner", True)
-        return Picture(picture.image, received=time.monotonic() - (0.5 if self._is_sooner else 0.1))
+        return Picture(super().read().image, received=time.monotonic() - next(self._ages))
 
 
 def lit(picture: Image) -> Image:
