@@ -120,15 +120,26 @@ class Recording:
         tries = 0 if self._is_at_end else 1 if self._read_frames == self.frames else MOST_FAILED
         is_whole = True
         for failed in range(tries):
-            found, image = self._capture.read()
+            image = self._decoded()
+            if image is None:
+                is_whole = False
+                continue
             # Behind a hole the decoder patches what it has with remains of older frames, people who left among them,
             # until one comes that is coded by itself.
-            is_whole = found and (is_whole or self._capture.get(cv2.CAP_PROP_FRAME_TYPE) == KEY_FRAME)
+            is_whole = is_whole or self._capture.get(cv2.CAP_PROP_FRAME_TYPE) == KEY_FRAME
             if is_whole:
                 self._is_damaged |= failed > 0
-                return self._frame(image)  # type: ignore[arg-type] # always uint8
+                return self._frame(image)
         self._is_at_end = True
         return None
+
+    def _decoded(self) -> Image | None:
+        try:
+            found, image = self._capture.read()
+        except cv2.error:
+            # The header promises other pictures than there are.
+            return None
+        return image if found else None  # type: ignore[return-value] # always uint8
 
     def _frame(self, image: Image) -> Frame:
         index = self._read_frames
