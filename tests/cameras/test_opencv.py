@@ -1,6 +1,7 @@
 import math
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,6 +12,9 @@ from facemask_edge.cameras import open_camera
 from facemask_edge.cameras.capture import CameraLostError
 from facemask_edge.cameras.opencv import OpencvCapture
 from facemask_edge.config import CameraConfig
+from facemask_edge.video import video_writer
+from tests.faults.camera_faults import RTSP_PACKAGES, RtspServer, rtsp_is_there
+from tests.motion_jpeg import grey
 from tests.subscriber import wait_until
 from tests.transport_stream import sent, transport_stream
 
@@ -70,6 +74,24 @@ def test_pictures_that_wait_in_the_network_are_as_old_as_they_are() -> None:
     assert min(unknown) > -0.2
     assert max(unknown) < 1.0
     assert max(unknown) - min(unknown) < 0.4
+
+
+def test_pictures_of_rtsp_are_as_far_apart_as_they_were_taken(tmp_path: Path) -> None:
+    if not rtsp_is_there():
+        pytest.skip(f"the Debian packages {RTSP_PACKAGES} are not installed; run: sudo apt install {RTSP_PACKAGES}")
+    video = tmp_path / "video.webm"
+    with video_writer(video, 15) as write:
+        for level in range(0, 240, 4):
+            write(grey(level, 320, 240))
+    server = RtspServer(video)
+    server.start((320, 240))
+    try:
+        with closing(OpencvCapture(CameraConfig(name="door", source=server.url))) as capture:
+            # Quickly: these had come before.
+            received = [capture.read().received or 0.0 for _ in range(8)]
+    finally:
+        server.kill()
+    assert np.diff(received) == pytest.approx(1 / 15, abs=0.02)
 
 
 class SlowDecoder:
