@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -301,6 +302,22 @@ def test_of_a_group_that_takes_its_masks_off_some_are_reported_soon_instead_of_a
     )
     assert len(events) >= 3
     assert events[0].timestamp < 33
+
+
+def bare_from(moment: float) -> Callable[[str, float], Look]:
+    """Of somebody, the looks after the mask was taken off; all others wear one."""
+    return lambda name, now: clear(0.99 if name == "1" and now >= moment else 0.01)
+
+
+@pytest.mark.parametrize(("fps", "people", "most"), [(15, 30, 2.5), (15, 3, 1.0), (5, 30, 7.5), (5, 3, 2.0)])
+def test_a_mask_that_is_taken_off_is_noticed_as_soon_as_the_documents_say(fps: int, people: int, most: float) -> None:
+    tracks = [track(str(number)) for number in range(people)]
+    seconds = []
+    for step in range(40):
+        off = 8 + step / 7
+        events, _ = play_looks(new_compliance(), tracks, bare_from(off), seconds=off + 10, fps=fps)
+        seconds.append(events[0].timestamp - off)
+    assert 0.9 * most < max(seconds) <= most
 
 
 def test_what_was_no_face_and_is_one_now_is_as_near_to_a_decision_as_others() -> None:

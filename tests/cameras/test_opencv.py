@@ -13,7 +13,8 @@ from facemask_edge.cameras.capture import CameraLostError
 from facemask_edge.cameras.opencv import OpencvCapture
 from facemask_edge.config import CameraConfig
 from facemask_edge.video import video_writer
-from tests.faults.camera_faults import RTSP_PACKAGES, RtspServer, rtsp_is_there
+from tests.busy import work
+from tests.faults.camera_faults import RtspServer, skip_without_rtsp
 from tests.motion_jpeg import grey
 from tests.subscriber import wait_until
 from tests.transport_stream import sent, transport_stream
@@ -50,9 +51,7 @@ def ages(source: str, *, seconds: float, between: float, most: float = math.inf)
             now = time.monotonic()
             assert picture.received is not None
             found.append((now - picture.received, now - sent(picture.image)))
-            work_until = time.thread_time() + between
-            while time.thread_time() < work_until:
-                pass
+            work(between)
     return found
 
 
@@ -77,8 +76,7 @@ def test_pictures_that_wait_in_the_network_are_as_old_as_they_are() -> None:
 
 
 def test_pictures_of_rtsp_are_as_far_apart_as_they_were_taken(tmp_path: Path) -> None:
-    if not rtsp_is_there():
-        pytest.skip(f"the Debian packages {RTSP_PACKAGES} are not installed; run: sudo apt install {RTSP_PACKAGES}")
+    skip_without_rtsp()
     video = tmp_path / "video.webm"
     with video_writer(video, 15) as write:
         for level in range(0, 240, 4):
@@ -108,9 +106,7 @@ class SlowDecoder:
     def grab(self) -> bool:
         is_there = self._capture.grab()
         self._grabbed += 1
-        work_until = time.thread_time() + (0.1 if self._grabbed % 15 == 0 else 0.03)
-        while time.thread_time() < work_until:
-            pass
+        work(0.1 if self._grabbed % 15 == 0 else 0.03)
         return is_there
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facemask_edge.cameras.waiting_time import waiting_time
+from tests.busy import work
 
 
 def waited_in(action: Callable[[], None]) -> float:
@@ -15,18 +16,12 @@ def waited_in(action: Callable[[], None]) -> float:
     return waiting_time() - before
 
 
-def work(seconds: float = 0.3) -> None:
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
-        pass
-
-
 def test_who_sleeps_waits() -> None:
     assert 0.19 < waited_in(lambda: time.sleep(0.2)) < 0.4
 
 
 def test_who_works_does_not() -> None:
-    assert abs(waited_in(work)) < 0.05
+    assert abs(waited_in(lambda: work(0.3))) < 0.05
 
 
 def test_nor_does_who_waits_for_a_processor() -> None:
@@ -35,7 +30,7 @@ def test_nor_does_who_waits_for_a_processor() -> None:
     try:
         with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as other:
             started = time.monotonic()
-            waited = waited_in(work)
+            waited = waited_in(lambda: work(0.3))
             elapsed = time.monotonic() - started
             other.kill()
     finally:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.peak_memory import mebibytes
 from facemask_edge.cameras.recording import Recording
@@ -126,13 +127,15 @@ class RtspServer:
             self._process = None
 
 
-def rtsp_is_there() -> bool:
-    """Whether this machine can play the RTSP camera."""
+def skip_without_rtsp() -> None:
+    """Skip the test where this machine cannot play the RTSP camera, and say what is missing."""
     wanted = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    return (
+    is_there = (
         Path(SYSTEM_PYTHON).exists()
         and not subprocess.run([SYSTEM_PYTHON, "-c", wanted], check=False, stderr=subprocess.DEVNULL).returncode
     )
+    if not is_there:
+        pytest.skip(f"the Debian packages {RTSP_PACKAGES} are not installed; run: sudo apt install {RTSP_PACKAGES}")
 
 
 def _people(folder: Path) -> Path:
